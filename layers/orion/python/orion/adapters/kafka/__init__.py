@@ -1,0 +1,1 @@
+"""Kafka producers, used by relays only."""

@@ -1,0 +1,1 @@
+"""Aurora MySQL, the system of record."""

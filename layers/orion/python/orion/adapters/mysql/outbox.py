@@ -1,0 +1,91 @@
+"""The outbox: what a module tells others, stored in the transaction that makes it true."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from orion.adapters.mysql.session import Cursor
+from orion.records import canonical_json
+
+MAX_PAYLOAD_BYTES = 900_000  # Below Kafka's default limit of 1 MB for a record with its headers.
+_INSERT_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """`destination` is `kafka:<topic>` or `sqs:<purpose>`; order is kept per (destination, key)."""
+
+    event_id: bytes
+    destination: str
+    key: bytes
+    payload: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.payload) > MAX_PAYLOAD_BYTES:
+            raise ValueError(f"a message of {len(self.payload)} bytes is too large to send")
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A stored row that waits for its relay."""
+
+    seq: int
+    row: OutboxRow
+
+
+def kafka_row(topic: str, key: str, body: Mapping[str, object], event_id: bytes) -> OutboxRow:
+    """A record for a topic; `key` chooses its partition."""
+    return OutboxRow(event_id, f"kafka:{topic}", key.encode(), canonical_json(body))
+
+
+def sqs_row(purpose: str, key: str, body: Mapping[str, object], event_id: bytes) -> OutboxRow:
+    """A message for the queue `orion-<stage>-<purpose>`."""
+    return OutboxRow(event_id, f"sqs:{purpose}", key.encode(), canonical_json(body))
+
+
+def append(cursor: Cursor, rows: Sequence[OutboxRow], now: datetime) -> None:
+    """Store `rows` inside the caller's transaction. A row whose event is stored already is one
+    event still.
+    """
+    created_at = now.replace(tzinfo=None)
+    for start in range(0, len(rows), _INSERT_ROWS):
+        cursor.executemany(
+            "INSERT INTO outbox (event_id, destination, partition_key, payload, created_at)"
+            " VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE seq = seq",
+            [
+                (row.event_id, row.destination, row.key, row.payload, created_at)
+                for row in rows[start : start + _INSERT_ROWS]
+            ],
+        )
+
+
+def unsent(cursor: Cursor, limit: int) -> Sequence[Unsent]:
+    """The oldest unsent rows. Never by high-water mark: sequence numbers commit out of order."""
+    cursor.execute(
+        "SELECT seq, event_id, destination, partition_key, payload FROM outbox"
+        " WHERE sent_at IS NULL ORDER BY seq LIMIT %s",
+        (limit,),
+    )
+    return [
+        Unsent(seq, OutboxRow(event_id, destination, key, payload))
+        for seq, event_id, destination, key, payload in cursor.fetchall()
+    ]
+
+
+def mark_sent(cursor: Cursor, sequences: Sequence[int], now: datetime) -> None:
+    """Record that these rows were acknowledged by their destination."""
+    if not sequences:
+        return
+    marks = ",".join(["%s"] * len(sequences))
+    cursor.execute(
+        f"UPDATE outbox SET sent_at = %s WHERE seq IN ({marks})",  # noqa: S608 - only placeholders
+        (now.replace(tzinfo=None), *sequences),
+    )
+
+
+def forget_sent(cursor: Cursor, now: datetime, *, older_than: timedelta, limit: int) -> int:
+    """Delete sent rows older than `older_than`, at most `limit`; how many went."""
+    return cursor.execute(
+        "DELETE FROM outbox WHERE sent_at IS NOT NULL AND sent_at < %s ORDER BY sent_at LIMIT %s",
+        ((now - older_than).replace(tzinfo=None), limit),
+    )

@@ -1,0 +1,156 @@
+"""One MySQL connection of one process: transactions, and what its failures mean to a caller."""
+
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pymysql
+from pymysql.cursors import Cursor
+
+from orion.errors import OrionError, Retry
+
+__all__ = ["Cursor", "Database", "DatabaseUnavailable", "MySqlConfig"]
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 5
+# Above innodb_lock_wait_timeout (below), so that the server answers first and the outcome stays
+# known.
+READ_TIMEOUT_S = 30
+LOCK_WAIT_TIMEOUT_S = 8
+_DEADLOCK, _LOCK_WAIT = 1213, 1205
+_SESSION = (
+    f"SET time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_TIMEOUT_S},"
+    " sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'"
+)
+
+_log = logging.getLogger(__name__)
+
+
+class DatabaseUnavailable(OrionError):
+    """The connection failed. A transaction under way may or may not have been committed."""
+
+    code = "temporarily_unavailable"
+    retry = Retry.SAME_KEY
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MySqlConfig:
+    """Where a schema is. `ca_pem` None trusts the system's authorities; the connection is always
+    TLS with the host verified.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str
+    schema: str
+    ca_pem: str | None
+
+    def __repr__(self) -> str:
+        return f"MySqlConfig({self.user}@{self.host}:{self.port}/{self.schema})"
+
+
+class Database:
+    """Opens its connection at first use and again after a failure. Not for use by two threads at
+    once.
+    """
+
+    def __init__(self, config: MySqlConfig) -> None:
+        self._config = config
+        self._connection: pymysql.Connection[Cursor] | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """One READ COMMITTED transaction: committed at the end, rolled back on any exception.
+
+        Raises DatabaseUnavailable when the connection fails, also in the middle of a commit, whose
+        outcome is then unknown: a caller repeats work that carries its own identity.
+        """
+        connection = self._open()
+        try:
+            connection.begin()
+            with connection.cursor() as cursor:
+                yield cursor
+            connection.commit()
+        except pymysql.err.OperationalError as exc:
+            if exc.args and exc.args[0] in (_DEADLOCK, _LOCK_WAIT):
+                self._roll_back()
+                raise
+            self.close()
+            raise DatabaseUnavailable("the database connection failed") from exc
+        except pymysql.err.InterfaceError as exc:
+            self.close()
+            raise DatabaseUnavailable("the database connection failed") from exc
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def run(self, work: Callable[[Cursor], T], *, attempts: int = 3) -> T:
+        """`work` in one transaction, whole again after a deadlock or a lock time-out, at most
+        `attempts` times.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                with self.transaction() as cursor:
+                    return work(cursor)
+            except pymysql.err.OperationalError as exc:
+                if attempt == attempts:
+                    raise DatabaseUnavailable("the rows stayed locked by others") from exc
+                _log.info(
+                    "transaction repeated", extra={"attempt": attempt, "mysql_error": exc.args[0]}
+                )
+        raise ValueError("attempts must be at least 1")
+
+    def close(self) -> None:
+        """Drop the connection; the next transaction opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except pymysql.err.Error:
+                _log.debug("the broken connection was already closed")
+
+    def _roll_back(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            self._connection.rollback()
+        except pymysql.err.Error:
+            self.close()
+
+    def _open(self) -> "pymysql.Connection[Cursor]":
+        if self._connection is not None:
+            # A frozen Lambda environment may wake with a connection that the server has closed
+            # meanwhile.
+            try:
+                self._connection.ping(reconnect=False)
+                return self._connection
+            except (pymysql.err.Error, OSError):
+                self.close()
+        config = self._config
+        try:
+            self._connection = pymysql.connect(
+                host=config.host,
+                port=config.port,
+                user=config.user,
+                password=config.password,
+                database=config.schema,
+                charset="utf8mb4",
+                autocommit=False,
+                local_infile=False,
+                ssl=ssl.create_default_context(cadata=config.ca_pem),
+                connect_timeout=CONNECT_TIMEOUT_S,
+                read_timeout=READ_TIMEOUT_S,
+                write_timeout=READ_TIMEOUT_S,
+                init_command=_SESSION,
+            )
+            with self._connection.cursor() as cursor:
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            return self._connection
+        except (pymysql.err.Error, OSError) as exc:
+            self.close()
+            raise DatabaseUnavailable("the database does not answer") from exc

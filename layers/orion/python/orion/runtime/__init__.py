@@ -1,0 +1,1 @@
+"""Settings, entries and composition: the only place where adapters meet modules."""

@@ -1,0 +1,67 @@
+"""Errors as people and programs outside see them: RFC 9457 problem documents with a stable `code`."""
+
+import json
+from collections.abc import Mapping
+
+from orion.errors import OrionError
+
+CONTENT_TYPE = "application/problem+json"
+
+# One row an error code that can reach HTTP. A code without a row is our fault: 500 `internal`.
+STATUS: Mapping[str, int] = {
+    "malformed_json": 400,
+    "unknown_field": 400,
+    "missing_field": 400,
+    "malformed_field": 400,
+    "idempotency_key_missing": 400,
+    "idempotency_key_malformed": 400,
+    "limit_out_of_range": 400,
+    "cursor_malformed": 400,
+    "unauthorized": 401,
+    "forbidden_scope": 403,
+    "wrong_lane": 403,
+    "not_found": 404,
+    "invoice_not_found": 404,
+    "key_not_found": 404,
+    "method_not_allowed": 405,
+    "idempotency_key_in_flight": 409,
+    "payload_too_large": 413,
+    "malformed_amount": 422,
+    "inexact_amount": 422,
+    "amount_not_positive": 422,
+    "amount_too_large": 422,
+    "unknown_asset": 422,
+    "unknown_currency": 422,
+    "unknown_scope": 422,
+    "rate_unavailable": 422,
+    "webhook_url_refused": 422,
+    "idempotency_key_reused": 422,
+    "internal": 500,
+    "no_address_available": 503,
+    "temporarily_unavailable": 503,
+}
+RETRY_AFTER_S = 2
+
+
+def problem(
+    code: str, detail: str, trace_id: str, fields: Mapping[str, object]
+) -> tuple[int, bytes]:
+    """Status and body. `fields` are the error's typed fields, under their own names."""
+    status = STATUS.get(code)
+    if status is None:
+        code, status, detail, fields = "internal", 500, "something went wrong on our side", {}
+    body = {
+        **fields,
+        "type": f"urn:orion-pay:problem:{code}",
+        "title": code.replace("_", " "),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "trace_id": trace_id,
+    }
+    return status, json.dumps(body, ensure_ascii=False).encode()
+
+
+def of_error(error: OrionError, trace_id: str) -> tuple[int, bytes]:
+    """The problem document of a known error."""
+    return problem(error.code, error.detail, trace_id, {**error.fields, "retry": error.retry.value})
