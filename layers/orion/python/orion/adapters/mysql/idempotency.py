@@ -12,10 +12,9 @@ from datetime import datetime, timedelta
 
 import pymysql
 
-from orion.adapters.mysql.session import LOCK_WAIT_TIMEOUT_S, Cursor
+from orion.adapters.mysql.session import Cursor
 from orion.errors import OrionError, Retry
 
-IN_FLIGHT_WAIT_S = 3
 _DUPLICATE, _LOCK_WAIT = 1062, 1205
 
 
@@ -53,7 +52,8 @@ def once(
 ) -> Answer:
     """The answer of `work`, run at most once for (scope, key), in the caller's transaction; later, the kept answer.
 
-    Call it first in the transaction. A concurrent second caller waits for the first at most IN_FLIGHT_WAIT_S.
+    Call it first in the transaction. A concurrent second caller waits for the first as long as the session waits for
+    any lock (`session.LOCK_WAIT_TIMEOUT_S`), below the 10 s that a synchronous request may take.
     `scope` has 1 to 32 bytes (a merchant's id), `request_hash` 32. What `work` raises must roll the transaction back.
     Raises IdempotencyKeyInFlight, IdempotencyKeyReused.
     """
@@ -80,7 +80,6 @@ def once(
 def _claim(
     cursor: Cursor, scope: bytes, key: str, route: str, request_hash: bytes, now: datetime
 ) -> bool:
-    cursor.execute("SET SESSION innodb_lock_wait_timeout = %s", (IN_FLIGHT_WAIT_S,))
     try:
         cursor.execute(
             "INSERT INTO idempotency (scope, idempotency_key, route, request_hash, created_at)"
@@ -95,8 +94,6 @@ def _claim(
         if exc.args[0] != _LOCK_WAIT:
             raise
         raise IdempotencyKeyInFlight("the first request with this key has not finished") from exc
-    finally:
-        cursor.execute("SET SESSION innodb_lock_wait_timeout = %s", (LOCK_WAIT_TIMEOUT_S,))
     return True
 
 

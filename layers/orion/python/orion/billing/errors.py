@@ -1,0 +1,76 @@
+"""Conditions of billing that a caller can act on. Amounts have theirs in `orion.money`."""
+
+from orion.errors import OrionError, Retry
+
+
+class UnknownCurrency(OrionError):
+    """Not a fiat currency of the registry."""
+
+    code = "unknown_currency"
+
+
+class RateUnavailable(OrionError):
+    """The merchant has no rate for an asset in the invoice's currency. Nothing is guessed."""
+
+    code = "rate_unavailable"
+
+
+class NoAddressAvailable(OrionError):
+    """The pool of wallets is empty for the moment."""
+
+    code = "no_address_available"
+    retry = Retry.LATER
+
+
+class InvoiceNotFound(OrionError):
+    """No invoice of this id, or not this merchant's."""
+
+    code = "invoice_not_found"
+
+
+class MissingField(OrionError):
+    """A field that the request must carry is absent, empty or of the wrong kind."""
+
+    code = "missing_field"
+
+
+class LimitOutOfRange(OrionError):
+    """A page size, a length or a duration outside its bounds."""
+
+    code = "limit_out_of_range"
+
+
+class CursorMalformed(OrionError):
+    """A cursor that no page of this API ended with."""
+
+    code = "cursor_malformed"
+
+
+class WebhookUrlRefused(OrionError):
+    """A URL that the sender would not call."""
+
+    code = "webhook_url_refused"
+
+
+class UnknownEventType(OrionError):
+    """An event type that no invoice causes."""
+
+    code = "unknown_event_type"
+
+
+class TooManyEndpoints(OrionError):
+    """The merchant has as many webhook endpoints as are served."""
+
+    code = "webhook_endpoint_limit"
+
+
+class DepositOfUnknownInvoice(OrionError):
+    """A deposit event names an invoice that is not stored: two databases disagree."""
+
+    code = "deposit_of_unknown_invoice"
+
+
+class IllegalTransition(OrionError):
+    """A change of status that no sequence of facts can cause."""
+
+    code = "illegal_transition"
