@@ -66,7 +66,7 @@ def public_id(prefix: str, value: bytes) -> str:
 
 
 def parse_public_id(prefix: str, text: str) -> bytes:
-    """The identity written as `text`, or MalformedId. Only the canonical (upper-case) form is read."""
+    """The identity written as `text`, or MalformedId. Only the upper-case form is read."""
     head, separator, letters = text.partition("_")
     if not separator or head != prefix or len(letters) != _PUBLIC_LETTERS:
         raise MalformedId(f"not an identity of the form {prefix}_…")

@@ -1,4 +1,4 @@
-"""Strict reading of a request's JSON body: known names only, each of its type and within its limit."""
+"""Strict reading of a JSON body: known names only, each of its type and within its limit."""
 
 from collections.abc import Collection, Mapping
 from typing import cast

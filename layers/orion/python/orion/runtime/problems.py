@@ -1,4 +1,4 @@
-"""Errors as people and programs outside see them: RFC 9457 problem documents with a stable `code`."""
+"""Errors as those outside see them: RFC 9457 problem documents with a stable `code`."""
 
 import json
 from collections.abc import Mapping

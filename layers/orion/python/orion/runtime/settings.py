@@ -85,7 +85,7 @@ def stage() -> str:
 
 @cache
 def settings() -> Settings:
-    """The parameters of this stage, read at first use. Raises Unavailable when SSM does not answer."""
+    """The parameters of this stage, read once. Raises Unavailable when SSM does not answer."""
     prefix = f"/orion/{stage()}/"
     try:
         pages = (

@@ -1,4 +1,4 @@
-"""The empty message that tells a module's relay to look at its outbox. A lost one costs only delay."""
+"""The empty message that tells a relay to look at its outbox. A lost one costs only delay."""
 
 import logging
 from functools import cache

@@ -1,4 +1,4 @@
-"""A Kafka producer kept between invocations: acks=all, idempotent, every acknowledgement awaited."""
+"""A Kafka producer kept between invocations: acks=all, idempotent, every answer awaited."""
 
 import ssl
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class Message:
 
 
 class Producer:
-    """Sends batches; a failure drops the connection so that the next batch starts a clean session."""
+    """Sends batches; a failure drops the connection, so the next batch starts a clean session."""
 
     def __init__(self, config: KafkaConfig, client_id: str) -> None:
         self._config = config
