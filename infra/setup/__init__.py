@@ -1,0 +1,1 @@
+"""Installation of everything that a fresh Debian 12 lacks, and typed look-up of what was installed."""
