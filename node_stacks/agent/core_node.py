@@ -1,9 +1,10 @@
 """Bitcoin Core: pushes over ZMQ (doc/zmq.md of Bitcoin Core), calls over HTTP on loopback.
 
-Core sends [topic, body, number] where `number` counts the messages of that topic, little-endian, 32 bits. PUB
-drops messages for a slow reader without a word: a number that is not the next one shows it. Whatever was lost,
-the cure is the same as for any push, a look at the node's head; so a hole costs a log line and nothing else. The
-topic `sequence` also counts mempool events, so on a live network a hole is noticed within seconds.
+Core sends [topic, body, number] where `number` counts the messages of that topic, little-endian, 32
+bits. PUB drops messages for a slow reader without a word: a number that is not the next one shows
+it. Whatever was lost, the cure is the same as for any push, a look at the node's head; so a hole
+costs a log line and nothing else. The topic `sequence` also counts mempool events, so on a live
+network a hole is noticed within seconds.
 """
 
 import asyncio
@@ -72,7 +73,8 @@ class CoreNode(BitcoinCalls):
             text = response.read(MESSAGE_BYTES_MAX)
             if response.status == http.HTTPStatus.UNAUTHORIZED:
                 raise NodeUnavailable("the node refused the credentials")
-            # Core answers an error of the call with a status of 404 or 500 and the error in the body.
+            # Core answers an error of the call with a status of 404 or 500 and the error in the
+            # body.
             answer = json.loads(text)
         except (OSError, http.client.HTTPException, ValueError) as exc:
             raise NodeUnavailable("the node's RPC does not answer", cause=str(exc)) from exc
@@ -95,9 +97,7 @@ class CoreNode(BitcoinCalls):
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
         socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
-        monitor = socket.get_monitor_socket(
-            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
-        )
+        monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         try:
             for topic in (*_BLOCK_TOPICS, _SEQUENCE):
                 socket.subscribe(topic)
@@ -122,9 +122,7 @@ class CoreNode(BitcoinCalls):
             if self.is_push(frames):
                 changed.set()
 
-    async def _watch_connection(
-        self, monitor: zmq.asyncio.Socket, changed: asyncio.Event
-    ) -> None:
+    async def _watch_connection(self, monitor: zmq.asyncio.Socket, changed: asyncio.Event) -> None:
         while True:
             event = await recv_monitor_message(monitor)
             if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:

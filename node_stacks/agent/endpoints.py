@@ -1,6 +1,7 @@
 """Where the agent may connect: this host only.
 
-A node's RPC can spend, stop the node or lie to whoever trusts it, so it is never reached over a network.
+A node's RPC can spend, stop the node or lie to whoever trusts it, so it is never reached over a
+network.
 """
 
 import ipaddress

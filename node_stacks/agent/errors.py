@@ -11,7 +11,10 @@ class NodeUnavailable(OrionError):
 
 
 class NodeMisconfigured(OrionError):
-    """The node is on another network or lacks a method that this agent needs: a person must look."""
+    """The node is on another network or lacks a method that this agent needs.
+
+    A person must look.
+    """
 
     code = "node_misconfigured"
 
@@ -35,6 +38,9 @@ class ReorgTooDeep(OrionError):
 
 
 class PublishRefused(OrionError):
-    """Kafka refused a record for a reason that no repetition mends: wrong rights, unknown topic, too large."""
+    """Kafka refused a record for a reason that no repetition mends.
+
+    Wrong rights, unknown topic, too large.
+    """
 
     code = "publish_refused"

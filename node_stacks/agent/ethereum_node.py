@@ -1,4 +1,7 @@
-"""An Ethereum node over IPC or a loopback WebSocket: eth_subscribe for pushes, calls on the same connection."""
+"""An Ethereum node over IPC or a loopback WebSocket.
+
+Eth_subscribe for pushes, calls on the same connection.
+"""
 
 import asyncio
 from collections.abc import Mapping
@@ -35,7 +38,10 @@ class EthereumNode(StreamConnection):
         self._traces = traces
 
     async def open_wire(self) -> Wire:
-        """See StreamConnection. The socket's mode is checked at every connection: a node makes a new one."""
+        """See StreamConnection.
+
+        The socket's mode is checked at every connection: a node makes a new one.
+        """
         if self._ipc_path is not None:
             return await IpcWire.open(private_socket(self._ipc_path))
         return await WebSocketWire.open(
@@ -103,9 +109,7 @@ class EthereumNode(StreamConnection):
 
     async def _traces_of(self, block_hash: str) -> list[object]:
         try:
-            traces = await self.call(
-                "debug_traceBlockByHash", block_hash, {"tracer": "callTracer"}
-            )
+            traces = await self.call("debug_traceBlockByHash", block_hash, {"tracer": "callTracer"})
         except RpcError as exc:
             if exc.number == _METHOD_NOT_FOUND:
                 raise NodeMisconfigured(

@@ -70,7 +70,10 @@ def _block_event(
 
 
 def connected(source: Source, block: Block, trace_id: str) -> list[bytes]:
-    """The records of a connected block, each of at most PART_BYTES_MAX; one even when it has no transfers."""
+    """The records of a connected block, each of at most PART_BYTES_MAX.
+
+    One even when it has no transfers.
+    """
     head = _block_event(
         "connected", source, Point(block.height, block.hash), block.parent, trace_id
     )
@@ -112,7 +115,10 @@ def resume_request(source: Source, request_id: str, trace_id: str) -> bytes:
 
 
 def parse_resume(value: bytes, source: Source) -> Resume | None:
-    """A `resume` for this node, None for a command of another node or kind. Raises MalformedRecord."""
+    """A `resume` for this node, None for a command of another node or kind.
+
+    Raises MalformedRecord.
+    """
     body = parse_json(value)
     if (body.get("node"), body.get("chain"), body.get("kind")) != (
         source.node,

@@ -1,8 +1,9 @@
 """Keeps what was published equal to the node's best chain.
 
-A push only says "look again": every step asks the node for its head, and publishes the one next thing that brings
-what was published closer to it. So bursts of pushes cost one look, a lost push is healed by the next, and a chain
-that changes between two steps is seen at the next step. Two rules hold at every moment:
+A push only says "look again": every step asks the node for its head, and publishes the one next
+thing that brings what was published closer to it. So bursts of pushes cost one look, a lost push is
+healed by the next, and a chain that changes between two steps is seen at the next step. Two rules
+hold at every moment:
 
 - a connected block is the child of the newest block published (or the first of all),
 - a disconnected block is the newest block published.
@@ -25,7 +26,10 @@ class Publisher(Protocol):
     """Where block events go."""
 
     async def publish(self, records: Sequence[bytes]) -> None:
-        """Store all of `records` in order. Returns when every one is acknowledged, however long that takes."""
+        """Store all of `records` in order.
+
+        Returns when every one is acknowledged, however long that takes.
+        """
         ...
 
 
@@ -60,7 +64,8 @@ class Follower:
     async def resume(self, recent: Sequence[Point]) -> None:
         """Start over from what moneyin knows, newest first.
 
-        What the node no longer has is published as disconnected. An empty list starts at the node's head.
+        What the node no longer has is published as disconnected. An empty list starts at the node's
+        head.
         """
         gone = 0
         for point in recent:
@@ -93,13 +98,16 @@ class Follower:
                 await self._extend(head, interrupted)
 
     async def _extend(self, head: Point, interrupted: Callable[[], bool]) -> None:
-        """Connect the heights up to `head`, in order, as long as each is the child of the one before."""
+        """Connect the heights up to `head`, as long as each is the child of the one before."""
         while (tip := self.tip) is not None and tip.height < head.height and not interrupted():
             if not await self._connect_next(tip.height + 1, head):
                 return
 
     async def _connect_next(self, height: int, head: Point) -> bool:
-        """Connect the block at `height` if it follows the tip; else go back to the common ancestor."""
+        """Connect the block at `height` if it follows the tip.
+
+        Else go back to the common ancestor.
+        """
         block_hash = head.hash if height == head.height else await self._node.hash_at(height)
         if block_hash is None:
             return False  # The chain became shorter since `head` was read.
@@ -139,10 +147,13 @@ class Follower:
         await self._leave_everything()
 
     async def _leave_everything(self) -> None:
-        """No published block is on the node's chain: disconnect all, if that is all that was ever published.
+        """No published block is on the node's chain.
 
-        The common ancestor lies below the first block of all, so begin as far below it as a reorganisation may
-        reach: nothing of the new chain is missed, and a block that nobody knew has no effect by coming late.
+        Disconnect all, if that is all that was ever published.
+
+        The common ancestor lies below the first block of all, so begin as far below it as a
+        reorganisation may reach: nothing of the new chain is missed, and a block that nobody knew
+        has no effect by coming late.
         """
         count = len(self._published)
         if not self._whole:

@@ -30,7 +30,10 @@ class RpcError(NodeUnavailable):
 
 
 class Wire(Protocol):
-    """One connection that carries whole JSON texts. Its methods raise NodeUnavailable when it is broken."""
+    """One connection that carries whole JSON texts.
+
+    Its methods raise NodeUnavailable when it is broken.
+    """
 
     async def send(self, text: str) -> None:
         """Send one text."""
@@ -92,7 +95,10 @@ class WebSocketWire:
 
 
 class IpcWire:
-    """A Unix socket with JSON texts one after another; some nodes part them by a line feed, some by nothing."""
+    """A Unix socket with JSON texts one after another.
+
+    Some nodes part them by a line feed, some by nothing.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -129,7 +135,8 @@ class IpcWire:
             self._pieces.append(piece)
             if sum(map(len, self._pieces)) > MESSAGE_BYTES_MAX:
                 raise NodeUnavailable("a message of the node is too large")
-            # A text that is complete ends with a brace. Trying earlier would read a long one again and again.
+            # A text that is complete ends with a brace. Trying earlier would read a long one again
+            # and again.
             if piece.rstrip().endswith(b"}") and (values := self._take()):
                 return values
 
@@ -166,7 +173,10 @@ class JsonRpc:
         self._slots = asyncio.Semaphore(_PENDING_MAX)
 
     async def read(self) -> None:
-        """Read answers and pushes until the wire breaks; then every call under way ends with NodeUnavailable."""
+        """Read answers and pushes until the wire breaks.
+
+        Then every call under way ends with NodeUnavailable.
+        """
         try:
             while True:
                 for value in await self._wire.receive():

@@ -21,8 +21,8 @@ class Node(Protocol):
     async def follow(self, changed: asyncio.Event) -> None:
         """Live through one connection: subscribe, set `changed` now and at every push.
 
-        Ends only by raising: NodeUnavailable says why the connection ended, NodeMisconfigured that the node is not
-        the one wanted.
+        Ends only by raising: NodeUnavailable says why the connection ended, NodeMisconfigured that
+        the node is not the one wanted.
         """
         ...
 
@@ -43,5 +43,8 @@ class Node(Protocol):
         ...
 
     async def block(self, point: Point) -> Block:
-        """A block with its transfers, fetched by hash. Raises MalformedBlock for an answer that is no block."""
+        """A block with its transfers, fetched by hash.
+
+        Raises MalformedBlock for an answer that is no block.
+        """
         ...

@@ -9,7 +9,10 @@ from node_stacks.agent.jsonrpc import JsonRpc, Wire
 
 
 class StreamConnection(ABC):
-    """Holds the connection of the moment. A subclass opens the wire, subscribes and knows its pushes."""
+    """Holds the connection of the moment.
+
+    A subclass opens the wire, subscribes and knows its pushes.
+    """
 
     version = "2.0"
 

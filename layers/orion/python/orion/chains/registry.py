@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,15}\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Confirmations:
-    """Default block counts, including the block of inclusion, of the two credit moments after it."""
+    """Default block counts of two credit moments, the block of inclusion counted."""
 
     settled: int
     final: int
@@ -34,7 +34,10 @@ class ChainData:
     networks: Mapping[str, Confirmations]
 
     def confirmations(self, network: str) -> Confirmations:
-        """The defaults of `network`, or of the row `other` where the chain has one. Raises UnknownNetwork."""
+        """The defaults of `network`, or of the row `other` where the chain has one.
+
+        Raises UnknownNetwork.
+        """
         found = self.networks.get(network) or self.networks.get("other")
         if found is None:
             raise UnknownNetwork(f"{self.name} has no such network", network=network)
@@ -52,7 +55,7 @@ class Chain(Protocol):
         ...
 
     def display_address(self, address: str) -> str:
-        """The form for people of a canonical address (checksummed where the chain has such a form)."""
+        """The form for people of a canonical address, with its checksum."""
         ...
 
     def payment_link(
@@ -60,8 +63,8 @@ class Chain(Protocol):
     ) -> str:
         """A link that a customer's wallet opens: pay exactly `units` (smallest) to `address`.
 
-        `contract` names a token, None the chain's own coin. Raises what `canonical_address` raises, and
-        AmountNotPayable.
+        `contract` names a token, None the chain's own coin. Raises what `canonical_address` raises,
+        and AmountNotPayable.
         """
         ...
 

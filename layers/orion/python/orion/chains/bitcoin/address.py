@@ -1,7 +1,7 @@
 """Addresses and the output scripts that they stand for.
 
-P2PKH and P2SH in base58check; witness programs in bech32 (version 0, BIP-173) or bech32m (1 to 16, BIP-350).
-Bare public keys and bare multisig have no address.
+P2PKH and P2SH in base58check; witness programs in bech32 (version 0, BIP-173) or bech32m (1 to 16,
+BIP-350). Bare public keys and bare multisig have no address.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,9 @@ class Kind(StrEnum):
     P2WPKH = "p2wpkh"
     P2WSH = "p2wsh"
     P2TR = "p2tr"
-    WITNESS = "witness"  # A version that no soft fork has given a meaning yet (BIP-350: still payable).
+    WITNESS = (
+        "witness"  # A version that no soft fork has given a meaning yet (BIP-350: still payable).
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,10 @@ def _base58_address(text: str, wanted: Network) -> Address:
 
 
 def canonical_address(text: str, network: str) -> str:
-    """The form in records: base58 as written, witness addresses in lower case. Raises as `parse_address`."""
+    """The form in records: base58 as written, witness addresses in lower case.
+
+    Raises as `parse_address`.
+    """
     return parse_address(text, network).text
 
 

@@ -24,7 +24,10 @@ def encode_check(payload: bytes) -> str:
 
 
 def decode_check(text: str) -> bytes:
-    """The payload of `text`, version byte first, checksum verified and removed. Raises MalformedAddress."""
+    """The payload of `text`, version byte first, checksum verified and removed.
+
+    Raises MalformedAddress.
+    """
     if not text or len(text) > _TEXT_MAX:
         raise MalformedAddress("not of the length of an address", reason="length")
     number = 0

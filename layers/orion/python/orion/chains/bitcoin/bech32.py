@@ -1,8 +1,8 @@
 """Bech32 (BIP-173) and Bech32m (BIP-350).
 
-The checksum is the remainder of a division of polynomials over GF(32): `_step` appends one symbol. Payments
-arrive thousands to a block, so `_checksum` appends two symbols at once through a table of 1,024 remainders,
-as CRC codes do; the table is made from `_step`, so that there is one definition.
+The checksum is the remainder of a division of polynomials over GF(32): `_step` appends one symbol.
+Payments arrive thousands to a block, so `_checksum` appends two symbols at once through a table of
+1,024 remainders, as CRC codes do; the table is made from `_step`, so that there is one definition.
 """
 
 from enum import IntEnum
@@ -44,7 +44,7 @@ def _after_prefix(hrp: str) -> int:
 
 
 def encode(hrp: str, first: int, program: bytes, encoding: Encoding) -> str:
-    """`hrp`, separator, the symbol `first`, `program` in groups of five bits (zero padded), six of checksum."""
+    """`hrp`, separator, `first`, `program` in groups of five bits (zero padded), checksum."""
     count = -(-len(program) * 8 // 5)
     bits = int.from_bytes(program, "big") << (5 * count - 8 * len(program))
     remainder = _step(_after_prefix(hrp), first)
@@ -66,7 +66,10 @@ def encode(hrp: str, first: int, program: bytes, encoding: Encoding) -> str:
 
 
 def decode(text: str) -> tuple[str, tuple[int, ...], Encoding]:
-    """Human-readable part, symbols without the checksum, and which of the two encodings. Raises MalformedAddress."""
+    """Human-readable part, symbols without the checksum, and which of the two encodings.
+
+    Raises MalformedAddress.
+    """
     if len(text) > _LENGTH_MAX:
         raise MalformedAddress("longer than 90 characters", reason="length")
     if any(not 33 <= ord(c) <= 126 for c in text):
@@ -93,7 +96,10 @@ def decode(text: str) -> tuple[str, tuple[int, ...], Encoding]:
 
 
 def eight_bits(symbols: tuple[int, ...]) -> bytes:
-    """Groups of five bits joined to bytes. Raises MalformedAddress when what is left over is not zero padding."""
+    """Groups of five bits joined to bytes.
+
+    Raises MalformedAddress when what is left over is not zero padding.
+    """
     spare = len(symbols) * 5 % 8
     bits = 0
     for symbol in symbols:

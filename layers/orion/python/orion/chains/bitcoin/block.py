@@ -11,9 +11,10 @@ from orion.chains.errors import MalformedBlock
 def decode_block(raw: bytes, height: int, network: str) -> Block:
     """Decode a block in wire format. Raises MalformedBlock, UnknownNetwork.
 
-    The transactions are checked against the header's Merkle root, so what is credited is what was mined. A
-    repeated transaction id is refused: a block altered by repeating transactions has the same root
-    (CVE-2012-2459). Outputs of the coinbase count like any other: a pool may pay an invoice from it.
+    The transactions are checked against the header's Merkle root, so what is credited is what was
+    mined. A repeated transaction id is refused: a block altered by repeating transactions has the
+    same root (CVE-2012-2459). Outputs of the coinbase count like any other: a pool may pay an
+    invoice from it.
     """
     known = network_of(network)
     header, transactions = parse_block(raw)

@@ -15,7 +15,10 @@ def display_hash(digest: bytes) -> str:
 
 
 def merkle_root(leaves: Sequence[bytes]) -> bytes:
-    """The root over `leaves` (at least one), in internal byte order. An odd level repeats its last node."""
+    """The root over `leaves` (at least one), in internal byte order.
+
+    An odd level repeats its last node.
+    """
     level = list(leaves)
     while len(level) > 1:
         if len(level) & 1:

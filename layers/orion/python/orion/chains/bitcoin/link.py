@@ -10,8 +10,8 @@ _SATOSHI_PLACES = 8
 def payment_link(address: str, units: int, network: str, contract: str | None = None) -> str:
     """`bitcoin:<address>?amount=<BTC>`: the amount exact, in whole coins, without trailing zeros.
 
-    41,234 sat is `amount=0.00041234`, 100,000,000 sat is `amount=1`. Raises AmountNotPayable, MalformedAddress,
-    WrongNetworkAddress, UnknownNetwork.
+    41,234 sat is `amount=0.00041234`, 100,000,000 sat is `amount=1`. Raises AmountNotPayable,
+    MalformedAddress, WrongNetworkAddress, UnknownNetwork.
     """
     if contract is not None:
         raise AmountNotPayable("bitcoin has no token contracts")

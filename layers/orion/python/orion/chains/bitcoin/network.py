@@ -7,7 +7,10 @@ from orion.chains.errors import UnknownNetwork
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Prefixes from Bitcoin Core's chainparams. Test networks share base58 versions, regtest has its own `hrp`."""
+    """Prefixes from Bitcoin Core's chainparams.
+
+    Test networks share base58 versions, regtest has its own `hrp`.
+    """
 
     name: str
     hrp: str

@@ -1,8 +1,10 @@
-"""Reading Bitcoin's wire format: headers, transactions, blocks (Bitcoin developer reference; BIP-144 for segwit).
+"""Reading Bitcoin's wire format: headers, transactions, blocks (Bitcoin developer reference.
 
-Every length is checked against what is left before anything is read, so any input ends in a value or in
-MalformedBlock. Transactions keep slices of the original bytes: their ids hash what was received, not what a
-serializer would write again.
+BIP-144 for segwit).
+
+Every length is checked against what is left before anything is read, so any input ends in a value
+or in MalformedBlock. Transactions keep slices of the original bytes: their ids hash what was
+received, not what a serializer would write again.
 """
 
 import struct
@@ -36,7 +38,7 @@ class BlockHeader:
 
 @dataclass(frozen=True, slots=True)
 class TxInput:
-    """The output spent (transaction id in internal byte order) and what unlocks it, witness apart."""
+    """The output spent (id in internal byte order) and what unlocks it, witness apart."""
 
     txid: bytes
     index: int
@@ -92,7 +94,10 @@ class _Reader:
         return int.from_bytes(self.take(4), "little")
 
     def size(self) -> int:
-        """A compact size, in its shortest form only: two encodings of one number would be two ids of one thing."""
+        """A compact size, in its shortest form only.
+
+        Two encodings of one number would be two ids of one thing.
+        """
         first = self.take(1)[0]
         if first < 0xFD:
             return first

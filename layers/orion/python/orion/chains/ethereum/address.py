@@ -24,8 +24,8 @@ def checksum_address(address: bytes) -> str:
 def parse_address(text: str) -> bytes:
     """The 20 bytes of an address. Raises MalformedAddress.
 
-    Text in one case carries no checksum and is read; text in mixed case must carry the right one (EIP-55).
-    The zero address is refused: whatever is paid to it is gone.
+    Text in one case carries no checksum and is read; text in mixed case must carry the right one
+    (EIP-55). The zero address is refused: whatever is paid to it is gone.
     """
     if not _HEX.match(text):
         raise MalformedAddress("not 0x and 40 hex digits", reason="form")
@@ -46,7 +46,10 @@ def check_network(network: str) -> str:
 
 
 def canonical_address(text: str, network: str) -> str:
-    """The form in records: `0x` and lower case. Ethereum's addresses are the same on every network."""
+    """The form in records: `0x` and lower case.
+
+    Ethereum's addresses are the same on every network.
+    """
     check_network(network)
     return "0x" + parse_address(text).hex()
 

@@ -1,14 +1,19 @@
-"""A block's payments: native value, value inside calls, and ERC-20 transfers of successful transactions.
+"""A block's payments.
 
-Recognised by effect, never by sender or by the called function: an exchange pays from a contract, in a batch.
+Native value, value inside calls, and ERC-20 transfers of successful transactions.
 
-- `call:` is the value of the transaction itself, `call:0.1` that of the second call of its first call. The path
-  counts every frame of the call trace, those that carry no value too, and stays the same whatever else the block
-  holds. DELEGATECALL and CALLCODE run foreign code in the caller's own account, STATICCALL carries no value: none
-  of them pays anybody. What a reverted frame did, its inner calls included, was undone.
+Recognised by effect, never by sender or by the called function: an exchange pays from a contract,
+in a batch.
+
+- `call:` is the value of the transaction itself, `call:0.1` that of the second call of its first
+  call. The path counts every frame of the call trace, those that carry no value too, and stays the
+  same whatever else the block holds. DELEGATECALL and CALLCODE run foreign code in the caller's own
+  account, STATICCALL carries no value: none of them pays anybody. What a reverted frame did, its
+  inner calls included, was undone.
 - `log:1` is the second log of its transaction. A log is a token payment when it has the topic of
-  Transfer(address,address,uint256), exactly three topics and 32 bytes of data. ERC-721 emits the same event with
-  the token's number as a fourth topic. What a transaction returned is not asked: some tokens return nothing.
+  Transfer(address,address,uint256), exactly three topics and 32 bytes of data. ERC-721 emits the
+  same event with the token's number as a fourth topic. What a transaction returned is not asked:
+  some tokens return nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,8 +39,9 @@ def decode_block(
     """Decode what a node answers.
 
     `block` is eth_getBlockByHash with whole transactions, `receipts` eth_getBlockReceipts, `traces`
-    debug_traceBlockByHash with the callTracer, or None when the node has no traces: internal value is then not
-    seen. All three in the order of the block. Raises MalformedBlock also when they do not belong together.
+    debug_traceBlockByHash with the callTracer, or None when the node has no traces: internal value
+    is then not seen. All three in the order of the block. Raises MalformedBlock also when they do
+    not belong together.
     """
     block_hash = data(block, "hash", 32)
     rows = sequence(block.get("transactions"), "transactions")
@@ -152,7 +158,10 @@ def _token_transfers(receipt: Mapping[str, object], txid: str) -> Iterator[Trans
 
 
 def _topic_address(topic: object) -> str | None:
-    """The address in a topic, None when the topic holds more than an address: then no token wrote it."""
+    """The address in a topic, None when the topic holds more than an address.
+
+    Then no token wrote it.
+    """
     if not isinstance(topic, str) or len(topic) != 66:
         raise MalformedBlock("a topic does not hold 32 bytes")
     lowered = data({"topic": topic}, "topic", 32)

@@ -1,4 +1,7 @@
-"""Keccak-256 as Ethereum uses it (the padding before FIPS 202: hashlib's sha3_256 is another function)."""
+"""Keccak-256 as Ethereum uses it (the padding before FIPS 202.
+
+Hashlib's sha3_256 is another function).
+"""
 
 import sha3
 

@@ -9,8 +9,8 @@ _UINT256_MAX = 2**256 - 1
 def payment_link(address: str, units: int, network: str, contract: str | None = None) -> str:
     """`ethereum:<address>@<chain id>?value=<wei>`, or a call of `transfer` on the token `contract`.
 
-    The amount is an integer of smallest units: EIP-681 allows exponents, wallets disagree about them. Raises
-    AmountNotPayable, MalformedAddress, UnknownNetwork.
+    The amount is an integer of smallest units: EIP-681 allows exponents, wallets disagree about
+    them. Raises AmountNotPayable, MalformedAddress, UnknownNetwork.
     """
     chain_id = check_network(network)
     recipient = checksum_address(parse_address(address))
