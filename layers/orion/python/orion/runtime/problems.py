@@ -33,6 +33,7 @@ STATUS: Mapping[str, int] = {
     "unknown_asset": 422,
     "unknown_currency": 422,
     "unknown_scope": 422,
+    "too_many_keys": 409,
     "rate_unavailable": 422,
     "webhook_url_refused": 422,
     "idempotency_key_reused": 422,

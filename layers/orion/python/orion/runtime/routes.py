@@ -3,18 +3,10 @@ the gateway from it.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from orion.scopes import Scope
 
-class Scope(StrEnum):
-    """What an API key may do."""
-
-    KEYS_WRITE = "keys:write"
-    RATES_WRITE = "rates:write"
-    WEBHOOKS_WRITE = "webhooks:write"
-    INVOICES_WRITE = "invoices:write"
-    INVOICES_READ = "invoices:read"
-    BALANCES_READ = "balances:read"
+__all__ = ["ROUTES", "Route", "Scope", "find"]
 
 
 @dataclass(frozen=True, slots=True)

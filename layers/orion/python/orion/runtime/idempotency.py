@@ -1,0 +1,50 @@
+"""The `Idempotency-Key` header and the fingerprint of what was asked under it.
+
+Source: IETF draft-ietf-httpapi-idempotency-key-header, sections 2.1 and 2.4.
+"""
+
+import hashlib
+import re
+
+from orion.errors import OrionError
+from orion.runtime.http import Request
+
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
+_PUBLIC_SCOPE = b"public"
+
+
+class IdempotencyKeyMissing(OrionError):
+    """A request with an effect came without the key that would make its retry safe."""
+
+    code = "idempotency_key_missing"
+
+
+class IdempotencyKeyMalformed(OrionError):
+    """The key is empty, longer than 255 characters, or has other than visible ASCII characters."""
+
+    code = "idempotency_key_malformed"
+
+
+def key_of(request: Request) -> str:
+    """The request's key. Raises IdempotencyKeyMissing, IdempotencyKeyMalformed."""
+    value = request.headers.get("idempotency-key")
+    if value is None:
+        raise IdempotencyKeyMissing("this request needs the header Idempotency-Key")
+    if not _VISIBLE.fullmatch(value):
+        raise IdempotencyKeyMalformed("a key has 1 to 255 visible ASCII characters")
+    return value
+
+
+def scope_of(request: Request) -> bytes:
+    """Whose keys these are: the merchant's, or everyone's on a route without an API key."""
+    return request.merchant_id or _PUBLIC_SCOPE
+
+
+def fingerprint(request: Request) -> bytes:
+    """SHA-256 over method, path and body: equal for a retry, different for another request."""
+    digest = hashlib.sha256()
+    path = "/".join(f"{name}={value}" for name, value in sorted(request.path_params.items()))
+    for part in (request.method, request.route, path):
+        digest.update(len(part.encode()).to_bytes(4, "big") + part.encode())
+    digest.update(request.body)
+    return digest.digest()

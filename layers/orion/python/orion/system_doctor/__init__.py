@@ -1,0 +1,1 @@
+"""Whether the system is well. Incident playbooks come to this room later."""

@@ -1,0 +1,1 @@
+"""Merchants and their API keys. Accounts, people and KYC come to this room later."""
