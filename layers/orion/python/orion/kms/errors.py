@@ -1,0 +1,34 @@
+"""Conditions of the kms module. No error carries key material, a seed or a ciphertext."""
+
+from orion.errors import OrionError, Retry
+
+
+class GroupNotFound(OrionError):
+    """The group has no seed yet: `create_group` makes one."""
+
+    code = "wallet_group_not_found"
+
+
+class MalformedRequest(OrionError):
+    """A request to kms whose fields are missing, unknown or of another type."""
+
+    code = "malformed_request"
+
+
+class SeedRefused(OrionError):
+    """The stored seed does not decrypt under this group's context: another group's, altered, or another key's."""
+
+    code = "seed_refused"
+
+
+class SeedVaultUnavailable(OrionError):
+    """KMS does not answer or refuses the caller. Nothing happened."""
+
+    code = "seed_vault_unavailable"
+    retry = Retry.LATER
+
+
+class ProcessNotSealed(OrionError):
+    """The operating system would let this process's memory be read: it must not open a seed."""
+
+    code = "process_not_sealed"

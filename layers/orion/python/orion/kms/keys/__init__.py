@@ -1,0 +1,1 @@
+"""Private derivation. In a layer of its own that only kms functions carry."""

@@ -1,0 +1,156 @@
+"""Groups, requests for wallets, and the messages that leave the module."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from orion.ids import fact_id
+from orion.kms.errors import MalformedRequest
+from orion.wallet.addresses import WalletAddresses, WalletRange
+
+MAX_GROUP = 2**31 - 1
+WALLETS_A_RECORD = 500
+SEED_PURPOSE = "wallet-seed"
+_EXTEND_FIELDS = frozenset({"v", "trace_id", "kind", "group", "first_index", "count"})
+_CALL_FIELDS = frozenset({"group", "first_index", "count", "trace_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSeed:
+    """A seed as it is stored: the encrypted message, and the ARN of the KMS key that it was made under."""
+
+    ciphertext: bytes
+    key_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class WalletGroup:
+    """A group that has a seed."""
+
+    group_no: int
+    seed: SealedSeed
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The networks that addresses are written for: a name for Bitcoin, a decimal chain id for Ethereum."""
+
+    bitcoin: str
+    ethereum: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRequest:
+    """Derive these wallets of this group."""
+
+    group_no: int
+    wallets: WalletRange
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record for a topic, with the identity that makes its repetition one event."""
+
+    topic: str
+    key: str
+    body: Mapping[str, object]
+    event_id: bytes
+
+
+def seed_context(group_no: int, stage: str) -> Mapping[str, str]:
+    """What a seed's ciphertext is bound to (encryption context): exactly these three pairs."""
+    return {"group": str(group_no), "purpose": SEED_PURPOSE, "stage": stage}
+
+
+def check_group(value: object) -> int:
+    """A group's number, 0 to 2^31 - 1. Raises MalformedRequest."""
+    number = _whole(value, "group")
+    if number > MAX_GROUP:
+        raise MalformedRequest(f"groups are 0 to {MAX_GROUP}", field="group")
+    return number
+
+
+def extend_pool_request(body: Mapping[str, object]) -> PoolRequest:
+    """Read a record of `wallet.requests`. Raises MalformedRequest, IndexOutOfRange."""
+    if set(body) != _EXTEND_FIELDS or body["v"] != 1 or body["kind"] != "extend_pool":
+        raise MalformedRequest("not an extend_pool request of version 1")
+    return _pool_request(body, body["trace_id"])
+
+
+def pool_call(body: Mapping[str, object]) -> PoolRequest:
+    """Read a state machine's call: group, first_index, count, and trace_id if it has one.
+
+    Raises MalformedRequest, IndexOutOfRange.
+    """
+    if not _CALL_FIELDS - {"trace_id"} <= set(body) <= _CALL_FIELDS:
+        raise MalformedRequest("a call has the fields group, first_index, count")
+    return _pool_request(body, body.get("trace_id", "0" * 32))
+
+
+def address_messages(
+    request: PoolRequest, wallets: Sequence[WalletAddresses], networks: Networks
+) -> Iterator[Message]:
+    """Records of `wallet.addresses`, at most 500 wallets each.
+
+    The identity names group, indexes and networks: the same range asked for again is the same event, and a
+    range asked for under another network is another one.
+    """
+    for start in range(0, len(wallets), WALLETS_A_RECORD):
+        part = wallets[start : start + WALLETS_A_RECORD]
+        yield Message(
+            topic="wallet.addresses",
+            key=str(request.group_no),
+            body={
+                "v": 1,
+                "trace_id": request.trace_id,
+                "kind": "addresses",
+                "group": request.group_no,
+                "wallets": [
+                    {"index": wallet.index, "addresses": dict(wallet.addresses)} for wallet in part
+                ],
+            },
+            event_id=fact_id(
+                "wallet.addresses",
+                request.group_no,
+                part[0].index,
+                len(part),
+                networks.bitcoin,
+                networks.ethereum,
+            ),
+        )
+
+
+def group_created(group_no: int, key_arn: str, trace_id: str, at: datetime) -> Message:
+    """The audit event of a new group; a group is created once, so its number is the identity."""
+    return Message(
+        topic="audit.events",
+        key="kms",
+        body={
+            "v": 1,
+            "trace_id": trace_id,
+            "module": "kms",
+            "action": "wallet_group.created",
+            "at": at.isoformat(),
+            "actor": "kms",
+            "subject": f"group:{group_no}",
+            "details": {"group": group_no, "key_arn": key_arn},
+        },
+        event_id=fact_id("audit.wallet_group.created", group_no),
+    )
+
+
+def _pool_request(body: Mapping[str, object], trace_id: object) -> PoolRequest:
+    if not isinstance(trace_id, str) or not 1 <= len(trace_id) <= 64:
+        raise MalformedRequest("a trace id is 1 to 64 characters", field="trace_id")
+    wallets = WalletRange(
+        _whole(body["first_index"], "first_index"), _whole(body["count"], "count")
+    )
+    return PoolRequest(check_group(body["group"]), wallets, trace_id)
+
+
+def _whole(value: object, field: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise MalformedRequest(f"{field} is a whole number, not negative", field=field)
+    return value
