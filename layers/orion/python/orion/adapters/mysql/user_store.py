@@ -96,13 +96,13 @@ class MySqlUserTransaction:
 
 
 class MySqlUserStore:
-    """Reads outside a transaction of the service: the authorizer's one question."""
+    """Reads outside a service transaction: the authorizer's one question."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find_key(self, key_id: bytes) -> tuple[ApiKey, str] | None:
-    """Reads outside a service transaction: the authorizer's one question."""
+        """A key, revoked ones included, and its merchant's lane. One read by primary keys."""
 
         def read(cursor: Cursor) -> tuple[ApiKey, str] | None:
             cursor.execute(

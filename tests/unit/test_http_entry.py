@@ -1,0 +1,136 @@
+"""The HTTP entry: every answer is well formed, every failure a problem document that says nothing
+it should not.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from orion.errors import OrionError, Unavailable
+from orion.ids import public_id, random_id
+from orion.runtime import problems
+from orion.runtime.body import Body, MalformedField, MissingField, PayloadTooLarge, UnknownField
+from orion.runtime.http import Request, Response, json_response, serve
+
+MERCHANT = random_id()
+
+
+def event(method: str, route: str, **more: Any) -> dict[str, object]:
+    authorizer = {
+        "merchant_id": public_id("mer", MERCHANT),
+        "key_id": public_id("key", random_id()),
+        "scopes": "balances:read",
+        "lane": "standard",
+    }
+    return {
+        "httpMethod": method,
+        "resource": route,
+        "headers": {},
+        "body": None,
+        "requestContext": {"authorizer": authorizer, "identity": {"sourceIp": "192.0.2.1"}},
+        **more,
+    }
+
+
+def problem_of(answer: Mapping[str, object]) -> dict[str, Any]:
+    assert answer["headers"]["Content-Type"] == "application/problem+json"  # type: ignore[index]
+    body: dict[str, Any] = json.loads(str(answer["body"]))
+    assert body["status"] == answer["statusCode"]
+    assert body["type"] == f"urn:orion-pay:problem:{body['code']}"
+    return body
+
+
+def test_a_request_reaches_its_handler_with_the_merchant_of_its_key() -> None:
+    seen: list[Request] = []
+
+    def balances(request: Request) -> Response:
+        seen.append(request)
+        return json_response(200, {"data": []})
+
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793"
+    answer = serve(
+        event("GET", "/v1/balances", headers={"X-Amzn-Trace-Id": trace, "A": "b"}),
+        {("GET", "/v1/balances"): balances},
+    )
+    assert (answer["statusCode"], answer["body"]) == (200, '{"data": []}')
+    assert seen[0].merchant() == MERCHANT
+    assert seen[0].trace_id == "5759e988bd862e3fe1be46a994272793"
+    assert seen[0].headers["a"] == "b"
+
+
+def test_a_key_without_the_scope_of_the_route_is_refused() -> None:
+    def never(request: Request) -> Response:
+        raise AssertionError("a refused request must not reach the handler")
+
+    answer = serve(event("POST", "/v1/invoices"), {("POST", "/v1/invoices"): never})
+    assert problem_of(answer)["code"] == "forbidden_scope"
+    answer = serve(
+        event("GET", "/v1/balances", requestContext={}), {("GET", "/v1/balances"): never}
+    )
+    assert problem_of(answer)["code"] == "unauthorized"
+
+
+def test_an_unexpected_failure_tells_the_caller_only_its_trace() -> None:
+    def broken(request: Request) -> Response:
+        raise RuntimeError("password=hunter2")
+
+    answer = serve(event("GET", "/v1/balances"), {("GET", "/v1/balances"): broken})
+    assert "hunter2" not in json.dumps(answer)
+    assert problem_of(answer)["code"] == "internal"
+
+
+def test_what_does_not_answer_now_says_when_to_come_back() -> None:
+    def down(request: Request) -> Response:
+        raise Unavailable("the database does not answer")
+
+    answer = serve(event("GET", "/v1/balances"), {("GET", "/v1/balances"): down})
+    assert answer["statusCode"] == 503
+    assert answer["headers"]["Retry-After"] == "2"  # type: ignore[index]
+    assert problem_of(answer)["retry"] == "later"
+
+
+def test_an_error_without_a_row_in_the_table_is_our_fault() -> None:
+    class Unlisted(OrionError):
+        code = "never_listed"
+
+    status, body = problems.of_error(Unlisted("secret detail", field="x"), "0" * 32)
+    assert status == 500
+    assert b"secret detail" not in body
+
+
+def test_an_unknown_place_is_not_found() -> None:
+    assert problem_of(serve(event("GET", "/v1/nothing"), {}))["code"] == "not_found"
+
+
+def test_a_body_takes_only_the_fields_of_its_request() -> None:
+    with pytest.raises(UnknownField):
+        Body.parse(b'{"amuont": "25.00"}', {"amount"})
+    with pytest.raises(PayloadTooLarge):
+        Body.parse(b" " * 70_000, set())
+
+
+@pytest.mark.parametrize("value", [1, True, [], {}, "", "x" * 9, "a\x00b", "\ud800", "a\nb"])
+def test_a_text_field_is_readable_text_within_its_limit(value: object) -> None:
+    with pytest.raises(MalformedField):
+        Body({"name": value}).text("name", max_length=8)
+
+
+def test_an_absent_or_null_field_is_missing() -> None:
+    for values in ({}, {"name": None}):
+        with pytest.raises(MissingField):
+            Body(values).text("name", max_length=8)
+        assert Body(values).optional_text("name", max_length=8) is None
+        assert Body(values).optional_integer("name", minimum=0, maximum=9) is None
+
+
+@pytest.mark.parametrize("value", [True, "1", -1, 10, [1]])
+def test_a_number_field_is_whole_and_within_its_bounds(value: object) -> None:
+    with pytest.raises(MalformedField):
+        Body({"n": value}).optional_integer("n", minimum=0, maximum=9)
+
+
+@pytest.mark.parametrize("value", ["a", [], ["a", "a"], [1], ["a"] * 4])
+def test_a_list_field_has_no_repeats_and_a_limit(value: object) -> None:
+    with pytest.raises(MalformedField):
+        Body({"n": value}).texts("n", max_items=3, max_length=8)

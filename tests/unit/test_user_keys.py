@@ -1,0 +1,76 @@
+"""API keys: only their owner's text proves them."""
+
+import dataclasses
+import secrets
+from datetime import UTC, datetime
+
+import pytest
+from orion.ids import random_id
+from orion.runtime import routes
+from orion.scopes import Scope
+from orion.user import model
+from orion.user.model import ApiKey, UnknownScope
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def a_key(secret: bytes) -> ApiKey:
+    return ApiKey(
+        random_id(),
+        random_id(),
+        "shop",
+        frozenset({Scope.INVOICES_READ}),
+        model.secret_hash(secret),
+        NOW,
+    )
+
+
+def test_a_key_reads_back_and_proves_itself() -> None:
+    secret = secrets.token_bytes(model.SECRET_BYTES)
+    key = a_key(secret)
+    assert model.read_key(model.write_key(key.id, secret)) == (key.id, secret)
+    assert model.proves(key, secret)
+
+
+def test_another_secret_or_a_revoked_key_proves_nothing() -> None:
+    secret = secrets.token_bytes(model.SECRET_BYTES)
+    key = a_key(secret)
+    assert not model.proves(key, secrets.token_bytes(model.SECRET_BYTES))
+    assert not model.proves(dataclasses.replace(key, revoked_at=NOW), secret)
+
+
+def test_what_is_kept_does_not_hold_the_secret() -> None:
+    secret = secrets.token_bytes(model.SECRET_BYTES)
+    assert secret not in repr(a_key(secret)).encode()
+    assert secret.hex() not in a_key(secret).secret_hash.hex()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ok_",
+        "ok_x_y",
+        "ok_" + "0" * 26 + "_" + "!" * 43,
+        "ok_" + "Z" * 26 + "_" + "A" * 43,
+        "ok_" + "0" * 26 + "_" + "A" * 44,
+    ],
+)
+def test_other_text_is_no_key(text: str) -> None:
+    assert model.read_key(text) is None
+
+
+def test_a_scope_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UnknownScope):
+        model.scopes(["invoices:read", "everything"])
+
+
+def test_every_route_with_an_effect_on_money_asks_for_a_scope() -> None:
+    open_to_all = {(route.method, route.path) for route in routes.ROUTES if route.scope is None}
+    assert open_to_all == {
+        ("POST", "/v1/merchants"),
+        ("GET", "/checkout/{invoice_id}"),
+        ("GET", "/checkout/{invoice_id}/status"),
+        ("GET", "/checkout/assets/{file}"),
+        ("GET", "/health"),
+    }
