@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
 from orion.errors import OrionError, Unavailable
 from orion.ids import public_id, random_id
 from orion.runtime import problems

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from orion.ids import MalformedId, fact_id, parse_public_id, public_id, random_id
 
 part = st.one_of(st.text(max_size=8), st.integers(), st.binary(max_size=8))

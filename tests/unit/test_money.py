@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from orion.money import (
     ASSETS,
     MAX_UNITS,
@@ -36,7 +37,7 @@ def test_any_text_is_an_amount_or_a_named_refusal(text: str, kind: Asset) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "units"),
+    "text, kind, units",
     [
         ("0.00012500", BTC, 12_500),
         ("25.00", EUR, 2_500),
@@ -70,7 +71,7 @@ def test_a_plain_decimal_is_read_exactly(text: str, kind: Asset, units: int) -> 
         "Infinity",
         "--1",
         "1_000",
-        "１",
+        "\uff11",
         "1.0.0",
         "1\n",
     ],

@@ -5,6 +5,7 @@ import secrets
 from datetime import UTC, datetime
 
 import pytest
+
 from orion.ids import random_id
 from orion.runtime import routes
 from orion.scopes import Scope
