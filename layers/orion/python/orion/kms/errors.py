@@ -16,7 +16,9 @@ class MalformedRequest(OrionError):
 
 
 class SeedRefused(OrionError):
-    """The stored seed does not decrypt under this group's context: another group's, altered, or another key's."""
+    """The stored seed does not decrypt under this group's context: another group's, altered, or
+    another key's.
+    """
 
     code = "seed_refused"
 

@@ -1,5 +1,6 @@
 """Groups, requests for wallets, and the messages that leave the module."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,14 +11,18 @@ from orion.wallet.addresses import WalletAddresses, WalletRange
 
 MAX_GROUP = 2**31 - 1
 WALLETS_A_RECORD = 500
+NO_TRACE = "0" * 32
 SEED_PURPOSE = "wallet-seed"
+_TRACE = re.compile(r"[0-9a-f]{32}\Z", re.ASCII)
 _EXTEND_FIELDS = frozenset({"v", "trace_id", "kind", "group", "first_index", "count"})
 _CALL_FIELDS = frozenset({"group", "first_index", "count", "trace_id"})
 
 
 @dataclass(frozen=True, slots=True)
 class SealedSeed:
-    """A seed as it is stored: the encrypted message, and the ARN of the KMS key that it was made under."""
+    """A seed as it is stored: the encrypted message, and the ARN of the KMS key that it was made
+    under.
+    """
 
     ciphertext: bytes
     key_arn: str
@@ -34,7 +39,9 @@ class WalletGroup:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """The networks that addresses are written for: a name for Bitcoin, a decimal chain id for Ethereum."""
+    """The networks that addresses are written for: a name for Bitcoin, a decimal chain id for
+    Ethereum.
+    """
 
     bitcoin: str
     ethereum: str
@@ -72,6 +79,13 @@ def check_group(value: object) -> int:
     return number
 
 
+def check_trace(value: object) -> str:
+    """A trace id, 32 hexadecimal digits. Raises MalformedRequest."""
+    if not isinstance(value, str) or not _TRACE.match(value):
+        raise MalformedRequest("a trace id is 32 hexadecimal digits", field="trace_id")
+    return value
+
+
 def extend_pool_request(body: Mapping[str, object]) -> PoolRequest:
     """Read a record of `wallet.requests`. Raises MalformedRequest, IndexOutOfRange."""
     if set(body) != _EXTEND_FIELDS or body["v"] != 1 or body["kind"] != "extend_pool":
@@ -86,7 +100,7 @@ def pool_call(body: Mapping[str, object]) -> PoolRequest:
     """
     if not _CALL_FIELDS - {"trace_id"} <= set(body) <= _CALL_FIELDS:
         raise MalformedRequest("a call has the fields group, first_index, count")
-    return _pool_request(body, body.get("trace_id", "0" * 32))
+    return _pool_request(body, body.get("trace_id", NO_TRACE))
 
 
 def address_messages(
@@ -94,8 +108,8 @@ def address_messages(
 ) -> Iterator[Message]:
     """Records of `wallet.addresses`, at most 500 wallets each.
 
-    The identity names group, indexes and networks: the same range asked for again is the same event, and a
-    range asked for under another network is another one.
+    The identity names group, indexes and networks: the same range asked for again is the same
+    event, and a range asked for under another network is another one.
     """
     for start in range(0, len(wallets), WALLETS_A_RECORD):
         part = wallets[start : start + WALLETS_A_RECORD]
@@ -142,12 +156,10 @@ def group_created(group_no: int, key_arn: str, trace_id: str, at: datetime) -> M
 
 
 def _pool_request(body: Mapping[str, object], trace_id: object) -> PoolRequest:
-    if not isinstance(trace_id, str) or not 1 <= len(trace_id) <= 64:
-        raise MalformedRequest("a trace id is 1 to 64 characters", field="trace_id")
     wallets = WalletRange(
         _whole(body["first_index"], "first_index"), _whole(body["count"], "count")
     )
-    return PoolRequest(check_group(body["group"]), wallets, trace_id)
+    return PoolRequest(check_group(body["group"]), wallets, check_trace(trace_id))
 
 
 def _whole(value: object, field: str) -> int:

@@ -22,7 +22,8 @@ class SeedVault(Protocol):
     def opened(self, group_no: int, sealed: SealedSeed) -> AbstractContextManager[bytearray]:
         """The plain seed, overwritten with zeros when the block ends.
 
-        Raises SeedRefused when the ciphertext's context is not exactly this group's, SeedVaultUnavailable.
+        Raises SeedRefused when the ciphertext's context is not exactly this group's,
+        SeedVaultUnavailable.
         """
         ...
 
@@ -37,13 +38,15 @@ class GroupStore(Protocol):
     def add(self, group: WalletGroup, created: Message) -> WalletGroup:
         """Store the group and its event, unless it exists; the stored one either way.
 
-        Of two concurrent calls one wins, and both return its row. Raises DatabaseUnavailable when the outcome
-        is unknown: repeat.
+        Of two concurrent calls one wins, and both return its row. Raises DatabaseUnavailable when
+        the outcome is unknown: repeat.
         """
         ...
 
     def publish(self, messages: Sequence[Message], now: datetime) -> None:
-        """Append to the outbox in one transaction; a message stored before is a no-op. Raises DatabaseUnavailable."""
+        """Append to the outbox in one transaction; a message stored before is a no-op. Raises
+        DatabaseUnavailable.
+        """
         ...
 
     def publish_once(
@@ -52,8 +55,8 @@ class GroupStore(Protocol):
         messages: Callable[[Record], Sequence[Message]],
         now: datetime,
     ) -> int:
-        """In one transaction, behind the partition's offset fence: append the messages of each record that had
-        no effect yet; how many records that were. `records` are of one partition with rising offsets.
-        Raises DatabaseUnavailable.
+        """In one transaction, behind the partition's offset fence: append the messages of each
+        record that had no effect yet; how many records that were. `records` are of one partition
+        with rising offsets. Raises DatabaseUnavailable.
         """
         ...

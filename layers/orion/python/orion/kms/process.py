@@ -1,4 +1,6 @@
-"""Seals the process that opens seeds: no core file, no other process of the same user reading its memory."""
+"""Seals the process that opens seeds: no core file, no other process of the same user reading its
+memory.
+"""
 
 import ctypes
 import logging
@@ -13,7 +15,8 @@ _TALKATIVE = ("botocore", "boto3", "urllib3", "aws_encryption_sdk")
 
 
 def seal() -> None:
-    """Make this process non-dumpable (prctl(2): also ptrace and /proc/PID/mem need privileges then).
+    """Make this process non-dumpable (prctl(2): also ptrace and /proc/PID/mem need privileges
+    then).
 
     Raises ProcessNotSealed when the kernel does not confirm it: such a process must not go on.
     """

@@ -10,11 +10,13 @@ _SALT = b"orion wallet seed 1"
 
 
 def mixed_seed(local: bytes, remote: bytes, group_no: int, stage: str) -> bytearray:
-    """HKDF-SHA-512 (RFC 5869) over 32 local and 32 remote random bytes, bound to group and stage: 32 bytes.
+    """HKDF-SHA-512 (RFC 5869) over 32 local and 32 remote random bytes, bound to group and stage:
+    32 bytes.
 
-    Why two sources: a function resumed from a snapshot, or a kernel with a broken generator, could repeat local
-    bytes; bytes from KMS alone were seen by whatever carried its answer. The result is unpredictable as long as
-    one of the two is. Extract-and-expand rather than XOR, because XOR of two equal or related inputs is weak.
+    Why two sources: a function resumed from a snapshot, or a kernel with a broken generator,
+    could repeat local bytes; bytes from KMS alone were seen by whatever carried its answer. The
+    result is unpredictable as long as one of the two is. Extract-and-expand rather than XOR,
+    because XOR of two equal or related inputs is weak.
     """
     if len(local) != SEED_BYTES or len(remote) != SEED_BYTES:
         raise ValueError("both sources give 32 bytes")

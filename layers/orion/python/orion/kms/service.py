@@ -1,4 +1,6 @@
-"""Creates groups and derives their wallets. Seeds are open only while branches are derived from them."""
+"""Creates groups and derives their wallets. Seeds are open only while branches are derived from
+them.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,6 +9,7 @@ from datetime import datetime
 from orion.kms.errors import GroupNotFound
 from orion.kms.keys.branches import branches
 from orion.kms.model import (
+    NO_TRACE,
     Message,
     Networks,
     PoolRequest,
@@ -18,8 +21,6 @@ from orion.kms.model import (
 from orion.kms.ports import GroupStore, SeedVault
 from orion.records import Record, parse_json
 from orion.wallet.addresses import WalletAddresses, addresses
-
-NO_TRACE = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class WalletService:
     now: Callable[[], datetime]
 
     def create_group(self, group_no: int, trace_id: str = NO_TRACE) -> WalletGroup:
-        """The group, with a seed. Idempotent: a loser of a race drops its own seed and uses the stored one.
+        """The group, with a seed. Idempotent: a loser of a race drops its own seed and uses the
+        stored one.
 
         Raises SeedVaultUnavailable, DatabaseUnavailable; repeating is always safe.
         """
@@ -57,7 +59,8 @@ class WalletService:
     def derive(self, request: PoolRequest) -> Derived:
         """Publish the addresses of a range. Repeating derives the same and publishes nothing new.
 
-        Raises GroupNotFound, SeedRefused, SeedVaultUnavailable, InvalidChildKey, DatabaseUnavailable.
+        Raises GroupNotFound, SeedRefused, SeedVaultUnavailable, InvalidChildKey,
+        DatabaseUnavailable.
         """
         messages = self._messages(request)
         self.store.publish(messages, self.now())
@@ -67,8 +70,8 @@ class WalletService:
     def consume(self, records: Sequence[Record]) -> int:
         """Answer the requests of one partition, each once; how many were new.
 
-        All are derived before the transaction begins, so that no lock waits for KMS. A record that cannot be
-        answered raises, and none of the batch has an effect.
+        All are derived before the transaction begins, so that no lock waits for KMS. A record
+        that cannot be answered raises, and none of the batch has an effect.
         """
         answers = {
             record.offset: self._messages(extend_pool_request(parse_json(record.value)))

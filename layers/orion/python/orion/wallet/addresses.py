@@ -17,7 +17,9 @@ MAX_RANGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class WalletAddresses:
-    """One wallet: its index under the group's seed and its address on each chain, in the form of records."""
+    """One wallet: its index under the group's seed and its address on each chain, in the form of
+    records.
+    """
 
     index: int
     addresses: Mapping[str, str]
@@ -25,7 +27,9 @@ class WalletAddresses:
 
 @dataclass(frozen=True, slots=True)
 class WalletRange:
-    """Consecutive wallets of one group. Raises IndexOutOfRange unless it is 1 to 1,000 of the group's 10,000."""
+    """Consecutive wallets of one group. Raises IndexOutOfRange unless it is 1 to 1,000 of the
+    group's 10,000.
+    """
 
     first_index: int
     count: int
@@ -47,7 +51,9 @@ class WalletRange:
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """The receiving branch of a group on each chain, and the network that its Bitcoin addresses are written for."""
+    """The receiving branch of a group on each chain, and the network that its Bitcoin addresses
+    are written for.
+    """
 
     bitcoin: ExtendedPublicKey
     ethereum: ExtendedPublicKey
@@ -61,14 +67,20 @@ def p2wpkh_address(public_key: bytes, network: str) -> str:
 
 
 def ethereum_address(uncompressed: bytes) -> str:
-    """Last 20 bytes of Keccak-256 over the point's 64 bytes (Yellow Paper, appendix F), lower case."""
+    """Last 20 bytes of Keccak-256 over the point's 64 bytes (Yellow Paper, appendix F), lower
+    case.
+    """
     return "0x" + keccak256(uncompressed[1:])[12:].hex()
 
 
 def addresses(branches: Branches, wanted: WalletRange) -> Iterator[WalletAddresses]:
     """The wallets of a range, in order. Raises InvalidChildKey, UnknownNetwork."""
-    # One parsed parent point a branch and no Lineage a child: this loop runs a million times in a batch.
-    bitcoin, ethereum = PublicKey(branches.bitcoin.public_key), PublicKey(branches.ethereum.public_key)
+    # One parsed parent point a branch and no Lineage a child: this loop runs a million times in a
+    # batch.
+    bitcoin, ethereum = (
+        PublicKey(branches.bitcoin.public_key),
+        PublicKey(branches.ethereum.public_key),
+    )
     for index in wanted.indexes():
         bitcoin_key = _child_point(bitcoin, branches.bitcoin, index)
         ethereum_key = _child_point(ethereum, branches.ethereum, index)

@@ -1,10 +1,14 @@
-"""What can be wrong with a key, an index or a path. No error of this package quotes key material."""
+"""What can be wrong with a key, an index or a path. No error of this package quotes key
+material.
+"""
 
 from orion.errors import OrionError
 
 
 class InvalidChildKey(OrionError):
-    """BIP-32: this index has no key under this parent (probability below 2^-127). The next index has one."""
+    """BIP-32: this index has no key under this parent (probability below 2^-127). The next index
+    has one.
+    """
 
     code = "invalid_child_key"
 
@@ -16,7 +20,9 @@ class IndexOutOfRange(OrionError):
 
 
 class HardenedFromPublic(OrionError):
-    """A hardened child needs the private key of its parent (BIP-32, public parent to public child)."""
+    """A hardened child needs the private key of its parent (BIP-32, public parent to public
+    child).
+    """
 
     code = "hardened_from_public"
 

@@ -1,7 +1,8 @@
 """Extended public keys and their normal children (BIP-32, "Public parent key -> public child key").
 
-An extended public key together with one private child key gives the parent's private key, so these objects stay
-inside the kms module although they hold nothing private: other modules see addresses.
+An extended public key together with one private child key gives the parent's private key, so
+these objects stay inside the kms module although they hold nothing private: other modules see
+addresses.
 """
 
 import hashlib
@@ -44,7 +45,9 @@ class Lineage:
 
     @classmethod
     def parse(cls, payload: bytes) -> "Lineage":
-        """Read those nine bytes; a root has neither parent nor number. Raises MalformedExtendedKey."""
+        """Read those nine bytes; a root has neither parent nor number. Raises
+        MalformedExtendedKey.
+        """
         lineage = cls(payload[0], payload[1:5], int.from_bytes(payload[5:9], "big"))
         if lineage.depth == 0 and lineage != cls():
             raise MalformedExtendedKey("a root has no parent fingerprint and no child number")
@@ -108,7 +111,9 @@ def hash160(data: bytes) -> bytes:
 
 
 def child_tweak(chain_code: bytes, public_key: bytes, number: int) -> tuple[bytes, bytes]:
-    """I_L and the chain code of the normal child `number`. Raises HardenedFromPublic, IndexOutOfRange."""
+    """I_L and the chain code of the normal child `number`. Raises HardenedFromPublic,
+    IndexOutOfRange.
+    """
     if number >= HARDENED:
         raise HardenedFromPublic("a hardened child needs the parent's private key")
     mixed = hmac.digest(chain_code, public_key + child_number_bytes(number), "sha512")
@@ -116,7 +121,9 @@ def child_tweak(chain_code: bytes, public_key: bytes, number: int) -> tuple[byte
 
 
 def tweaked(parent: PublicKey, tweak: bytes) -> PublicKey:
-    """parse256(tweak)·G + parent. Raises InvalidChildKey when the tweak is not below n or the sum is infinity."""
+    """parse256(tweak)·G + parent. Raises InvalidChildKey when the tweak is not below n or the sum
+    is infinity.
+    """
     try:
         return parent.add(tweak)
     except ValueError:

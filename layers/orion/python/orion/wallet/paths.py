@@ -1,7 +1,7 @@
 """Derivation paths: BIP-32's notation, and the accounts that a wallet's addresses come from.
 
-A wallet is one index under a group seed. Its path on a chain is the chain's account path, the external branch 0 and
-that index: BIP-84 for Bitcoin, BIP-44 for Ethereum, coin types from SLIP-44.
+A wallet is one index under a group seed. Its path on a chain is the chain's account path, the
+external branch 0 and that index: BIP-84 for Bitcoin, BIP-44 for Ethereum, coin types from SLIP-44.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,9 @@ class Path:
 
     @classmethod
     def parse(cls, text: str) -> "Path":
-        """Read `m/84'/0'/0'/0/7`; `h` and `H` mark a hardened step as well (BIP-32, BIP-380). Raises MalformedPath."""
+        """Read `m/84'/0'/0'/0/7`; `h` and `H` mark a hardened step as well (BIP-32, BIP-380).
+        Raises MalformedPath.
+        """
         head, *steps = text.split("/")
         if head != "m" or len(steps) > MAX_DEPTH:
             raise MalformedPath("a path starts with m and has at most 255 steps")
@@ -59,7 +61,9 @@ def child_number_bytes(number: int) -> bytes:
 
 
 def bitcoin_branch(network: str) -> Path:
-    """m/84'/coin'/0'/0 (BIP-84): the receiving branch that a group's Bitcoin addresses are children of."""
+    """m/84'/coin'/0'/0 (BIP-84): the receiving branch that a group's Bitcoin addresses are
+    children of.
+    """
     coin = _COIN_BY_BITCOIN_NETWORK.get(network)
     if coin is None:
         raise UnknownNetwork("not a Bitcoin network", network=network)
@@ -75,7 +79,11 @@ def _step(step: str) -> int:
     is_hardened = step[-1:] in ("'", "h", "H")
     digits = step[:-1] if is_hardened else step
     # isascii: other scripts' digits pass isdigit, and "007" is not how an index is written.
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 10 or str(int(digits)) != digits:
+    if (
+        not (digits.isascii() and digits.isdigit())
+        or len(digits) > 10
+        or str(int(digits)) != digits
+    ):
         raise MalformedPath("a step is a whole number, hardened with an apostrophe")
     index = int(digits)
     if index >= HARDENED:

@@ -1,7 +1,9 @@
-"""Seeds under a KMS key, through the AWS Encryption SDK (keyring of the Material Providers Library).
+"""Seeds under a KMS key, through the AWS Encryption SDK (keyring of the Material Providers
+Library).
 
-The SDK adds what KMS alone does not: key commitment (a ciphertext opens under one data key only) and a
-signature over the message. Source: AWS Encryption SDK Developer Guide, "AWS KMS keyrings" and "Commitment policy".
+The SDK adds what KMS alone does not: key commitment (a ciphertext opens under one data key only)
+and a signature over the message. Source: AWS Encryption SDK Developer Guide, "AWS KMS keyrings"
+and "Commitment policy".
 """
 
 import os
@@ -28,7 +30,9 @@ _SDK_PREFIX = "aws-crypto-"
 
 
 class KmsSeedVault:
-    """`SeedVault` under one symmetric KMS key, named by alias or ARN. `stage` is part of every context."""
+    """`SeedVault` under one symmetric KMS key, named by alias or ARN. `stage` is part of every
+    context.
+    """
 
     def __init__(self, kms: "KMSClient", key_id: str, stage: str) -> None:
         self._kms = kms

@@ -21,7 +21,9 @@ class MySqlGroupStore:
         return self._database.run(lambda cursor: _select(cursor, group_no))
 
     def add(self, group: WalletGroup, created: Message) -> WalletGroup:
-        """As the port says: the insert waits for a concurrent one's row lock, then finds its row committed."""
+        """As the port says: the insert waits for a concurrent one's row lock, then finds its row
+        committed.
+        """
 
         def work(cursor: Cursor) -> WalletGroup:
             inserted = cursor.execute(

@@ -6,9 +6,11 @@ from orion.wallet.paths import bitcoin_branch, ethereum_branch
 
 
 def branches(seed: bytes | bytearray, bitcoin_network: str) -> Branches:
-    """The branches m/84'/coin'/0'/0 and m/44'/60'/0'/0, without private keys. Raises InvalidSeed, UnknownNetwork.
+    """The branches m/84'/coin'/0'/0 and m/44'/60'/0'/0, without private keys. Raises InvalidSeed,
+    UnknownNetwork.
 
-    The private steps end here: four a chain, once a range. Every wallet below costs one public tweak a chain.
+    The private steps end here: four a chain, once a range. Every wallet below costs one public
+    tweak a chain.
     """
     root = ExtendedPrivateKey.master(seed)
     return Branches(

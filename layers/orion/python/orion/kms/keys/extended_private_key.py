@@ -1,8 +1,9 @@
 """Extended private keys (BIP-32): master from seed, hardened and normal children.
 
-What Python can promise: no repr, exception or comparison of these objects shows key material, and they cannot be
-pickled or copied. What it cannot: `bytes` and `int` are immutable, so derived keys stay in memory until their pages are used
-again; the process is therefore not dumpable and short-lived (`orion.kms.process`).
+What Python can promise: no repr, exception or comparison of these objects shows key material, and
+they cannot be pickled or copied. What it cannot: `bytes` and `int` are immutable, so derived keys
+stay in memory until their pages are used again; the process is therefore not dumpable and
+short-lived (`orion.kms.process`).
 """
 
 import hmac
@@ -34,7 +35,9 @@ class ExtendedPrivateKey:
 
     @classmethod
     def master(cls, seed: bytes | bytearray) -> "ExtendedPrivateKey":
-        """The root of a seed of 16 to 64 bytes. Raises InvalidSeed (of the right length: probability below 2^-127)."""
+        """The root of a seed of 16 to 64 bytes. Raises InvalidSeed (of the right length:
+        probability below 2^-127).
+        """
         if not SEED_BYTES_MIN <= len(seed) <= SEED_BYTES_MAX:
             raise InvalidSeed("a seed has 16 to 64 bytes")
         mixed = hmac.digest(b"Bitcoin seed", seed, "sha512")
@@ -43,7 +46,9 @@ class ExtendedPrivateKey:
         return cls(mixed[:32], mixed[32:], Lineage())
 
     def child(self, number: int) -> "ExtendedPrivateKey":
-        """CKDpriv, hardened when `number` has the bit HARDENED. Raises InvalidChildKey, IndexOutOfRange, DepthExceeded."""
+        """CKDpriv, hardened when `number` has the bit HARDENED. Raises InvalidChildKey,
+        IndexOutOfRange, DepthExceeded.
+        """
         lineage = self._lineage.below(self._public_key, number)
         head = b"\0" + self._secret if number >= HARDENED else self._public_key
         mixed = hmac.digest(self._chain_code, head + child_number_bytes(number), "sha512")
@@ -61,7 +66,9 @@ class ExtendedPrivateKey:
         return ExtendedPublicKey(self._public_key, self._chain_code, self._lineage)
 
     def payload(self) -> bytes:
-        """The 78 bytes of BIP-32's serialization, private key included: to be encrypted, never to be shown."""
+        """The 78 bytes of BIP-32's serialization, private key included: to be encrypted, never to
+        be shown.
+        """
         return VERSION_PRIVATE + self._lineage.payload() + self._chain_code + b"\0" + self._secret
 
     @classmethod
@@ -85,7 +92,9 @@ class ExtendedPrivateKey:
 
 
 def added(secret: bytes, tweak: bytes) -> bytes:
-    """(tweak + secret) mod n, 32 bytes. Raises InvalidChildKey when the tweak is not below n or the sum is zero."""
+    """(tweak + secret) mod n, 32 bytes. Raises InvalidChildKey when the tweak is not below n or
+    the sum is zero.
+    """
     number = int.from_bytes(tweak, "big")
     total = (number + int.from_bytes(secret, "big")) % ORDER
     if number >= ORDER or total == 0:

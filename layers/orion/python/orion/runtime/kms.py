@@ -1,0 +1,128 @@
+"""Composition of the kms module. Importing it seals the process: whoever imports it may open
+seeds.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import boto3
+
+from orion.adapters.aws.seed_vault import KmsSeedVault
+from orion.adapters.mysql.kms_groups import MySqlGroupStore
+from orion.adapters.mysql.session import Database
+from orion.errors import OrionError, Retry
+from orion.kms.errors import MalformedRequest
+from orion.kms.model import NO_TRACE, Networks, check_group, check_trace, pool_call
+from orion.kms.process import seal
+from orion.kms.service import WalletService
+from orion.runtime import clock
+from orion.runtime.kafka import partitions
+from orion.runtime.log import logger, set_trace_id
+from orion.runtime.settings import AWS_CLIENT, MissingSetting, mysql_config, settings
+from orion.runtime.wakeup import wake
+
+seal()
+_log = logging.getLogger(__name__)
+
+Result = Mapping[str, object]
+
+
+@cache
+def service() -> WalletService:
+    """The module's use cases, built once a process."""
+    known = settings()
+    return WalletService(
+        vault=KmsSeedVault(
+            boto3.client("kms", config=AWS_CLIENT),
+            f"alias/orion/{known.stage}/wallet-seeds",
+            known.stage,
+        ),
+        store=MySqlGroupStore(Database(mysql_config("kms", "orion_kms", direct=False))),
+        networks=_networks(known.document("chains/networks")),
+        now=clock.now,
+    )
+
+
+def create_group(event: Mapping[str, object]) -> Result:
+    """Answer a state machine's `{"group": n}`: `{"outcome": "ready", …}`, or `refused` with a code.
+
+    A repeat gives the same answer. What may succeed later is raised, for the machine to retry.
+    """
+    return _typed(lambda: _create_group(event))
+
+
+def derive_range(event: Mapping[str, object]) -> Result:
+    """Answer a state machine's `{"group", "first_index", "count"}`: `{"outcome": "derived", …}`, or
+    `refused` with a code. A repeat gives the same answer and no second event.
+    """
+    return _typed(lambda: _derive_range(event))
+
+
+def answer_requests(event: Mapping[str, object]) -> Mapping[str, int]:
+    """Answer the records of `wallet.requests`, one transaction a partition.
+
+    Raises for a partition with a request that cannot be answered; partitions before it stay
+    answered.
+    """
+    logger()
+    answered = 0
+    for records in partitions(event):
+        new = service().consume(records)
+        answered += new
+        _log.info("wallet requests answered", extra=_counts(len(records), new))
+    wake("kms")
+    return {"answered": answered}
+
+
+def _create_group(event: Mapping[str, object]) -> Result:
+    if not {"group"} <= set(event) <= {"group", "trace_id"}:
+        raise MalformedRequest("a call has the field group")
+    trace_id = check_trace(event.get("trace_id", NO_TRACE))
+    set_trace_id(trace_id)
+    group = service().create_group(check_group(event["group"]), trace_id)
+    wake("kms")
+    _log.info("wallet group ready", extra={"group": group.group_no})
+    return {
+        "outcome": "ready",
+        "group": group.group_no,
+        "key_arn": group.seed.key_arn,
+        "created_at": group.created_at.isoformat(),
+    }
+
+
+def _derive_range(event: Mapping[str, object]) -> Result:
+    request = pool_call(event)
+    set_trace_id(request.trace_id)
+    derived = service().derive(request)
+    wake("kms")
+    _log.info("wallets derived", extra={"group": derived.group_no, "count": derived.count})
+    return {
+        "outcome": "derived",
+        "group": derived.group_no,
+        "first_index": derived.first_index,
+        "count": derived.count,
+        "records": derived.records,
+    }
+
+
+def _typed(work: Callable[[], Result]) -> Result:
+    logger()
+    try:
+        return work()
+    except OrionError as refusal:
+        if refusal.retry is not Retry.NEVER:
+            raise
+        _log.warning("wallet call refused", extra={"code": refusal.code})
+        return {"outcome": "refused", "code": refusal.code, "detail": refusal.detail}
+
+
+def _networks(document: Mapping[str, object]) -> Networks:
+    bitcoin, ethereum = document.get("bitcoin"), document.get("ethereum")
+    if not isinstance(bitcoin, str) or not isinstance(ethereum, str):
+        raise MissingSetting("a chain has no network", parameter="chains/networks")
+    return Networks(bitcoin, ethereum)
+
+
+def _counts(received: int, new: int) -> Mapping[str, int]:
+    return {"received": received, "new": new}
