@@ -1,1 +1,1 @@
-"""Installation of everything that a fresh Debian 12 lacks, and typed look-up of what was installed."""
+"""Installation of what a fresh Debian 12 lacks, and typed look-up of what was installed."""

@@ -46,7 +46,7 @@ def main() -> int:
         return 130
     except OSError as problem:
         print(
-            f"setup failed: {problem}; to mend it: free space or fix the folder and run: make setup",
+            f"setup failed: {problem}; to mend it: free the disk or the folder, run: make setup",
             file=sys.stderr,
         )
         return 1

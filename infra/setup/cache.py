@@ -1,4 +1,7 @@
-"""A content-addressed cache outside the clone: an entry is built once, published whole by a rename, then only read."""
+"""A content-addressed cache outside the clone.
+
+An entry is built once, published whole by a rename, and from then on only read.
+"""
 
 import fcntl
 import hashlib
@@ -30,7 +33,7 @@ def cache_root() -> Path:
 
 
 def digest(*parts: Path | str | bytes) -> str:
-    """16 hex digits over the bytes of the named files and the given words, each framed by its length."""
+    """16 hex digits over the bytes of the named files and the given words, each with its length."""
     total = hashlib.sha256()
     for part in parts:
         data = part.read_bytes() if isinstance(part, Path) else part
@@ -42,7 +45,7 @@ def digest(*parts: Path | str | bytes) -> str:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold the cache's lock `name` against every other process; freed by the kernel when this one dies."""
+    """Hold the cache's lock `name` against other processes; freed by the kernel at death."""
     folder = cache_root() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / name).open("w") as handle:
@@ -53,8 +56,9 @@ def locked(name: str) -> Iterator[None]:
 def published(name: str, build: Callable[[Path], None]) -> Path:
     """The cache entry `name`, built by `build(folder)` when it does not exist yet.
 
-    `build` fills an empty folder that is renamed to its final name afterwards, so whatever it writes must not
-    hold that folder's own path. Of two processes asking at once one builds and the other waits.
+    `build` fills an empty folder that is renamed to its final name afterwards, so whatever it
+    writes must not hold that folder's own path. Of two processes asking at once one builds and
+    the other waits.
     """
     entry = cache_root() / name
     if entry.exists():

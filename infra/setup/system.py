@@ -29,7 +29,7 @@ def missing_packages(names: Iterable[str]) -> list[str]:
     query = shutil.which("dpkg-query")
     if query is None:
         return []
-    listed = subprocess.run(  # noqa: S603
+    listed = subprocess.run(
         [query, "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
         capture_output=True,
         text=True,
@@ -40,7 +40,10 @@ def missing_packages(names: Iterable[str]) -> list[str]:
 
 
 def install_packages(names: Sequence[str]) -> None:
-    """Install the missing ones of `names`, as root or through sudo; touches no package list when none is missing."""
+    """Install the missing ones of `names`, as root or through sudo.
+
+    The package lists are fetched only when something is missing.
+    """
     if not missing_packages(names):
         return
     with locked("apt"):

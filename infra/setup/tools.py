@@ -1,4 +1,4 @@
-"""Where the engines and tools are that `make setup` installed: `tool("mariadbd")` is a path that exists."""
+"""Where `make setup` put the engines and tools: `tool("mariadbd")` is a path that exists."""
 
 import shutil
 from collections.abc import Mapping
@@ -53,8 +53,9 @@ class ToolMissing(Exception):
 def tool(name: str) -> Path:
     """Absolute path of the program (or, for `kafka-libs`, of the folder of jars) called `name`.
 
-    `cdk`, `npm` and `solc` put the installed Node first on PATH by themselves; an Anvil or a Java started by its
-    path needs nothing else. Raises ToolMissing when it is not there and KeyError for a name outside NAMES.
+    `cdk`, `npm` and `solc` put the installed Node first on PATH by themselves; the others need
+    nothing but their path. Raises ToolMissing when it is not there and KeyError for a name
+    outside NAMES.
     """
     if name in _INSTALLED:
         candidate = TOOLS / _INSTALLED[name]

@@ -1,0 +1,1 @@
+"""What operators do through the console: merchants' limits, lanes, freezes and approvals."""
