@@ -1,0 +1,42 @@
+"""The CDK app: `cdk synth`, `cdk deploy --all`. Context `stage` names the deployment (default `dev`)."""
+
+import sys
+from pathlib import Path
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+ROOT = Path(__file__).resolve().parents[1]
+# The route table is the product's; the app needs it and nothing else of the product.
+sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "orion" / "python")]
+
+from infra.cloud.exceptions import APP, acknowledge  # noqa: E402
+from infra.cloud.keys import KeysStack  # noqa: E402
+from infra.cloud.names import Stage  # noqa: E402
+from infra.cloud.serverless import ServerlessStack  # noqa: E402
+
+DEFAULT_STAGE = "dev"
+
+
+def build(app: App, stage_name: str, *, check: bool = True) -> App:
+    """Add the stacks of one stage to `app`; environment-agnostic, so it synthesizes without an account."""
+    stage = Stage(stage_name)
+    keys = KeysStack(app, stage)
+    serverless = ServerlessStack(app, stage)
+    # It reads the keys' ARNs from the parameters that the keys stack writes.
+    serverless.add_stack_dependency(keys)
+    if check:
+        acknowledge(app, APP)
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    return app
+
+
+def main() -> None:
+    """What `cdk.json` runs."""
+    app = App()
+    build(app, str(app.node.try_get_context("stage") or DEFAULT_STAGE))
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""The two REST APIs, one a lane: routes from the product's own table, all proxied to functions of that lane."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Aws
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.cloud.exceptions import PUBLIC_METHOD, acknowledge
+from infra.cloud.function_table import API_TIMEOUT_S
+from infra.cloud.functions import Functions
+from infra.cloud.names import Stage, logical
+from infra.cloud.problems import GATEWAY_PROBLEMS, problem_template
+from infra.cloud.routes import ApiRoute, api_routes
+
+API_STAGE = "live"
+AUTHORIZER = "user/authorizer"
+AUTHORIZER_TTL_S = 60  # A key that was withdrawn works for at most this long.
+LOG_RETENTION_DAYS = 90
+
+_ACCESS_LOG = {
+    "request_id": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "method": "$context.httpMethod",
+    # The route, never the path: a checkout path holds the invoice's id, which is its secret.
+    "route": "$context.resourcePath",
+    "status": "$context.status",
+    "bytes": "$context.responseLength",
+    "latency_ms": "$context.responseLatency",
+    "integration_ms": "$context.integrationLatency",
+    "merchant": "$context.authorizer.principalId",
+    "ip": "$context.identity.sourceIp",
+    "error": "$context.error.responseType",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """Requests a second and burst of one lane's stage.
+
+    The account allows 10,000 a second and a burst of 5,000 in a region for all APIs together
+    (API Gateway quotas), so the standard lane leaves the VIP lane's share free.
+    """
+
+    rate_per_s: int
+    burst: int
+
+
+THROTTLES: Mapping[str, Throttle] = {
+    "standard": Throttle(rate_per_s=6000, burst=3000),
+    "vip": Throttle(rate_per_s=3000, burst=1500),
+}
+
+
+class LaneApi(Construct):
+    """One lane: its REST API, authorizer, methods, gateway problems, deployment and stage."""
+
+    def __init__(self, scope: Construct, stage: Stage, lane: str, functions: Functions) -> None:
+        super().__init__(scope, logical("api", lane))
+        self._stage = stage
+        self._lane = lane
+        self._functions = functions
+        self.api = apigateway.CfnRestApi(
+            self,
+            "Api",
+            name=stage.stack(lane),
+            endpoint_configuration=apigateway.CfnRestApi.EndpointConfigurationProperty(
+                types=["REGIONAL"]
+            ),
+        )
+        self._resources: dict[str, str] = {"": self.api.attr_root_resource_id}
+        self._authorizer = self._make_authorizer()
+        routes = api_routes()
+        described = [*self._methods(routes), *self._gateway_problems()]
+        self._allow_calls(routes)
+        self._deploy(described, routes)
+
+    def _make_authorizer(self) -> apigateway.CfnAuthorizer:
+        authorizer = apigateway.CfnAuthorizer(
+            self,
+            "Authorizer",
+            name=self._stage.stack(f"authorizer-{self._lane}"),
+            rest_api_id=self.api.ref,
+            type="REQUEST",
+            authorizer_uri=self._invocation(AUTHORIZER),
+            identity_source="method.request.header.Authorization",
+            authorizer_result_ttl_in_seconds=AUTHORIZER_TTL_S,
+        )
+        lambda_.CfnPermission(
+            self,
+            "AuthorizerPermission",
+            action="lambda:InvokeFunction",
+            function_name=self._functions.made[(AUTHORIZER, self._lane)].ref,
+            principal="apigateway.amazonaws.com",
+            source_arn=self._execute_arn(f"authorizers/{authorizer.ref}"),
+        )
+        return authorizer
+
+    def _methods(self, routes: tuple[ApiRoute, ...]) -> list[apigateway.CfnMethod]:
+        made = [self._method(route.path, route.method, route) for route in routes]
+        served: dict[str, ApiRoute] = {}
+        for route in routes:
+            served.setdefault(route.path, route)
+        # The function answers 405 itself; without this API Gateway would say "not found".
+        made.extend(self._method(path, "ANY", route) for path, route in served.items())
+        return made
+
+    def _method(self, path: str, verb: str, route: ApiRoute) -> apigateway.CfnMethod:
+        guarded = verb != "ANY" and not route.public
+        method = apigateway.CfnMethod(
+            self,
+            logical(verb.lower(), path or "root"),
+            rest_api_id=self.api.ref,
+            resource_id=self._resource(path),
+            http_method=verb,
+            authorization_type="CUSTOM" if guarded else "NONE",
+            authorizer_id=self._authorizer.ref if guarded else None,
+            integration=apigateway.CfnMethod.IntegrationProperty(
+                type="AWS_PROXY",
+                integration_http_method="POST",
+                uri=self._invocation(route.function),
+                timeout_in_millis=API_TIMEOUT_S * 1000,
+            ),
+        )
+        if not guarded:
+            acknowledge(method, PUBLIC_METHOD)
+        return method
+
+    def _resource(self, path: str) -> str:
+        """Id of the resource at `path`, such as /v1/invoices/{invoice_id}; its parents come first."""
+        path = path.rstrip("/")
+        if path not in self._resources:
+            parent, _, part = path.rpartition("/")
+            resource = apigateway.CfnResource(
+                self,
+                logical("path", path),
+                rest_api_id=self.api.ref,
+                parent_id=self._resource(parent),
+                path_part=part,
+            )
+            self._resources[path] = resource.ref
+        return self._resources[path]
+
+    def _gateway_problems(self) -> list[apigateway.CfnGatewayResponse]:
+        return [
+            apigateway.CfnGatewayResponse(
+                self,
+                logical("problem", problem.response_type.lower()),
+                rest_api_id=self.api.ref,
+                response_type=problem.response_type,
+                status_code=str(problem.status),
+                response_parameters={
+                    "gatewayresponse.header.Content-Type": "'application/problem+json'",
+                    "gatewayresponse.header.Cache-Control": "'no-store'",
+                    **problem.headers,
+                },
+                response_templates={"application/json": problem_template(problem)},
+            )
+            for problem in GATEWAY_PROBLEMS
+        ]
+
+    def _allow_calls(self, routes: tuple[ApiRoute, ...]) -> None:
+        for name in dict.fromkeys(route.function for route in routes):
+            lambda_.CfnPermission(
+                self,
+                logical(name, "permission"),
+                action="lambda:InvokeFunction",
+                function_name=self._functions.made[(name, self._lane)].ref,
+                principal="apigateway.amazonaws.com",
+                source_arn=self._execute_arn("*/*/*"),
+            )
+
+    def _deploy(self, described: list[Construct], routes: tuple[ApiRoute, ...]) -> None:
+        # A deployment is a snapshot: its id must change with what it shows.
+        shape = json.dumps(
+            [
+                [[r.method, r.path, r.function, r.public] for r in routes],
+                [[p.response_type, p.status, problem_template(p)] for p in GATEWAY_PROBLEMS],
+                API_TIMEOUT_S,
+                AUTHORIZER_TTL_S,
+            ]
+        )
+        digest = hashlib.sha256(shape.encode()).hexdigest()[:12]
+        deployment = apigateway.CfnDeployment(self, f"Deployment{digest}", rest_api_id=self.api.ref)
+        for part in described:
+            deployment.node.add_dependency(part)
+        log_group = logs.CfnLogGroup(
+            self,
+            "AccessLogs",
+            log_group_name=f"/orion/{self._stage.name}/api-{self._lane}",
+            retention_in_days=LOG_RETENTION_DAYS,
+        )
+        throttle = THROTTLES[self._lane]
+        apigateway.CfnStage(
+            self,
+            "Stage",
+            rest_api_id=self.api.ref,
+            deployment_id=deployment.ref,
+            stage_name=API_STAGE,
+            variables={"lane": self._lane},
+            tracing_enabled=True,
+            access_log_setting=apigateway.CfnStage.AccessLogSettingProperty(
+                destination_arn=log_group.attr_arn, format=json.dumps(_ACCESS_LOG)
+            ),
+            method_settings=[
+                apigateway.CfnStage.MethodSettingProperty(
+                    resource_path="/*",
+                    http_method="*",
+                    metrics_enabled=True,
+                    logging_level="ERROR",
+                    data_trace_enabled=False,
+                    throttling_rate_limit=throttle.rate_per_s,
+                    throttling_burst_limit=throttle.burst,
+                )
+            ],
+        )
+
+    def _invocation(self, function: str) -> str:
+        arn = self._functions.arn(function, self._lane)
+        return f"arn:{Aws.PARTITION}:apigateway:{Aws.REGION}:lambda:path/2015-03-31/functions/{arn}/invocations"
+
+    def _execute_arn(self, rest: str) -> str:
+        return (
+            f"arn:{Aws.PARTITION}:execute-api:{Aws.REGION}:{Aws.ACCOUNT_ID}:{self.api.ref}/{rest}"
+        )

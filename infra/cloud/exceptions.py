@@ -1,0 +1,51 @@
+"""cdk-nag and CloudFormation findings that stand, each with its reason; any other fails the synthesis."""
+
+from collections.abc import Mapping
+
+from aws_cdk import Acknowledgment, Validations
+from constructs import IConstruct
+
+APP: Mapping[str, str] = {
+    "AwsSolutions-L1": "One Python version for tests and functions; a decision moves the constant.",
+    "AwsSolutions-APIG2": "Functions read bodies strictly and answer typed problems.",
+    "AwsSolutions-APIG3": "The edge stack owns the hosts and associates the web ACL.",
+    "AwsSolutions-COG4": "Merchants hold API keys, checked by a Lambda authorizer.",
+    # The validator takes the name of an SSM parameter for its value.
+    "CloudFormation-Validate::F3031": "Subnets and security group are values of SSM parameters.",
+    "CloudFormation-Validate::E1150": "The security group is the value of an SSM parameter.",
+}
+AUDIT: Mapping[str, str] = {
+    "AwsSolutions-S1": "Object access is in CloudTrail's data events; logs of logs would not end.",
+}
+NO_RESOURCE: Mapping[str, str] = {
+    "AwsSolutions-IAM5[Resource::*]": (
+        "AWS accepts no resource for network interfaces, log delivery and tracing."
+    ),
+}
+API_LOGGING: Mapping[str, str] = {
+    "AwsSolutions-IAM4[Policy::arn:aws:iam::aws:policy/service-role/"
+    "AmazonAPIGatewayPushToCloudWatchLogs]": "AWS's own policy for its own logging role.",
+}
+PUBLIC_METHOD: Mapping[str, str] = {
+    "AwsSolutions-APIG4": "Public in the route table, or an ANY method that reaches no handler.",
+}
+
+
+def own_prefix(stage_name: str, audit_bucket_logical_id: str) -> Mapping[str, str]:
+    """Wildcards that end inside one stage's parameters or the audit bucket."""
+    parameters = (
+        f"arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/orion/{stage_name}/*"
+    )
+    return {
+        f"AwsSolutions-IAM5[Resource::{parameters}]": "Functions read their stage's parameters.",
+        f"AwsSolutions-IAM5[Resource::<{audit_bucket_logical_id}.Arn>/*]": (
+            "The writer names its objects by topic, partition and offset."
+        ),
+    }
+
+
+def acknowledge(scope: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Put `reasons` on record for everything below `scope`."""
+    validations = Validations.of(scope)
+    for rule, reason in reasons.items():
+        validations.acknowledge(Acknowledgment(id=rule, reason=reason))

@@ -1,0 +1,258 @@
+"""Every Lambda function of the serverless stack, one row each: what runs, what starts it, what it may touch.
+
+A row is the whole truth about a function's permissions: its role grants what stands here and nothing else.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+LANES = ("standard", "vip")
+
+Layer = Literal["orion", "orion_kms", "base", "kafka", "postgres", "keys"]
+
+MYSQL_PRINCIPALS = (
+    "user",
+    "billing",
+    "moneyin",
+    "kms",
+    "log",
+    "ledger",
+    "system-doctor",
+    "arch",
+)
+OUTBOXES = ("user", "billing", "ledger", "moneyin", "kms")
+
+API_TIMEOUT_S = 10  # Nothing synchronous takes longer: longer work answers 202.
+CONSUMER_TIMEOUT_S = 60
+RELAY_CONCURRENCY = 2
+RELAY_QUEUE_BATCH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaTrigger:
+    """One event source mapping. A topic of `chain.` or `ledger.` never skips a record."""
+
+    topic: str
+    principal: str
+    batch_size: int
+    part: str | None = None
+    pollers_max: int = 2
+
+    @property
+    def never_skips(self) -> bool:
+        return self.topic.startswith(("chain.", "ledger."))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTrigger:
+    queue: str
+    batch_size: int
+    concurrency_max: int
+    reports_item_failures: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRow:
+    """`reserved` is per lane: it caps the function and keeps that much of the account for it."""
+
+    module: str
+    file: str
+    layers: tuple[Layer, ...] = ("orion", "base")
+    lanes: tuple[str, ...] = ()
+    in_vpc: bool = True
+    memory_mb: int = 512
+    timeout_s: int = CONSUMER_TIMEOUT_S
+    reserved: dict[str, int] = field(default_factory=dict)
+    mysql: tuple[str, ...] = ()
+    postgres: tuple[str, ...] = ()
+    kafka: tuple[str, ...] = ()
+    sends: tuple[str, ...] = ()
+    encrypts: tuple[str, ...] = ()
+    decrypts: tuple[str, ...] = ()
+    writes_audit: bool = False
+    carries_migrations: bool = False
+    topics: tuple[KafkaTrigger, ...] = ()
+    queue: QueueTrigger | None = None
+    every_minute: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.module}/{self.file}"
+
+
+def _api(module: str, file: str, *, standard: int, vip: int, **more: object) -> FunctionRow:
+    return FunctionRow(
+        module,
+        file,
+        lanes=LANES,
+        timeout_s=API_TIMEOUT_S,
+        reserved={"standard": standard, "vip": vip},
+        **more,  # type: ignore[arg-type]  # The rows below are the only callers.
+    )
+
+
+def _relay(module: str, file: str, outbox: str, *, sends: tuple[str, ...] = ()) -> FunctionRow:
+    return FunctionRow(
+        module,
+        file,
+        layers=("orion", "base", "kafka"),
+        mysql=(outbox,),
+        kafka=(outbox,),
+        sends=sends,
+        queue=QueueTrigger(f"outbox-{outbox}", RELAY_QUEUE_BATCH, RELAY_CONCURRENCY),
+        every_minute=True,
+    )
+
+
+FUNCTIONS: tuple[FunctionRow, ...] = (
+    _api("user", "api", standard=40, vip=20, mysql=("user",), sends=("outbox-user",)),
+    _api("user", "authorizer", standard=60, vip=30, mysql=("user",)),
+    _relay("user", "outbox_relay", "user"),
+    _api(
+        "billing",
+        "api",
+        standard=120,
+        vip=60,
+        mysql=("billing",),
+        sends=("outbox-billing",),
+        encrypts=("webhook-secrets",),
+    ),
+    _api("billing", "checkout", standard=60, vip=30, mysql=("billing",)),
+    FunctionRow(
+        "billing",
+        "deposits",
+        mysql=("billing",),
+        sends=("outbox-billing",),
+        topics=(KafkaTrigger("moneyin.deposits", "billing", 100),),
+    ),
+    FunctionRow(
+        "billing",
+        "ledger_writer",
+        memory_mb=1024,
+        mysql=("ledger",),
+        sends=("outbox-ledger",),
+        topics=(KafkaTrigger("ledger.transfers", "ledger", 1000),),
+    ),
+    FunctionRow(
+        "billing",
+        "ledger_posted",
+        mysql=("billing",),
+        sends=("outbox-billing",),
+        topics=(KafkaTrigger("ledger.posted", "billing", 500),),
+    ),
+    # Talks to strangers: no VPC, no database, no Kafka.
+    FunctionRow(
+        "billing",
+        "webhook_sender",
+        in_vpc=False,
+        sends=("webhook-results",),
+        decrypts=("webhook-secrets",),
+        queue=QueueTrigger("webhooks", 1, 50),
+    ),
+    FunctionRow(
+        "billing",
+        "webhook_results",
+        mysql=("billing",),
+        sends=("outbox-billing",),
+        queue=QueueTrigger("webhook-results", 10, 5, reports_item_failures=True),
+    ),
+    FunctionRow(
+        "billing", "webhook_due", mysql=("billing",), sends=("outbox-billing",), every_minute=True
+    ),
+    FunctionRow(
+        "billing", "expiry", mysql=("billing",), sends=("outbox-billing",), every_minute=True
+    ),
+    _relay("billing", "outbox_relay", "billing", sends=("webhooks",)),
+    _relay("billing", "ledger_outbox_relay", "ledger"),
+    FunctionRow(
+        "moneyin",
+        "blocks",
+        mysql=("moneyin",),
+        sends=("outbox-moneyin",),
+        topics=(
+            KafkaTrigger("chain.blocks.bitcoin", "moneyin", 50, part="bitcoin"),
+            KafkaTrigger("chain.blocks.ethereum", "moneyin", 50, part="ethereum"),
+        ),
+    ),
+    FunctionRow(
+        "moneyin",
+        "node_answers",
+        mysql=("moneyin",),
+        sends=("outbox-moneyin",),
+        topics=(KafkaTrigger("node.answers", "moneyin", 100),),
+    ),
+    FunctionRow(
+        "moneyin",
+        "addresses",
+        mysql=("moneyin",),
+        sends=("outbox-moneyin",),
+        topics=(KafkaTrigger("wallet.addresses", "moneyin", 20),),
+    ),
+    FunctionRow(
+        "moneyin", "pool_level", mysql=("moneyin",), sends=("outbox-moneyin",), every_minute=True
+    ),
+    _relay("moneyin", "outbox_relay", "moneyin"),
+    FunctionRow(
+        "kms",
+        "create_group",
+        layers=("orion_kms", "base", "keys"),
+        mysql=("kms",),
+        sends=("outbox-kms",),
+        encrypts=("wallet-seeds",),
+        decrypts=("wallet-seeds",),
+    ),
+    FunctionRow(
+        "kms",
+        "address_pool",
+        layers=("orion_kms", "base", "keys"),
+        memory_mb=1024,
+        mysql=("kms",),
+        sends=("outbox-kms",),
+        decrypts=("wallet-seeds",),
+        topics=(KafkaTrigger("wallet.requests", "kms", 10),),
+    ),
+    _relay("kms", "outbox_relay", "kms"),
+    FunctionRow(
+        "log",
+        "audit_writer",
+        writes_audit=True,
+        topics=(KafkaTrigger("audit.events", "log", 500),),
+    ),
+    _api("system_doctor", "health", standard=5, vip=5, mysql=("system-doctor",)),
+    # Creates the other principals' users, so it reads every database secret; it runs once a deploy.
+    FunctionRow(
+        "arch",
+        "migrate",
+        layers=("orion", "base", "postgres"),
+        timeout_s=600,
+        mysql=MYSQL_PRINCIPALS,
+        postgres=("arch",),
+        carries_migrations=True,
+    ),
+)
+
+
+def function_row(name: str) -> FunctionRow:
+    """The row of `module/file`; KeyError when there is none."""
+    for row in FUNCTIONS:
+        if row.name == name:
+            return row
+    raise KeyError(name)
+
+
+def queues() -> tuple[str, ...]:
+    """Purposes of all queues, in the order of first mention."""
+    return tuple(dict.fromkeys(row.queue.queue for row in FUNCTIONS if row.queue is not None))
+
+
+def queue_consumer(purpose: str) -> FunctionRow:
+    """The one function that a queue feeds; KeyError when there is none."""
+    for row in FUNCTIONS:
+        if row.queue is not None and row.queue.queue == purpose:
+            return row
+    raise KeyError(purpose)
+
+
+def topic_principals() -> tuple[str, ...]:
+    """Kafka principals whose credentials an event source mapping uses."""
+    return tuple(dict.fromkeys(t.principal for row in FUNCTIONS for t in row.topics))

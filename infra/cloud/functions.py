@@ -1,0 +1,136 @@
+"""The Lambda functions with their roles, log groups and layers, made from the function table."""
+
+from aws_cdk import Fn
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.cloud.code import code_asset, layer_asset
+from infra.cloud.function_table import FUNCTIONS, FunctionRow, Layer
+from infra.cloud.grants import statements, trust
+from infra.cloud.names import Stage, logical
+from infra.cloud.parameters import Parameters
+from infra.cloud.queues import Queues
+from layers.build import PYTHON_VERSION
+
+RUNTIME = f"python{PYTHON_VERSION}"
+ARCHITECTURE = "x86_64"
+LOG_RETENTION_DAYS = 30
+
+
+class Functions(Construct):
+    """`made[(module/file, lane or None)]` is the CfnFunction; `log_groups` has the same keys."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        stage: Stage,
+        parameters: Parameters,
+        queues: Queues,
+        audit_bucket_arn: str,
+    ) -> None:
+        super().__init__(scope, "Functions")
+        self._stage = stage
+        self._parameters = parameters
+        self._queue_arns = {purpose: queue.attr_arn for purpose, queue in queues.live.items()}
+        self._audit_bucket_arn = audit_bucket_arn
+        self._layers: dict[Layer, lambda_.CfnLayerVersion] = {}
+        self.made: dict[tuple[str, str | None], lambda_.CfnFunction] = {}
+        for row in FUNCTIONS:
+            asset = code_asset(self, row)
+            code = lambda_.CfnFunction.CodeProperty(
+                s3_bucket=asset.s3_bucket_name, s3_key=asset.s3_object_key
+            )
+            for lane in row.lanes or (None,):
+                self.made[(row.name, lane)] = self._function(row, lane, code)
+
+    def arn(self, name: str, lane: str | None = None) -> str:
+        return self.made[(name, lane)].attr_arn
+
+    def _layer(self, name: Layer) -> str:
+        if name not in self._layers:
+            content = layer_asset(self, name)
+            self._layers[name] = lambda_.CfnLayerVersion(
+                self,
+                logical(name, "layer"),
+                layer_name=self._stage.stack(f"layer-{name}".replace("_", "-")),
+                compatible_runtimes=[RUNTIME],
+                compatible_architectures=[ARCHITECTURE],
+                content=lambda_.CfnLayerVersion.ContentProperty(
+                    s3_bucket=content.s3_bucket_name, s3_key=content.s3_object_key
+                ),
+            )
+        return self._layers[name].ref
+
+    def _function(
+        self, row: FunctionRow, lane: str | None, code: lambda_.CfnFunction.CodeProperty
+    ) -> lambda_.CfnFunction:
+        name = self._stage.function(row.module, row.file, lane)
+        base = logical(row.module, row.file, lane or "")
+        log_group = logs.CfnLogGroup(
+            self,
+            f"{base}Logs",
+            log_group_name=f"/aws/lambda/{name}",
+            retention_in_days=LOG_RETENTION_DAYS,
+        )
+        role = self._role(row, base, name, log_group.attr_arn)
+        environment = {"ORION_STAGE": self._stage.name}
+        if lane is not None:
+            environment["ORION_LANE"] = lane
+        function = lambda_.CfnFunction(
+            self,
+            base,
+            function_name=name,
+            runtime=RUNTIME,
+            architectures=[ARCHITECTURE],
+            handler=f"{row.file}.handler",
+            code=code,
+            role=role.attr_arn,
+            layers=[self._layer(layer) for layer in row.layers],
+            memory_size=row.memory_mb,
+            timeout=row.timeout_s,
+            reserved_concurrent_executions=row.reserved.get(lane) if lane else None,
+            environment=lambda_.CfnFunction.EnvironmentProperty(variables=environment),
+            logging_config=lambda_.CfnFunction.LoggingConfigProperty(
+                log_format="JSON", log_group=log_group.ref
+            ),
+            tracing_config=lambda_.CfnFunction.TracingConfigProperty(mode="Active"),
+        )
+        if row.in_vpc:
+            function.add_property_override("VpcConfig", self._network())
+        function.add_resource_dependency(log_group)
+        return function
+
+    def _network(self) -> object:
+        """Inside the VPC where the stage has one; Lambda's own network where `network/vpc-id` is `none`."""
+        return Fn.condition_if(
+            self._parameters.in_vpc.logical_id,
+            {
+                "SubnetIds": Fn.split(",", self._parameters.value("network/subnet-ids")),
+                "SecurityGroupIds": [self._parameters.value("network/security-group-id")],
+            },
+            {"Ref": "AWS::NoValue"},
+        )
+
+    def _role(self, row: FunctionRow, base: str, name: str, log_group_arn: str) -> iam.CfnRole:
+        granted = statements(
+            self._stage,
+            row,
+            self._parameters,
+            log_group_arn=log_group_arn,
+            queue_arns=self._queue_arns,
+            audit_bucket_arn=self._audit_bucket_arn,
+        )
+        return iam.CfnRole(
+            self,
+            f"{base}Role",
+            role_name=name,
+            assume_role_policy_document=trust("lambda.amazonaws.com"),
+            policies=[
+                iam.CfnRole.PolicyProperty(
+                    policy_name="row",
+                    policy_document={"Version": "2012-10-17", "Statement": granted},
+                )
+            ],
+        )

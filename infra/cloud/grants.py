@@ -1,0 +1,119 @@
+"""What the role of one function may do, computed from its row of the function table."""
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Aws
+
+from infra.cloud.function_table import FunctionRow
+from infra.cloud.names import Stage
+from infra.cloud.parameters import Parameters
+
+Statement = dict[str, object]
+
+ENCRYPT = ("kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey")
+DECRYPT = ("kms:Decrypt", "kms:DescribeKey")
+
+
+def allow(actions: Sequence[str], resources: Sequence[str]) -> Statement:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+
+
+def trust(service: str) -> dict[str, object]:
+    """Who may take the role: one AWS service, for this account's resources only."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": service},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+
+
+def _secret_arns(stage: Stage, row: FunctionRow) -> list[str]:
+    names = [
+        *(stage.mysql_secret(p) for p in row.mysql),
+        *(stage.postgres_secret(p) for p in row.postgres),
+        *(stage.kafka_secret(p) for p in row.kafka),
+        *(stage.kafka_secret(t.principal) for t in row.topics),
+    ]
+    base = f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret"
+    # Secrets Manager adds a hyphen and six characters to the name; nothing else may match.
+    return [f"{base}:{name}-??????" for name in dict.fromkeys(names)]
+
+
+def _mapping_statements(parameters: Parameters) -> list[Statement]:
+    # Lambda's own Kafka poller runs under the function's role (AWS: "MSK permissions").
+    return [
+        allow(
+            (
+                "kafka:DescribeCluster",
+                "kafka:DescribeClusterV2",
+                "kafka:GetBootstrapBrokers",
+                "kafka:ListScramSecrets",
+            ),
+            (parameters.value("kafka/cluster-arn"),),
+        )
+    ]
+
+
+def _network_statement() -> Statement:
+    # AWS accepts no resource for these calls (Lambda: "Required IAM permissions" of VPC functions).
+    return allow(
+        (
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+        ),
+        ("*",),
+    )
+
+
+def statements(
+    stage: Stage,
+    row: FunctionRow,
+    parameters: Parameters,
+    *,
+    log_group_arn: str,
+    queue_arns: Mapping[str, str],
+    audit_bucket_arn: str,
+) -> list[Statement]:
+    """All statements of one function's role."""
+    found: list[Statement] = [
+        allow(("logs:CreateLogStream", "logs:PutLogEvents"), (log_group_arn,)),
+        allow(("ssm:GetParametersByPath", "ssm:GetParameters"), parameters.path_arns()),
+    ]
+    secrets = _secret_arns(stage, row)
+    if secrets:
+        found.append(allow(("secretsmanager:GetSecretValue",), secrets))
+        found.append(allow(("kms:Decrypt",), (parameters.value("keys/service-secrets-arn"),)))
+    if row.topics:
+        found.extend(_mapping_statements(parameters))
+    if row.in_vpc or row.topics:
+        found.append(_network_statement())
+    if row.queue is not None:
+        found.append(
+            allow(
+                ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+                (queue_arns[row.queue.queue],),
+            )
+        )
+    if row.sends:
+        found.append(
+            allow(
+                ("sqs:SendMessage", "sqs:GetQueueUrl"),
+                [queue_arns[purpose] for purpose in row.sends],
+            )
+        )
+    for purpose in row.encrypts:
+        found.append(allow(ENCRYPT, (parameters.value(f"keys/{purpose}-arn"),)))
+    for purpose in row.decrypts:
+        found.append(allow(DECRYPT, (parameters.value(f"keys/{purpose}-arn"),)))
+    if row.writes_audit:
+        found.append(allow(("s3:PutObject", "s3:GetObject"), (f"{audit_bucket_arn}/*",)))
+    return found

@@ -1,0 +1,58 @@
+"""What API Gateway answers by itself, in the form of the functions' own problems (`orion.runtime.problems`)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayProblem:
+    """One gateway response type (API Gateway, "Gateway response types") and what it means here."""
+
+    response_type: str
+    status: int
+    code: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_RETRY = {"gatewayresponse.header.Retry-After": "'2'"}
+_CHALLENGE = {"gatewayresponse.header.WWW-Authenticate": "'Bearer'"}
+
+_BUSY = ("temporarily_unavailable", "retry with the same idempotency key")
+_SLOW_DOWN = ("temporarily_unavailable", "too many requests; retry later and more slowly")
+
+GATEWAY_PROBLEMS: tuple[GatewayProblem, ...] = (
+    GatewayProblem(
+        "UNAUTHORIZED", 401, "unauthorized", "this request needs an API key", _CHALLENGE
+    ),
+    # The authorizer denies for one reason only: a key of the other lane.
+    GatewayProblem("ACCESS_DENIED", 403, "wrong_lane", "this API key belongs to the other host"),
+    # What API Gateway calls a missing authentication token is a path that it does not know.
+    GatewayProblem("MISSING_AUTHENTICATION_TOKEN", 404, "not_found", "there is nothing here"),
+    GatewayProblem("RESOURCE_NOT_FOUND", 404, "not_found", "there is nothing here"),
+    GatewayProblem(
+        "REQUEST_TOO_LARGE", 413, "payload_too_large", "the request is larger than 10 MB"
+    ),
+    GatewayProblem("THROTTLED", 429, *_SLOW_DOWN, headers=_RETRY),
+    GatewayProblem("QUOTA_EXCEEDED", 429, *_SLOW_DOWN, headers=_RETRY),
+    GatewayProblem("AUTHORIZER_FAILURE", 503, *_BUSY, headers=_RETRY),
+    GatewayProblem("INTEGRATION_FAILURE", 503, *_BUSY, headers=_RETRY),
+    GatewayProblem("INTEGRATION_TIMEOUT", 504, *_BUSY, headers=_RETRY),
+    GatewayProblem("DEFAULT_4XX", 400, "malformed_field", "the request cannot be read"),
+    GatewayProblem("DEFAULT_5XX", 500, "internal", "something went wrong on our side"),
+)
+
+
+def problem_template(problem: GatewayProblem) -> str:
+    """The body; `$context.requestId` is what the access log calls request_id."""
+    return json.dumps(
+        {
+            "type": f"urn:orion-pay:problem:{problem.code}",
+            "title": problem.code.replace("_", " "),
+            "status": problem.status,
+            "detail": problem.detail,
+            "code": problem.code,
+            "trace_id": "$context.requestId",
+        }
+    )

@@ -1,0 +1,70 @@
+"""What runs every minute: the relays, whose wake-up may have been lost, and functions whose work is due by time."""
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from constructs import Construct
+
+from infra.cloud.function_table import FUNCTIONS
+from infra.cloud.functions import Functions
+from infra.cloud.grants import allow, trust
+from infra.cloud.names import Stage, logical
+
+EVERY_MINUTE = "rate(1 minute)"
+# The next minute comes anyway: a late run is dropped, not repeated.
+EVENT_AGE_MAX_S = 60
+
+
+class Schedules(Construct):
+    """One schedule for each function of the table with `every_minute`."""
+
+    def __init__(self, scope: Construct, stage: Stage, functions: Functions) -> None:
+        super().__init__(scope, "Schedules")
+        self._stage = stage
+        timed = [row for row in FUNCTIONS if row.every_minute]
+        function_arns = {row.name: functions.arn(row.name) for row in timed}
+        self._role = iam.CfnRole(
+            self,
+            "Role",
+            role_name=stage.stack("schedules"),
+            assume_role_policy_document=trust("scheduler.amazonaws.com"),
+            policies=[
+                iam.CfnRole.PolicyProperty(
+                    policy_name="targets",
+                    policy_document={
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            allow(("lambda:InvokeFunction",), list(function_arns.values()))
+                        ],
+                    },
+                )
+            ],
+        )
+        for row in timed:
+            self._schedule(f"{row.module}-{row.file}".replace("_", "-"), function_arns[row.name])
+            # The schedule itself retries nothing, so Lambda's own two retries would only double the work.
+            lambda_.CfnEventInvokeConfig(
+                self,
+                logical(row.module, row.file, "async"),
+                function_name=functions.made[(row.name, None)].ref,
+                qualifier="$LATEST",
+                maximum_retry_attempts=0,
+                maximum_event_age_in_seconds=EVENT_AGE_MAX_S,
+            )
+
+    def _schedule(self, name: str, target_arn: str) -> None:
+        scheduler.CfnSchedule(
+            self,
+            logical(name),
+            name=self._stage.stack(name),
+            schedule_expression=EVERY_MINUTE,
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=target_arn,
+                role_arn=self._role.attr_arn,
+                input="{}",
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_retry_attempts=0, maximum_event_age_in_seconds=EVENT_AGE_MAX_S
+                ),
+            ),
+        )

@@ -1,0 +1,72 @@
+"""The serverless stack: everything of a stage that has no servers, made from the function table."""
+
+from aws_cdk import CfnDeletionPolicy, CfnOutput, Stack
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.cloud.alarms import Alarms
+from infra.cloud.api import API_STAGE, LaneApi
+from infra.cloud.audit import AuditBucket
+from infra.cloud.consumers import Consumers
+from infra.cloud.function_table import LANES
+from infra.cloud.exceptions import API_LOGGING, AUDIT, NO_RESOURCE, acknowledge, own_prefix
+from infra.cloud.functions import Functions
+from infra.cloud.grants import trust
+from infra.cloud.names import Stage, logical
+from infra.cloud.parameters import Parameters
+from infra.cloud.queues import Queues
+from infra.cloud.schedules import Schedules
+from infra.cloud.workflows import Workflows
+
+# The lane's API id, from which whoever has no own host name yet forms its URL.
+API_OUTPUT = "{lane}ApiId"
+STAGE_OUTPUT = "ApiStage"
+WALLET_GROUP_OUTPUT = "WalletGroupArn"
+AUDIT_BUCKET_OUTPUT = "AuditBucketName"
+
+
+class ServerlessStack(Stack):
+    """Reads what other stacks wrote to SSM; writes nothing that the edge owns."""
+
+    def __init__(self, scope: Construct, stage: Stage) -> None:
+        super().__init__(scope, "serverless", stack_name=stage.stack("serverless"))
+        parameters = Parameters(self, stage)
+        queues = Queues(self, stage)
+        audit = AuditBucket(self, stage)
+        functions = Functions(self, stage, parameters, queues, audit.bucket.attr_arn)
+        acknowledge(audit, AUDIT)
+        bucket_id = self.get_logical_id(audit.bucket)
+        acknowledge(functions, {**NO_RESOURCE, **own_prefix(stage.name, bucket_id)})
+        consumers = Consumers(self, parameters, queues, functions)
+        Schedules(self, stage, functions)
+        workflows = Workflows(self, stage, functions)
+        acknowledge(workflows, NO_RESOURCE)
+        account = self._api_logging(stage)
+        for lane in LANES:
+            lane_api = LaneApi(self, stage, lane, functions)
+            lane_api.node.add_dependency(account)
+            CfnOutput(self, API_OUTPUT.format(lane=logical(lane)), value=lane_api.api.ref)
+        Alarms(self, stage, queues, functions, consumers)
+        CfnOutput(self, STAGE_OUTPUT, value=API_STAGE)
+        CfnOutput(self, WALLET_GROUP_OUTPUT, value=workflows.wallet_group.ref)
+        CfnOutput(self, AUDIT_BUCKET_OUTPUT, value=audit.bucket.ref)
+
+    def _api_logging(self, stage: Stage) -> apigateway.CfnAccount:
+        """API Gateway logs through one role an account and region; the last stage deployed names it."""
+        role = iam.CfnRole(
+            self,
+            "ApiLoggingRole",
+            role_name=stage.stack("api-logging"),
+            assume_role_policy_document=trust("apigateway.amazonaws.com"),
+            managed_policy_arns=[
+                "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+            ],
+        )
+        acknowledge(role, API_LOGGING)
+        account = apigateway.CfnAccount(self, "ApiLogging", cloud_watch_role_arn=role.attr_arn)
+        for resource in (role, account):
+            # Another stage of the account may still log through it.
+            resource.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN
+            resource.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
+        return account
