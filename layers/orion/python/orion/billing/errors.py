@@ -28,12 +28,6 @@ class InvoiceNotFound(OrionError):
     code = "invoice_not_found"
 
 
-class MissingField(OrionError):
-    """A field that the request must carry is absent, empty or of the wrong kind."""
-
-    code = "missing_field"
-
-
 class LimitOutOfRange(OrionError):
     """A page size, a length or a duration outside its bounds."""
 
@@ -74,3 +68,9 @@ class IllegalTransition(OrionError):
     """A change of status that no sequence of facts can cause."""
 
     code = "illegal_transition"
+
+
+class UnknownDelivery(OrionError):
+    """The sender answered about a delivery that is not stored."""
+
+    code = "unknown_delivery"

@@ -1,41 +1,41 @@
-"""What a wallet opens: BIP-21 for Bitcoin, EIP-681 for Ethereum and its tokens."""
+"""Which assets this stage can be paid in, and the link that pays one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orion.money import Amount, UnknownAsset
+from orion.chains import registry
+from orion.money import Amount, Asset, UnknownAsset, asset
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """`networks` by chain (Ethereum's is its decimal chain id) and token contracts by asset code, of one stage."""
+    """The network of each chain and the token contract of each asset code, of one stage."""
 
     networks: Mapping[str, str]
     contracts: Mapping[str, str]
 
 
+def payable_asset(code: str, places: Networks) -> Asset:
+    """The asset of this code. Raises UnknownAsset also where the stage lacks its chain or contract."""
+    found = asset(code)
+    if found.chain is None or found.chain not in places.networks:
+        raise UnknownAsset("nothing can be paid in this asset here", asset=code)
+    if code != registry.chain_data(found.chain).native_asset and code not in places.contracts:
+        raise UnknownAsset("this network has no contract of the token", asset=code)
+    return found
+
+
+def display_address(address: str, chain: str) -> str:
+    """The form for people of a canonical address."""
+    return registry.chain(chain).display_address(address)
+
+
 def payment_link(amount: Amount, address: str, places: Networks) -> str:
-    """A link that pays exactly `amount` to `address`. Raises UnknownAsset when this stage has no such contract."""
+    """A link that pays exactly `amount`, of an asset that `payable_asset` returned."""
     chain = amount.asset.chain
-    if chain == "bitcoin":
-        return f"bitcoin:{address}?amount={amount.text()}"
-    if chain == "ethereum":
-        return _ethereum(amount, address, places)
-    raise UnknownAsset("no payment link for this chain yet", asset=amount.asset.code)
-
-
-def _ethereum(amount: Amount, address: str, places: Networks) -> str:
-    chain_id = places.networks["ethereum"]
-    if amount.asset.symbol == "ETH":
-        return f"ethereum:{address}@{chain_id}?value={amount.units}"
+    if chain is None:
+        raise UnknownAsset("fiat money has no payment link", asset=amount.asset.code)
     contract = places.contracts.get(amount.asset.code)
-    if contract is None:
-        raise UnknownAsset("this network has no contract of the token", asset=amount.asset.code)
-    return f"ethereum:{contract}@{chain_id}/transfer?address={address}&uint256={amount.units}"
-
-
-def payable(asset_code: str, chain: str, places: Networks) -> bool:
-    """Whether this stage can be paid in the asset: its chain runs here, and a token's contract is known."""
-    if chain not in places.networks:
-        return False
-    return asset_code in {"BTC.bitcoin", "ETH.ethereum"} or asset_code in places.contracts
+    return registry.chain(chain).payment_link(
+        address, amount.units, places.networks[chain], contract
+    )

@@ -1,0 +1,122 @@
+"""Rates, wallets, new invoices and balances on MySQL."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from orion.adapters.mysql.billing_rows import BillingCursor, marks, stored
+from orion.billing.errors import NoAddressAvailable
+from orion.billing.invoice import Change, Invoice
+from orion.billing.ports import AccountBalance
+from orion.billing.quote import Rate
+
+_PURPOSES = ("available", "reversal_receivable", "settling")
+
+
+class BillingInvoices(BillingCursor):
+    """The part of the port `Transaction` that creates, and reads what others own."""
+
+    def rates(self, merchant_id: bytes, currency: str, assets: Sequence[str]) -> Mapping[str, Rate]:
+        self._cursor.execute(
+            "SELECT asset, rate_units FROM rate"
+            f" WHERE merchant_id = %s AND currency = %s AND asset IN ({marks(assets)})",  # noqa: S608
+            (merchant_id, currency, *assets),
+        )
+        return {code: Rate(int(units)) for code, units in self._cursor.fetchall()}
+
+    def put_rate(
+        self, merchant_id: bytes, asset: str, currency: str, rate: Rate, now: datetime
+    ) -> bool:
+        # The time moves only with the rate, so an unchanged row counts as not affected.
+        return bool(
+            self._cursor.execute(
+                "INSERT INTO rate (merchant_id, asset, currency, rate_units, set_at)"
+                " VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
+                " set_at = IF(rate_units = VALUES(rate_units), set_at, VALUES(set_at)),"
+                " rate_units = VALUES(rate_units)",
+                (merchant_id, asset, currency, rate.units, stored(now)),
+            )
+        )
+
+    def take_wallet(self, merchant_id: bytes, invoice_id: bytes, now: datetime) -> Mapping[str, str]:
+        # SKIP LOCKED: concurrent invoices pass over each other's wallets instead of queueing for one row.
+        self._cursor.execute(
+            "SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"
+            " ORDER BY group_no, wallet_index LIMIT 1 FOR UPDATE SKIP LOCKED"
+        )
+        wallet = self._cursor.fetchone()
+        if wallet is None:
+            raise NoAddressAvailable("no free address at the moment")
+        self._cursor.execute(
+            "UPDATE orion_moneyin.wallet SET state = 'assigned', merchant_id = %s, invoice_id = %s,"
+            " assigned_at = %s WHERE group_no = %s AND wallet_index = %s",
+            (merchant_id, invoice_id, stored(now), *wallet),
+        )
+        self._cursor.execute(
+            "SELECT chain, address FROM orion_moneyin.address"
+            " WHERE group_no = %s AND wallet_index = %s",
+            wallet,
+        )
+        return dict(self._cursor.fetchall())
+
+    def add_invoice(self, invoice: Invoice) -> None:
+        self._cursor.execute(
+            "INSERT INTO invoice (invoice_id, merchant_id, lane, status, currency, price_units,"
+            " reference, created_at, expires_at, changes)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                invoice.invoice_id,
+                invoice.merchant_id,
+                invoice.lane,
+                invoice.status.value,
+                invoice.price.asset.code,
+                invoice.price.units,
+                invoice.reference,
+                stored(invoice.created_at),
+                stored(invoice.expires_at),
+                invoice.changes,
+            ),
+        )
+        self._cursor.executemany(
+            "INSERT INTO payment_option (invoice_id, position, asset, due_units, rate_units,"
+            " address, payment_link) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    invoice.invoice_id,
+                    position,
+                    option.due.asset.code,
+                    option.due.units,
+                    option.rate.units,
+                    option.address,
+                    option.payment_link,
+                )
+                for position, option in enumerate(invoice.options)
+            ],
+        )
+
+    def put_change(self, invoice_id: bytes, change: Change) -> None:
+        self._cursor.execute(
+            "INSERT INTO invoice_change (invoice_id, number, from_status, to_status, cause_type,"
+            " cause_subject, at, trace_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                invoice_id,
+                change.number,
+                None if change.old is None else change.old.value,
+                change.new.value,
+                change.cause.type.value,
+                change.cause.subject,
+                stored(change.cause.at),
+                change.cause.trace_id,
+            ),
+        )
+        self._cursor.execute(
+            "UPDATE invoice SET status = %s, changes = %s WHERE invoice_id = %s",
+            (change.new.value, change.number, invoice_id),
+        )
+
+    def balances(self, merchant_id: bytes) -> Sequence[AccountBalance]:
+        self._cursor.execute(
+            "SELECT asset, purpose, credits_posted - debits_posted FROM orion_ledger.account"
+            f" WHERE owner = %s AND purpose IN ({marks(_PURPOSES)})",  # noqa: S608
+            (f"merchant:{merchant_id.hex()}", *_PURPOSES),
+        )
+        return [AccountBalance(asset, purpose, int(u)) for asset, purpose, u in self._cursor.fetchall()]

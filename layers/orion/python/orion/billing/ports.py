@@ -1,0 +1,206 @@
+"""What billing needs from outside: one transactional store, and a keeper of webhook secrets."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from orion.billing.delivery import Delivery, Endpoint, WebhookEvent
+from orion.billing.invoice import Change, Invoice
+from orion.billing.model import Deposit
+from orion.billing.quote import Rate
+from orion.records import Record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """A request that must have one effect: `request_hash` has 32 bytes over method, path and body."""
+
+    merchant_id: bytes
+    key: str
+    route: str
+    request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request is answered with; `kept` is what a replay gets (the same, or with secrets as null)."""
+
+    status: int
+    body: bytes
+    kept: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to tell: `destination` is `kafka:<topic>` or `sqs:<purpose>`, order is kept per key."""
+
+    destination: str
+    key: str
+    body: Mapping[str, object]
+    event_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBalance:
+    """Posted credits minus debits of one account of a merchant, in smallest units; may be negative."""
+
+    asset: str
+    purpose: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class DepositPlace:
+    """What is stored of a deposit: version 0 when only its credit has come so far."""
+
+    version: int
+    invoice_id: bytes | None
+
+
+class Transaction(Protocol):
+    """One READ COMMITTED transaction. Everything below takes part in it; what it raises rolls all of it back."""
+
+    def once(self, request: KeyedRequest, now: datetime, work: Callable[[], Answer]) -> Answer:
+        """Run `work` once for (merchant, key), later give its kept answer. First in the transaction.
+
+        Waits for a concurrent first request within the session's lock wait. Errors: `idempotency_key_in_flight`,
+        `idempotency_key_reused`.
+        """
+        ...
+
+    def rates(self, merchant_id: bytes, currency: str, assets: Sequence[str]) -> Mapping[str, Rate]:
+        """The merchant's rates for these assets; a missing one is absent."""
+        ...
+
+    def put_rate(
+        self, merchant_id: bytes, asset: str, currency: str, rate: Rate, now: datetime
+    ) -> bool:
+        """Store a rate; False when it was so already."""
+        ...
+
+    def take_wallet(
+        self, merchant_id: bytes, invoice_id: bytes, now: datetime
+    ) -> Mapping[str, str]:
+        """Assign one free wallet for ever; its canonical address by chain. Two transactions never get the same.
+
+        Raises NoAddressAvailable.
+        """
+        ...
+
+    def add_invoice(self, invoice: Invoice) -> None:
+        """Store a new invoice with its options."""
+        ...
+
+    def invoice(self, invoice_id: bytes) -> Invoice | None:
+        """The invoice with its facts, not locked."""
+        ...
+
+    def invoices_before(
+        self, merchant_id: bytes, before: bytes | None, limit: int
+    ) -> Sequence[Invoice]:
+        """The merchant's invoices, newest first, with ids below `before`; at most `limit`."""
+        ...
+
+    def balances(self, merchant_id: bytes) -> Sequence[AccountBalance]:
+        """The merchant's ledger accounts. An account that does not exist is absent, never zero."""
+        ...
+
+    def fresh(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Those of one partition's records that had no effect yet. First in the transaction; fences."""
+        ...
+
+    def lock_deposits(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, DepositPlace]:
+        """Lock these deposits in ascending order, as empty rows where they are unknown."""
+        ...
+
+    def lock_invoices(self, invoice_ids: Sequence[bytes]) -> Sequence[Invoice]:
+        """Lock these invoices in ascending order; those that exist, with their facts as committed by now."""
+        ...
+
+    def posted_epochs(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, frozenset[int]]:
+        """The credit epochs that the ledger has posted, for deposits that have any."""
+        ...
+
+    def put_deposit(self, invoice_id: bytes, deposit: Deposit) -> None:
+        """Replace the stored state of a locked deposit."""
+        ...
+
+    def put_credit(
+        self, deposit_id: bytes, epoch: int, transfer_id: bytes, posted_at: datetime
+    ) -> None:
+        """Remember a posted credit of a locked deposit; a known one is no change."""
+        ...
+
+    def overdue(self, now: datetime, limit: int) -> Sequence[bytes]:
+        """Ids of at most `limit` invoices that wait for a payment and have expired, oldest expiry first."""
+        ...
+
+    def put_change(self, invoice_id: bytes, change: Change) -> None:
+        """Record a change and make it the status of the (locked or new) invoice."""
+        ...
+
+    def endpoints(self, merchant_id: bytes) -> Sequence[Endpoint]:
+        """The merchant's webhook endpoints, at most `delivery.MAX_ENDPOINTS`."""
+        ...
+
+    def add_endpoint(self, endpoint: Endpoint, now: datetime) -> None:
+        """Store a webhook endpoint. Raises TooManyEndpoints."""
+        ...
+
+    def busy_endpoints(self, invoice_id: bytes) -> frozenset[bytes]:
+        """Endpoints with an unfinished delivery about this (locked or new) invoice."""
+        ...
+
+    def add_event(self, event: WebhookEvent, deliveries: Sequence[Delivery]) -> None:
+        """Store an event and one delivery for each endpoint that wants it."""
+        ...
+
+    def lock_deliveries(self, delivery_ids: Sequence[bytes]) -> Sequence[Delivery]:
+        """Lock the invoices that these are about, then the deliveries, each in ascending order; those that exist."""
+        ...
+
+    def next_held(self, endpoint_id: bytes, invoice_id: bytes) -> Delivery | None:
+        """The held delivery with the lowest number, of a locked invoice to this endpoint."""
+        ...
+
+    def due_deliveries(self, now: datetime, limit: int) -> Sequence[bytes]:
+        """Ids of deliveries whose next attempt, or whose missing answer, is due; oldest first, not locked."""
+        ...
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        """Replace the stored state of a locked delivery."""
+        ...
+
+    def event_body(self, event_id: bytes) -> str:
+        """The body of a stored event."""
+        ...
+
+    def endpoint(self, endpoint_id: bytes) -> Endpoint:
+        """A stored endpoint."""
+        ...
+
+    def tell(self, messages: Sequence[Message], now: datetime) -> None:
+        """Put messages into the outbox; an event that is stored already is one event still."""
+        ...
+
+
+class BillingStore(Protocol):
+    """Transactions over billing's schema."""
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """`work` in one transaction; repeated as a whole, a bounded number of times, after a deadlock.
+
+        Raises `temporarily_unavailable` when the outcome is unknown: repeat the same request.
+        """
+        ...
+
+
+class SecretKeeper(Protocol):
+    """Encrypts webhook secrets so that only the sender can read them."""
+
+    def encrypt(self, secret: bytes, endpoint_id: bytes, merchant_id: bytes) -> bytes:
+        """Ciphertext bound to the endpoint. Raises Unavailable."""
+        ...
