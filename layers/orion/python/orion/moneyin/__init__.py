@@ -1,0 +1,1 @@
+"""Money in: watched addresses, deposits, confirmations and reorgs (docs/moneyin.md)."""
