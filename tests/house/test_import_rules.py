@@ -10,10 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = Path("layers/orion/python/orion")
-DOMAIN = (
-    "user billing moneyin moneyout kms admin arch system_doctor system_security log "
-    "ledger wallet chains money"
-).split()
+DOMAIN = [
+    *("user", "billing", "moneyin", "moneyout", "kms", "admin", "arch", "system_doctor"),
+    *("system_security", "log", "ledger", "wallet", "chains", "money"),
+]
 KEY_HOLDERS = ("orion.kms", "orion.runtime.kms", "functions.kms")
 CLOCK_READS = {"now", "utcnow", "today"}
 
@@ -45,18 +45,16 @@ def foreign_imports(root: Path) -> list[str]:
 
 def clock_reads(root: Path) -> list[str]:
     """Calls such as datetime.now() and date.today() in the domain, where time is an argument."""
-    found = []
-    for room in DOMAIN:
-        for file in sorted((root / PRODUCT / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text(), filename=str(file))):
-                if (
-                    isinstance(node, ast.Call)
-                    and isinstance(node.func, ast.Attribute)
-                    and node.func.attr in CLOCK_READS
-                    and ast.unparse(node.func.value).rpartition(".")[2] in {"datetime", "date"}
-                ):
-                    found.append(f"{file.relative_to(root)}:{node.lineno}")
-    return found
+    files = [file for room in DOMAIN for file in sorted((root / PRODUCT / room).rglob("*.py"))]
+    return [
+        f"{file.relative_to(root)}:{node.lineno}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(), filename=str(file)))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in CLOCK_READS
+        and ast.unparse(node.func.value).rpartition(".")[2] in {"datetime", "date"}
+    ]
 
 
 def key_readers(root: Path) -> list[str]:
@@ -70,7 +68,9 @@ def key_readers(root: Path) -> list[str]:
     assert "orion.kms.keys" in graph.modules
     readers = graph.find_downstream_modules("orion.kms.keys", as_package=True)
     return sorted(
-        reader for reader in readers if not f"{reader}.".startswith(tuple(f"{h}." for h in KEY_HOLDERS))
+        reader
+        for reader in readers
+        if not f"{reader}.".startswith(tuple(f"{h}." for h in KEY_HOLDERS))
     )
 
 
