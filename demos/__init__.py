@@ -1,0 +1,1 @@
+"""Runnable stories, built only on the public API, public wallets and a browser."""
