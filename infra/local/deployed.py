@@ -1,4 +1,4 @@
-"""What a running stack says of itself through its SSM parameters: the same names as in the cloud."""
+"""What a running stack says of itself through its SSM parameters: names as in the cloud."""
 
 import json
 from functools import cache
