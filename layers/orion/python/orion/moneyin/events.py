@@ -24,7 +24,7 @@ _TRACE = re.compile(r"[0-9a-f]{32}\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class BlockRef:
-    """A block by its place. `parent` is the empty text where it is not known (a reference block)."""
+    """A block by its place. `parent` is the empty text where it is unknown (a reference)."""
 
     height: int
     hash: str

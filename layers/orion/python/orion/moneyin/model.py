@@ -43,7 +43,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A watched address: its wallet, and whose it is. Both ids are None while the wallet is free."""
+    """A watched address: its wallet, and whose it is. Both ids are None while it is free."""
 
     group: int
     index: int
@@ -151,7 +151,7 @@ def candidates(transfers: Iterable[Transfer], policy: ChainPolicy) -> Sequence[T
 def payments(
     transfers: Iterable[Transfer], watched: Mapping[str, Watched], policy: ChainPolicy
 ) -> Sequence[Payment]:
-    """Payments by recipient and effect; who sent them, and through what contract, is of no concern."""
+    """Payments by recipient and effect, whoever sent them and through whatever contract."""
     return [
         Payment(transfer, policy.assets[transfer.contract], watched[transfer.recipient])
         for transfer in candidates(transfers, policy)

@@ -26,7 +26,7 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`blocks` oldest first, each the parent of the next; empty when nothing is known of the node."""
+    """`blocks` oldest first, each the parent of the next; empty for an unknown node."""
 
     blocks: tuple[BlockRef, ...] = ()
 

@@ -1,4 +1,4 @@
-"""moneyin's store on MySQL: transactions, windows, staged parts, the address pool and the outbox."""
+"""moneyin's store on MySQL: transactions, windows, staged parts, address pool and outbox."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
