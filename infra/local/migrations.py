@@ -1,0 +1,42 @@
+"""The databases of one stack brought to the state of `infra/migrations`, by the product's own runner."""
+
+from pathlib import Path
+
+from infra.local.mariadb import MariaDb
+from infra.local.postgres import Postgres
+from orion.adapters.mysql.session import MySqlConfig
+from orion.adapters.postgres.config import PostgresConfig
+from orion.arch.folder import read_sources
+from orion.arch.model import read_layout
+from orion.arch.ports import Password
+from orion.arch.service import Report
+from orion.runtime.arch import run_with
+
+FOLDER = Path(__file__).resolve().parents[1] / "migrations"
+
+
+def mysql_principals() -> tuple[str, ...]:
+    """Principals that own a schema, sorted."""
+    layout = read_layout(read_sources(FOLDER).layout)
+    return tuple(sorted({schema.principal for schema in layout.schemas}))
+
+
+def migrate(mysql: MariaDb, postgres: Postgres | None) -> Report:
+    """Apply what is due as administrator; safe to repeat. PostgreSQL is left alone when None."""
+    passwords = {}
+    for principal in mysql_principals():
+        login = mysql.credentials(principal)
+        passwords[principal] = Password(login.username, login.password)
+    admin = mysql.admin
+    system_of_record = MySqlConfig(
+        host=mysql.host, port=mysql.port, user=admin.username, password=admin.password, schema="",
+        ca_pem=mysql.ca_pem)
+    return run_with(FOLDER, passwords, system_of_record,
+                    None if postgres is None else _external(postgres))
+
+
+def _external(postgres: Postgres) -> PostgresConfig:
+    admin = postgres.admin
+    return PostgresConfig(
+        host=postgres.host, port=postgres.port, user=admin.username, password=admin.password,
+        database=postgres.database, ca_pem=postgres.ca_pem)

@@ -1,0 +1,100 @@
+"""Real engines for tests: one private stack a session, each engine started when a test first asks for it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.anvil import Anvil
+from infra.local.btcd import Btcd
+from infra.local.kafka import Kafka
+from infra.local.mariadb import MariaDb
+from infra.local.memcached import Memcached
+from infra.local.migrations import migrate
+from infra.local.ministack import MiniStack
+from infra.local.postgres import Postgres
+from infra.local.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Stack]:
+    """The session's stack, with nothing started; everything stops and goes at the end.
+
+    With ORION_TEST_KEEP=1 its folder stays for looking at the logs.
+    """
+    # Not pytest's own folder: the database servers run as another user, who must reach theirs.
+    folder = Path(tempfile.mkdtemp(prefix="orion-test-"))
+    folder.chmod(0o711)
+    stack = Stack(folder)
+    try:
+        yield stack
+    finally:
+        stack.down()
+        if os.environ.get("ORION_TEST_KEEP") != "1":
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mysql_server(engines: Stack) -> MariaDb:
+    """A running MariaDB without any schema."""
+    engines.start("mariadb")
+    return engines.mariadb
+
+
+@pytest.fixture(scope="session")
+def mysql_admin(mysql_server: MariaDb) -> MariaDb:
+    """A running MariaDB with all migrations, users and grants.
+
+    `.host .port .admin.username .admin.password .ca_path .ca_pem .connect()`, and
+    `.credentials(principal)` of each module's user.
+    """
+    migrate(mysql_server, None)
+    return mysql_server
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster(engines: Stack) -> Kafka:
+    """A running broker with all topics, users and access lists.
+
+    `.bootstrap_servers .ca_path .ca_pem .admin .credentials(principal)`.
+    """
+    engines.start("kafka")
+    return engines.kafka
+
+
+@pytest.fixture(scope="session")
+def memcached_server(engines: Stack) -> Memcached:
+    """A running memcached: `.host .port .servers`."""
+    engines.start("memcached")
+    return engines.memcached
+
+
+@pytest.fixture(scope="session")
+def postgres_server(engines: Stack) -> Postgres:
+    """A running PostgreSQL with an empty database: `.host .port .admin .ca_path .ca_pem .database .connect()`."""
+    engines.start("postgres")
+    return engines.postgres
+
+
+@pytest.fixture(scope="session")
+def anvil_node(engines: Stack) -> Anvil:
+    """A running Ethereum node: `.http_url .ws_url .ipc_path .chain_id .faucet_address .faucet_private_key`."""
+    engines.start("anvil")
+    return engines.anvil
+
+
+@pytest.fixture(scope="session")
+def btcd_node(engines: Stack) -> Btcd:
+    """A running Bitcoin node on an empty regtest chain: `.host .port .rpc_url .ws_url .rpc .client`."""
+    engines.start("btcd")
+    return engines.btcd
+
+
+@pytest.fixture(scope="session")
+def aws_engine(engines: Stack) -> MiniStack:
+    """A running AWS engine with nothing deployed: `.url .region .account_id .environment()`."""
+    engines.start("ministack")
+    return engines.ministack
