@@ -1,1 +1,3 @@
-"""Invoices, rates, balances and webhooks: what a merchant asks to be paid, and what it is told about it."""
+"""Invoices, rates, balances and webhooks: what a merchant asks to be paid, and what it is told
+about it.
+"""

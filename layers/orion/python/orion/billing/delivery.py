@@ -1,4 +1,4 @@
-"""Webhook events and their deliveries: who gets one, when it is tried again, when it is given up."""
+"""Webhook events and their deliveries: who gets one, when it is tried again or given up."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,7 +8,8 @@ from orion.ids import fact_id
 
 MAX_ENDPOINTS = 16
 ALL_TYPES = "*"
-# Standard Webhooks, "Deliverability and reliability": delay of attempt n+1 after the failure of attempt n.
+# Standard Webhooks, "Deliverability and reliability": delay of attempt n+1 after the failure of
+# attempt n.
 RETRY_AFTER_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 MAX_ATTEMPTS = len(RETRY_AFTER_S) + 1
 # Longer than the sender's attempt, its queue's visibility time-out and a redelivery together.
@@ -29,7 +30,9 @@ FINISHED = frozenset({DeliveryState.DELIVERED, DeliveryState.GIVEN_UP})
 
 
 class Outcome(StrEnum):
-    """What the sender answers. `refused` is an address or a secret that must not be used; it may be mended later."""
+    """What the sender answers. `refused` is an address or a secret that must not be used; it may be
+    mended later.
+    """
 
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -66,7 +69,9 @@ class WebhookEvent:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to one endpoint. `number` is the event's, so it orders an invoice's deliveries."""
+    """One event on its way to one endpoint. `number` is the event's, so it orders an invoice's
+    deliveries.
+    """
 
     delivery_id: bytes
     event_id: bytes
@@ -124,16 +129,20 @@ def enqueue(delivery: Delivery, now: datetime) -> Delivery:
 
 
 def due(delivery: Delivery, now: datetime) -> Delivery:
-    """What becomes of a delivery whose `due_at` has come: the next attempt, or the end after a lost answer."""
+    """What becomes of a delivery whose `due_at` has come: the next attempt, or the end after a lost
+    answer.
+    """
     if delivery.attempt >= MAX_ATTEMPTS:
         return _finish(delivery, DeliveryState.GIVEN_UP, now)
     return enqueue(delivery, now)
 
 
 def answered(delivery: Delivery, result: Result, now: datetime) -> Delivery:
-    """The delivery after one answer. The same object when the answer changes nothing (late, repeated).
+    """The delivery after one answer. The same object when the answer changes nothing (late,
+    repeated).
 
-    A success is believed whichever attempt it was, because the merchant has the event. A failure counts for the present
+    A success is believed whichever attempt it was, because the merchant has the event. A failure
+    counts for the present
     attempt only.
     """
     if result.outcome == Outcome.DELIVERED:

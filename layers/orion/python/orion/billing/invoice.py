@@ -14,7 +14,9 @@ SHOWN_DEPOSITS = 100  # Dust must not make an invoice too large for its webhook.
 
 @dataclass(frozen=True, slots=True)
 class PaymentOption:
-    """One asset that pays the invoice: the locked rate, the amount it makes, and where to send it."""
+    """One asset that pays the invoice: the locked rate, the amount it makes, and where to
+    send it.
+    """
 
     due: Amount
     rate: Rate

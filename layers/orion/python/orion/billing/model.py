@@ -1,4 +1,6 @@
-"""The status of an invoice as a pure function of its facts. Written down first in docs/invoices.md."""
+"""The status of an invoice as a pure function of its facts. Written down first in
+docs/invoices.md.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +45,9 @@ class CauseType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """The last known state of one deposit, and which of its credits the ledger has posted. Times are aware UTC."""
+    """The last known state of one deposit, and which of its credits the ledger has posted. Times
+    are aware UTC.
+    """
 
     deposit_id: bytes
     asset: str
@@ -75,7 +79,9 @@ class Deposit:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A sum of fractions over one common denominator, the product of all dues: exact, never rounded."""
+    """A sum of fractions over one common denominator, the product of all dues: exact, never
+    rounded.
+    """
 
     numerator: int
     denominator: int
@@ -88,12 +94,14 @@ class Share:
 def share(due: Mapping[str, int], deposits: Collection[Deposit]) -> Share:
     """The part of the invoice that `deposits` pay: the sum of units / due over their assets.
 
-    With due {"A": 3, "B": 2}, one unit of each is 1×2 + 1×3 = 5 of 6: not paid. Deposits of assets without a due count
-    for nothing, because no rate was agreed for them. Every due is positive.
+    With due {"A": 3, "B": 2}, one unit of each is 1×2 + 1×3 = 5 of 6: not paid. Deposits of assets
+    without a due count for nothing, because no rate was agreed for them. Every due is positive.
     """
     whole = prod(due.values())
     paid = sum(
-        deposit.units * (whole // due[deposit.asset]) for deposit in deposits if deposit.asset in due
+        deposit.units * (whole // due[deposit.asset])
+        for deposit in deposits
+        if deposit.asset in due
     )
     return Share(paid, whole)
 
@@ -105,7 +113,9 @@ def next_status(
     expires_at: datetime,
     now: datetime,
 ) -> InvoiceStatus:
-    """Status implied by all deposits seen so far. A reorg needs no path of its own: call again with what is left."""
+    """Status implied by all deposits seen so far. A reorg needs no path of its own: call again with
+    what is left.
+    """
     seen = share(due, deposits)
     settled = share(due, [deposit for deposit in deposits if deposit.settled])
     expired = now >= expires_at
@@ -124,7 +134,9 @@ def next_status(
 _S = InvoiceStatus
 TRANSITIONS: Mapping[InvoiceStatus, frozenset[InvoiceStatus]] = {
     _S.NEW: frozenset(_S) - {_S.NEW},
-    _S.PARTIALLY_PAID: frozenset({_S.CONFIRMING, _S.SETTLED, _S.OVERPAID, _S.UNDERPAID, _S.PAID_LATE}),
+    _S.PARTIALLY_PAID: frozenset(
+        {_S.CONFIRMING, _S.SETTLED, _S.OVERPAID, _S.UNDERPAID, _S.PAID_LATE}
+    ),
     _S.CONFIRMING: frozenset({_S.SETTLED, _S.OVERPAID, _S.PAID_LATE}),
     _S.SETTLED: frozenset({_S.CONFIRMING, _S.OVERPAID}),
     _S.OVERPAID: frozenset({_S.CONFIRMING, _S.SETTLED}),

@@ -16,7 +16,9 @@ class Networks:
 
 
 def payable_asset(code: str, places: Networks) -> Asset:
-    """The asset of this code. Raises UnknownAsset also where the stage lacks its chain or contract."""
+    """The asset of this code. Raises UnknownAsset also where the stage lacks its chain or
+    contract.
+    """
     found = asset(code)
     if found.chain is None or found.chain not in places.networks:
         raise UnknownAsset("nothing can be paid in this asset here", asset=code)

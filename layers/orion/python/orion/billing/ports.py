@@ -16,7 +16,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request that must have one effect: `request_hash` has 32 bytes over method, path and body."""
+    """A request that must have one effect: `request_hash` has 32 bytes over method, path
+    and body.
+    """
 
     merchant_id: bytes
     key: str
@@ -26,7 +28,9 @@ class KeyedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request is answered with; `kept` is what a replay gets (the same, or with secrets as null)."""
+    """What a request is answered with; `kept` is what a replay gets (the same, or with secrets as
+    null).
+    """
 
     status: int
     body: bytes
@@ -35,7 +39,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something to tell: `destination` is `kafka:<topic>` or `sqs:<purpose>`, order is kept per key."""
+    """Something to tell: `destination` is `kafka:<topic>` or `sqs:<purpose>`, order is kept per
+    key.
+    """
 
     destination: str
     key: str
@@ -61,12 +67,16 @@ class DepositPlace:
 
 
 class Transaction(Protocol):
-    """One READ COMMITTED transaction. Everything below takes part in it; what it raises rolls all of it back."""
+    """One READ COMMITTED transaction. Everything below takes part in it; what it raises rolls all
+    of it back.
+    """
 
     def once(self, request: KeyedRequest, now: datetime, work: Callable[[], Answer]) -> Answer:
-        """Run `work` once for (merchant, key), later give its kept answer. First in the transaction.
+        """Run `work` once for (merchant, key), later give its kept answer. First in the
+        transaction.
 
-        Waits for a concurrent first request within the session's lock wait. Errors: `idempotency_key_in_flight`,
+        Waits for a concurrent first request within the session's lock wait. Errors:
+        `idempotency_key_in_flight`,
         `idempotency_key_reused`.
         """
         ...
@@ -84,7 +94,8 @@ class Transaction(Protocol):
     def take_wallet(
         self, merchant_id: bytes, invoice_id: bytes, now: datetime
     ) -> Mapping[str, str]:
-        """Assign one free wallet for ever; its canonical address by chain. Two transactions never get the same.
+        """Assign one free wallet for ever; its canonical address by chain. Two transactions never
+        get the same.
 
         Raises NoAddressAvailable.
         """
@@ -109,7 +120,9 @@ class Transaction(Protocol):
         ...
 
     def fresh(self, records: Sequence[Record]) -> Sequence[Record]:
-        """Those of one partition's records that had no effect yet. First in the transaction; fences."""
+        """Those of one partition's records that had no effect yet. First in the transaction;
+        fences.
+        """
         ...
 
     def lock_deposits(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, DepositPlace]:
@@ -117,7 +130,9 @@ class Transaction(Protocol):
         ...
 
     def lock_invoices(self, invoice_ids: Sequence[bytes]) -> Sequence[Invoice]:
-        """Lock these invoices in ascending order; those that exist, with their facts as committed by now."""
+        """Lock these invoices in ascending order; those that exist, with their facts as committed
+        by now.
+        """
         ...
 
     def posted_epochs(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, frozenset[int]]:
@@ -135,7 +150,9 @@ class Transaction(Protocol):
         ...
 
     def overdue(self, now: datetime, limit: int) -> Sequence[bytes]:
-        """Ids of at most `limit` invoices that wait for a payment and have expired, oldest expiry first."""
+        """Ids of at most `limit` invoices that wait for a payment and have expired, oldest expiry
+        first.
+        """
         ...
 
     def put_change(self, invoice_id: bytes, change: Change) -> None:
@@ -159,7 +176,9 @@ class Transaction(Protocol):
         ...
 
     def lock_deliveries(self, delivery_ids: Sequence[bytes]) -> Sequence[Delivery]:
-        """Lock the invoices that these are about, then the deliveries, each in ascending order; those that exist."""
+        """Lock the invoices that these are about, then the deliveries, each in ascending order;
+        those that exist.
+        """
         ...
 
     def next_held(self, endpoint_id: bytes, invoice_id: bytes) -> Delivery | None:
@@ -167,7 +186,9 @@ class Transaction(Protocol):
         ...
 
     def due_deliveries(self, now: datetime, limit: int) -> Sequence[bytes]:
-        """Ids of deliveries whose next attempt, or whose missing answer, is due; oldest first, not locked."""
+        """Ids of deliveries whose next attempt, or whose missing answer, is due; oldest first, not
+        locked.
+        """
         ...
 
     def put_delivery(self, delivery: Delivery) -> None:
@@ -191,7 +212,8 @@ class BillingStore(Protocol):
     """Transactions over billing's schema."""
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        """`work` in one transaction; repeated as a whole, a bounded number of times, after a deadlock.
+        """`work` in one transaction; repeated as a whole, a bounded number of times, after a
+        deadlock.
 
         Raises `temporarily_unavailable` when the outcome is unknown: repeat the same request.
         """

@@ -28,7 +28,9 @@ _MAX_UNIX_S = 253_402_300_799  # The end of the year 9999, beyond which datetime
 
 @dataclass(frozen=True, slots=True)
 class DepositEvent:
-    """One record of `moneyin.deposits`: the whole state of a deposit, without what billing adds to it."""
+    """One record of `moneyin.deposits`: the whole state of a deposit, without what billing adds to
+    it.
+    """
 
     trace_id: str
     invoice_id: bytes
@@ -65,7 +67,9 @@ def read_deposit(record: Record, now: datetime) -> DepositEvent:
 
 
 def read_credits(record: Record) -> Sequence[PostedCredit]:
-    """The deposit credits in one record of `ledger.posted`; other transfers are not billing's. Raises MalformedRecord."""
+    """The deposit credits in one record of `ledger.posted`; other transfers are not billing's.
+    Raises MalformedRecord.
+    """
     fields = Fields(parse_json(record.value))
     trace_id = fields.trace_id()
     return [
@@ -101,11 +105,15 @@ class InvoiceProgress:
         return self._store.transact(lambda tx: self._apply_deposits(tx, records))
 
     def apply_posted(self, records: Sequence[Record]) -> int:
-        """The posted transfers of one shard, in one transaction; how many changes they caused. Raises MalformedRecord."""
+        """The posted transfers of one shard, in one transaction; how many changes they caused.
+        Raises MalformedRecord.
+        """
         return self._store.transact(lambda tx: self._apply_posted(tx, records))
 
     def expire(self) -> int:
-        """Move invoices whose time is over, at most EXPIRY_BATCH × EXPIRY_BATCHES; how many changed."""
+        """Move invoices whose time is over, at most EXPIRY_BATCH × EXPIRY_BATCHES; how many
+        changed.
+        """
         changed = 0
         for _ in range(EXPIRY_BATCHES):
             found, moved = self._store.transact(self._expire)
@@ -130,12 +138,12 @@ class InvoiceProgress:
 
     def _apply_posted(self, tx: Transaction, records: Sequence[Record]) -> int:
         now = self._clock()
-        credits = [credit for record in tx.fresh(records) for credit in read_credits(record)]
-        places = tx.lock_deposits(sorted({credit.deposit_id for credit in credits}))
+        posted = [credit for record in tx.fresh(records) for credit in read_credits(record)]
+        places = tx.lock_deposits(sorted({credit.deposit_id for credit in posted}))
         wanted = {place.invoice_id for place in places.values() if place.invoice_id is not None}
         work = _Work(tx, now, self._checkout_urls, tx.lock_invoices(sorted(wanted)))
         work.know_places(places)
-        for credit in credits:
+        for credit in posted:
             work.take_credit(credit)
         return work.changes
 
@@ -148,7 +156,9 @@ class InvoiceProgress:
 
 
 class _Work:
-    """The locked invoices of one transaction, moved fact by fact so that every change is told in its order."""
+    """The locked invoices of one transaction, moved fact by fact so that every change is told in
+    its order.
+    """
 
     def __init__(
         self,
@@ -205,7 +215,9 @@ class _Work:
         )
 
     def _leave_old_home(self, event: DepositEvent) -> None:
-        """A transaction mined again may pay another address at the same position: then it leaves its first invoice."""
+        """A transaction mined again may pay another address at the same position: then it leaves
+        its first invoice.
+        """
         deposit_id = event.deposit.deposit_id
         home = self._homes.get(deposit_id)
         if home is None or home == event.invoice_id:
@@ -248,7 +260,13 @@ class _Work:
                     self._tx.put_deposit(invoice.invoice_id, deposit)
 
     def _evaluate(
-        self, invoice: Invoice, cause_type: CauseType, subject: bytes, trace_id: str, *, report: bool
+        self,
+        invoice: Invoice,
+        cause_type: CauseType,
+        subject: bytes,
+        trace_id: str,
+        *,
+        report: bool,
     ) -> None:
         new = next_status(
             invoice.due(), invoice.deposits, expires_at=invoice.expires_at, now=self._now

@@ -1,4 +1,6 @@
-"""What merchants ask of billing: invoices, rates, balances, webhook endpoints; and what a customer's page shows."""
+"""What merchants ask of billing: invoices, rates, balances, webhook endpoints; and what a
+customer's page shows.
+"""
 
 import base64
 import binascii
@@ -28,7 +30,14 @@ from orion.billing.invoice import (
 )
 from orion.billing.model import EVENT_TYPES, CauseType, InvoiceStatus
 from orion.billing.payment_link import Networks, display_address, payable_asset, payment_link
-from orion.billing.ports import Answer, BillingStore, KeyedRequest, Message, SecretKeeper, Transaction
+from orion.billing.ports import (
+    Answer,
+    BillingStore,
+    KeyedRequest,
+    Message,
+    SecretKeeper,
+    Transaction,
+)
 from orion.billing.quote import Rate, quote
 from orion.billing.webhook_target import Network, check_url
 from orion.billing.webhooks import announce
@@ -47,7 +56,9 @@ _CURSOR_VERSION = b"\x01"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An invoice as a merchant asks for it, already of the right types and lengths but not yet judged."""
+    """An invoice as a merchant asks for it, already of the right types and lengths but not yet
+    judged.
+    """
 
     amount: str
     currency: str
@@ -67,7 +78,9 @@ class PublicStatus:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What billing must know of its stage: base URL of each lane, networks, private webhook targets."""
+    """What billing must know of its stage: base URL of each lane, networks, private webhook
+    targets.
+    """
 
     checkout_urls: Mapping[str, str]
     places: Networks
@@ -104,8 +117,10 @@ class Billing:
     ) -> Answer:
         """Create an invoice once for the request's key.
 
-        Refuses, with nothing written: MalformedAmount, InexactAmount, AmountNotPositive, AmountTooLarge, UnknownCurrency,
-        UnknownAsset, RateUnavailable, NoAddressAvailable, `idempotency_key_reused`, `idempotency_key_in_flight`.
+        Refuses, with nothing written: MalformedAmount, InexactAmount, AmountNotPositive,
+        AmountTooLarge, UnknownCurrency,
+        UnknownAsset, RateUnavailable, NoAddressAvailable, `idempotency_key_reused`,
+        `idempotency_key_in_flight`.
         """
         price = Amount.parse(asked.amount, fiat(asked.currency)).positive()
         coins = [payable_asset(code, self._around.places) for code in asked.assets]
@@ -116,9 +131,7 @@ class Billing:
             body = canonical_json(merchant_view(invoice, self._around.checkout_urls[lane]))
             return Answer(201, body, body)
 
-        return self._store.transact(
-            lambda tx: tx.once(request, origin.at, lambda: create(tx))
-        )
+        return self._store.transact(lambda tx: tx.once(request, origin.at, lambda: create(tx)))
 
     def _new_invoice(
         self,
@@ -174,7 +187,9 @@ class Billing:
         return merchant_view(found, self._around.checkout_urls[found.lane])
 
     def public_status(self, invoice_id: bytes) -> PublicStatus:
-        """What the customer's page shows. Knowing the id is the permission. Raises InvoiceNotFound."""
+        """What the customer's page shows. Knowing the id is the permission. Raises
+        InvoiceNotFound.
+        """
         found = self._store.transact(lambda tx: tx.invoice(invoice_id))
         if found is None:
             raise InvoiceNotFound("no such invoice")
@@ -200,7 +215,8 @@ class Billing:
         }
 
     def balances(self, merchant_id: bytes) -> Mapping[str, object]:
-        """The merchant's ledger balances by asset. An asset never credited is absent: unknown is not zero.
+        """The merchant's ledger balances by asset. An asset never credited is absent: unknown is
+        not zero.
 
         `total` is settling + available - what a reversal of spent money left the merchant owing.
         """
@@ -215,7 +231,8 @@ class Billing:
     ) -> Mapping[str, object]:
         """Set the merchant's price of one whole coin; repeating it changes nothing.
 
-        Raises UnknownAsset, UnknownCurrency, MalformedAmount, InexactAmount, AmountNotPositive, AmountTooLarge.
+        Raises UnknownAsset, UnknownCurrency, MalformedAmount, InexactAmount, AmountNotPositive,
+        AmountTooLarge.
         """
         coin, money = payable_asset(asset_code, self._around.places), fiat(currency)
         rate = Rate.parse(text)
@@ -286,9 +303,7 @@ def _locked_dues(
     return [(quote(price, rates[coin.code], coin), rates[coin.code]) for coin in coins]
 
 
-def _audit(
-    action: str, origin: _Origin, subject: str, details: Mapping[str, object]
-) -> Message:
+def _audit(action: str, origin: _Origin, subject: str, details: Mapping[str, object]) -> Message:
     body = {
         "v": 1,
         "trace_id": origin.trace_id,

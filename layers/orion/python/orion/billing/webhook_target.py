@@ -1,4 +1,6 @@
-"""Where a webhook may go. Pure rules: the sender resolves names itself and asks `address_allowed` about each address."""
+"""Where a webhook may go. Pure rules: the sender resolves names itself and asks `address_allowed`
+about each address.
+"""
 
 import ipaddress
 import re
@@ -19,7 +21,8 @@ _NAME = re.compile(
     r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z",
     re.ASCII,
 )
-# Addresses that carry another one inside: NAT64 (RFC 6052), 6to4 (RFC 3056). Their gateways would reach the inner one.
+# Addresses that carry another one inside: NAT64 (RFC 6052), 6to4 (RFC 3056). Their gateways would
+# reach the inner one.
 _CARRIERS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
 
 
@@ -73,7 +76,9 @@ def _path(parts: SplitResult) -> str:
 
 
 def address_allowed(address: Address, *, secure: bool, allowed_private: Sequence[Network]) -> bool:
-    """Whether a webhook may be sent to `address`: https to public ones, anything to the allowed private networks."""
+    """Whether a webhook may be sent to `address`: https to public ones, anything to the allowed
+    private networks.
+    """
     inner = _inner(address)
     if any(inner.version == network.version and inner in network for network in allowed_private):
         return True

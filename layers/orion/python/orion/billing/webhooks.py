@@ -71,7 +71,9 @@ def announce(
 
 
 def sender_message(delivery: Delivery, endpoint: Endpoint, body: str) -> Message:
-    """One attempt, for the sender outside the network. Its id is the delivery's and the attempt's."""
+    """One attempt, for the sender outside the network. Its id is the delivery's and the
+    attempt's.
+    """
     return Message(
         destination=SENDER_QUEUE,
         key=(delivery.endpoint_id + delivery.invoice_id).hex(),
@@ -104,7 +106,9 @@ def read_result(body: Mapping[str, object]) -> Result:
 
 
 class WebhookDeliveries:
-    """Moves deliveries on by answers and by time. Every state is in the store before anything is sent."""
+    """Moves deliveries on by answers and by time. Every state is in the store before anything is
+    sent.
+    """
 
     def __init__(self, store: BillingStore, clock: Callable[[], datetime]) -> None:
         self._store = store

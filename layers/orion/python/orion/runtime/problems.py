@@ -36,6 +36,8 @@ STATUS: Mapping[str, int] = {
     "too_many_keys": 409,
     "rate_unavailable": 422,
     "webhook_url_refused": 422,
+    "unknown_event_type": 422,
+    "webhook_endpoint_limit": 422,
     "idempotency_key_reused": 422,
     "internal": 500,
     "no_address_available": 503,

@@ -46,7 +46,9 @@ class MySqlBillingTransaction(BillingInvoices, BillingFacts, BillingWebhooks):
 
 
 class MySqlBillingStore:
-    """The port `BillingStore`. Deadlocks and lock time-outs repeat the whole work, at most three times."""
+    """The port `BillingStore`. Deadlocks and lock time-outs repeat the whole work, at most three
+    times.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -69,7 +69,8 @@ class BillingFacts(BillingCursor):
     def lock_deposits(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, DepositPlace]:
         if not deposit_ids:
             return {}
-        # An empty row is locked too, so the two facts of a new deposit cannot pass each other unseen.
+        # An empty row is locked too, so the two facts of a new deposit cannot pass each other
+        # unseen.
         self._cursor.executemany(
             "INSERT INTO deposit (deposit_id, version) VALUES (%s, 0)"
             " ON DUPLICATE KEY UPDATE version = version",
@@ -116,8 +117,8 @@ class BillingFacts(BillingCursor):
         if not deposit_ids:
             return {}
         self._cursor.execute(
-            "SELECT deposit_id, credit_epoch FROM deposit_credit"
-            f" WHERE deposit_id IN ({marks(deposit_ids)})",  # noqa: S608
+            "SELECT deposit_id, credit_epoch FROM deposit_credit"  # noqa: S608 - only placeholders
+            f" WHERE deposit_id IN ({marks(deposit_ids)})",
             deposit_ids,
         )
         epochs: dict[bytes, set[int]] = defaultdict(set)
@@ -152,8 +153,8 @@ class BillingFacts(BillingCursor):
 
     def _options(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, list[PaymentOption]]:
         self._cursor.execute(
-            "SELECT invoice_id, asset, due_units, rate_units, address, payment_link"
-            f" FROM payment_option WHERE invoice_id IN ({marks(invoice_ids)})"  # noqa: S608
+            "SELECT invoice_id, asset, due_units, rate_units, address, payment_link"  # noqa: S608 - only placeholders
+            f" FROM payment_option WHERE invoice_id IN ({marks(invoice_ids)})"
             " ORDER BY invoice_id, position",
             invoice_ids,
         )

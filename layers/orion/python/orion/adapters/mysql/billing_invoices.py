@@ -17,8 +17,8 @@ class BillingInvoices(BillingCursor):
 
     def rates(self, merchant_id: bytes, currency: str, assets: Sequence[str]) -> Mapping[str, Rate]:
         self._cursor.execute(
-            "SELECT asset, rate_units FROM rate"
-            f" WHERE merchant_id = %s AND currency = %s AND asset IN ({marks(assets)})",  # noqa: S608
+            "SELECT asset, rate_units FROM rate"  # noqa: S608 - only placeholders
+            f" WHERE merchant_id = %s AND currency = %s AND asset IN ({marks(assets)})",
             (merchant_id, currency, *assets),
         )
         return {code: Rate(int(units)) for code, units in self._cursor.fetchall()}
@@ -37,8 +37,11 @@ class BillingInvoices(BillingCursor):
             )
         )
 
-    def take_wallet(self, merchant_id: bytes, invoice_id: bytes, now: datetime) -> Mapping[str, str]:
-        # SKIP LOCKED: concurrent invoices pass over each other's wallets instead of queueing for one row.
+    def take_wallet(
+        self, merchant_id: bytes, invoice_id: bytes, now: datetime
+    ) -> Mapping[str, str]:
+        # SKIP LOCKED: concurrent invoices pass over each other's wallets instead of queueing for
+        # one row.
         self._cursor.execute(
             "SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"
             " ORDER BY group_no, wallet_index LIMIT 1 FOR UPDATE SKIP LOCKED"
@@ -115,8 +118,10 @@ class BillingInvoices(BillingCursor):
 
     def balances(self, merchant_id: bytes) -> Sequence[AccountBalance]:
         self._cursor.execute(
-            "SELECT asset, purpose, credits_posted - debits_posted FROM orion_ledger.account"
-            f" WHERE owner = %s AND purpose IN ({marks(_PURPOSES)})",  # noqa: S608
+            "SELECT asset, purpose, credits_posted - debits_posted FROM orion_ledger.account"  # noqa: S608 - only placeholders
+            f" WHERE owner = %s AND purpose IN ({marks(_PURPOSES)})",
             (f"merchant:{merchant_id.hex()}", *_PURPOSES),
         )
-        return [AccountBalance(asset, purpose, int(u)) for asset, purpose, u in self._cursor.fetchall()]
+        return [
+            AccountBalance(asset, purpose, int(u)) for asset, purpose, u in self._cursor.fetchall()
+        ]

@@ -18,7 +18,9 @@ from orion.billing.delivery import (
 from orion.billing.errors import TooManyEndpoints, UnknownDelivery
 
 _DUPLICATE = 1062
-_ENDPOINT = "SELECT endpoint_id, merchant_id, url, event_types, secret_ciphertext FROM webhook_endpoint"
+_ENDPOINT = (
+    "SELECT endpoint_id, merchant_id, url, event_types, secret_ciphertext FROM webhook_endpoint"
+)
 _DELIVERY = (
     "SELECT delivery_id, event_id, endpoint_id, invoice_id, number, state, attempt, due_at,"
     " trace_id, last_status, last_error, finished_at FROM webhook_delivery"
@@ -45,27 +47,37 @@ class BillingWebhooks(BillingCursor):
             "SELECT COUNT(*) FROM webhook_endpoint WHERE merchant_id = %s", (endpoint.merchant_id,)
         )
         count = self._cursor.fetchone()
-        slot = int(count[0]) if count else 0
-        if slot >= MAX_ENDPOINTS:
-            raise TooManyEndpoints(f"a merchant has at most {MAX_ENDPOINTS} endpoints")
-        self._cursor.execute(
-            "INSERT INTO webhook_endpoint (endpoint_id, merchant_id, slot, url, event_types,"
-            " secret_ciphertext, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            (
-                endpoint.endpoint_id,
-                endpoint.merchant_id,
-                slot,
-                endpoint.url,
-                " ".join(sorted(endpoint.event_types)),
-                endpoint.secret_ciphertext,
-                stored(now),
-            ),
-        )
+        for slot in range(int(count[0]) if count else 0, MAX_ENDPOINTS):
+            if self._insert_endpoint(endpoint, slot, now):
+                return
+        raise TooManyEndpoints(f"a merchant has at most {MAX_ENDPOINTS} endpoints")
+
+    def _insert_endpoint(self, endpoint: Endpoint, slot: int, now: datetime) -> bool:
+        """False when a concurrent request took the slot."""
+        try:
+            self._cursor.execute(
+                "INSERT INTO webhook_endpoint (endpoint_id, merchant_id, slot, url, event_types,"
+                " secret_ciphertext, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (
+                    endpoint.endpoint_id,
+                    endpoint.merchant_id,
+                    slot,
+                    endpoint.url,
+                    " ".join(sorted(endpoint.event_types)),
+                    endpoint.secret_ciphertext,
+                    stored(now),
+                ),
+            )
+        except pymysql.err.IntegrityError as exc:
+            if exc.args[0] != _DUPLICATE:
+                raise
+            return False
+        return True
 
     def busy_endpoints(self, invoice_id: bytes) -> frozenset[bytes]:
         self._cursor.execute(
-            "SELECT DISTINCT endpoint_id FROM webhook_delivery"
-            f" WHERE invoice_id = %s AND state NOT IN ({marks(_DONE)})",  # noqa: S608
+            "SELECT DISTINCT endpoint_id FROM webhook_delivery"  # noqa: S608 - only placeholders
+            f" WHERE invoice_id = %s AND state NOT IN ({marks(_DONE)})",
             (invoice_id, *_DONE),
         )
         return frozenset(row[0] for row in self._cursor.fetchall())
@@ -116,12 +128,20 @@ class BillingWebhooks(BillingCursor):
             return []
         among = f"delivery_id IN ({marks(delivery_ids)})"
         self._cursor.execute(
-            "SELECT invoice_id FROM invoice WHERE invoice_id IN"
-            f" (SELECT invoice_id FROM webhook_delivery WHERE {among})"  # noqa: S608
-            " ORDER BY invoice_id FOR UPDATE",
+            f"SELECT DISTINCT invoice_id FROM webhook_delivery WHERE {among}",  # noqa: S608
             delivery_ids,
         )
-        self._cursor.execute(f"{_DELIVERY} WHERE {among} ORDER BY delivery_id FOR UPDATE", delivery_ids)
+        about = [row[0] for row in self._cursor.fetchall()]
+        if not about:
+            return []
+        self._cursor.execute(
+            f"SELECT invoice_id FROM invoice WHERE invoice_id IN ({marks(about)})"  # noqa: S608
+            " ORDER BY invoice_id FOR UPDATE",
+            about,
+        )
+        self._cursor.execute(
+            f"{_DELIVERY} WHERE {among} ORDER BY delivery_id FOR UPDATE", delivery_ids
+        )
         return [_delivery(row) for row in self._cursor.fetchall()]
 
     def next_held(self, endpoint_id: bytes, invoice_id: bytes) -> Delivery | None:

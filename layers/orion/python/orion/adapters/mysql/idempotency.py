@@ -1,9 +1,12 @@
-"""Idempotency keys: one effect and one answer for each (scope, key), decided by a unique row in the caller's transaction.
+"""Idempotency keys: one effect and one answer for each (scope, key), decided by a unique row in the
+caller's transaction.
 
 Source: IETF draft-ietf-httpapi-idempotency-key-header, sections 2.6 and 2.7.
 
-Only answers of transactions that commit are stored. A refusal rolls its key back with everything else, so the same
-key works once the cause is mended; and a process that dies leaves no key behind, because its transaction never commits.
+Only answers of transactions that commit are stored. A refusal rolls its key back with everything
+else, so the same
+key works once the cause is mended; and a process that dies leaves no key behind, because its
+transaction never commits.
 """
 
 from collections.abc import Callable
@@ -33,7 +36,9 @@ class IdempotencyKeyInFlight(OrionError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request is answered with. `kept` is what a replay gets: `body` itself, or `body` with secrets as null."""
+    """What a request is answered with. `kept` is what a replay gets: `body` itself, or `body` with
+    secrets as null.
+    """
 
     status: int
     body: bytes
@@ -50,17 +55,21 @@ def once(
     now: datetime,
     work: Callable[[], Answer],
 ) -> Answer:
-    """The answer of `work`, run at most once for (scope, key), in the caller's transaction; later, the kept answer.
+    """The answer of `work`, run at most once for (scope, key), in the caller's transaction; later,
+    the kept answer.
 
-    Call it first in the transaction. A concurrent second caller waits for the first as long as the session waits for
+    Call it first in the transaction. A concurrent second caller waits for the first as long as the
+    session waits for
     any lock (`session.LOCK_WAIT_TIMEOUT_S`), below the 10 s that a synchronous request may take.
-    `scope` has 1 to 32 bytes (a merchant's id), `request_hash` 32. What `work` raises must roll the transaction back.
+    `scope` has 1 to 32 bytes (a merchant's id), `request_hash` 32. What `work` raises must roll the
+    transaction back.
     Raises IdempotencyKeyInFlight, IdempotencyKeyReused.
     """
     if _claim(cursor, scope, key, route, request_hash, now):
         answer = work()
         cursor.execute(
-            "UPDATE idempotency SET status = %s, response = %s WHERE scope = %s AND idempotency_key = %s",
+            "UPDATE idempotency SET status = %s, response = %s"
+            " WHERE scope = %s AND idempotency_key = %s",
             (answer.status, answer.kept, scope, key),
         )
         return answer

@@ -1,0 +1,10 @@
+"""Sends webhooks to merchants' servers. Runs outside the network."""
+
+from collections.abc import Mapping
+
+from orion.runtime import webhook_sender
+
+
+def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:
+    """One batch of the queue `webhooks`; failed messages are named (ReportBatchItemFailures)."""
+    return webhook_sender.send_batch(event)

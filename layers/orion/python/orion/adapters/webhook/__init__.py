@@ -1,0 +1,1 @@
+"""Calling merchants' servers: strangers, whose names, addresses and answers are not trusted."""

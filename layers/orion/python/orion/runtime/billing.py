@@ -1,0 +1,245 @@
+"""The composition of billing inside the network: its store and services, and the entries of its
+functions.
+
+Neither a Kafka client nor the webhook sender's HTTP is imported here.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+import boto3
+
+from orion.adapters.aws.webhook_secrets import KmsSecretKeeper
+from orion.adapters.mysql.billing import MySqlBillingStore
+from orion.adapters.mysql.session import Database
+from orion.billing.errors import InvoiceNotFound, LimitOutOfRange
+from orion.billing.payment_link import Networks
+from orion.billing.ports import Answer, KeyedRequest
+from orion.billing.progress import InvoiceProgress
+from orion.billing.service import (
+    EXPIRES_IN_S_DEFAULT,
+    EXPIRES_IN_S_MAX,
+    MAX_OPTIONS,
+    PAGE_DEFAULT,
+    Asked,
+    Billing,
+    Surroundings,
+)
+from orion.billing.webhook_target import URL_MAX_LENGTH
+from orion.billing.webhooks import WebhookDeliveries, read_result
+from orion.ids import MalformedId, parse_public_id
+from orion.records import parse_json
+from orion.runtime.body import Body
+from orion.runtime.clock import now
+from orion.runtime.http import Handler, Request, Response, json_response
+from orion.runtime.idempotency import fingerprint, key_of
+from orion.runtime.kafka import partitions
+from orion.runtime.log import logger, set_trace_id
+from orion.runtime.settings import (
+    AWS_CLIENT,
+    Settings,
+    mysql_config,
+    settings,
+)
+from orion.runtime.wakeup import wake
+from orion.runtime.webhook_targets import allowed_private_networks
+
+_MODULE = "billing"
+_MAX_EVENT_TYPES = 16
+
+
+@cache
+def _store(direct: bool) -> MySqlBillingStore:
+    return MySqlBillingStore(Database(mysql_config(_MODULE, "orion_billing", direct=direct)))
+
+
+def _lanes(known: Settings) -> Mapping[str, str]:
+    return {lane: known.text(f"api/{lane}-url") for lane in ("standard", "vip")}
+
+
+def _texts(known: Settings, name: str) -> Mapping[str, str]:
+    return {key: str(value) for key, value in known.document(name).items()}
+
+
+@cache
+def invoices() -> Billing:
+    """The merchant's and the customer's side, for request functions: through the proxy."""
+    known = settings()
+    kms = boto3.client("kms", config=AWS_CLIENT)
+    return Billing(
+        _store(direct=False),
+        KmsSecretKeeper(kms, f"alias/orion/{known.stage}/webhook-secrets"),
+        Surroundings(
+            checkout_urls=_lanes(known),
+            places=Networks(_texts(known, "chains/networks"), _texts(known, "chains/contracts")),
+            allowed_private=allowed_private_networks(known),
+        ),
+        now,
+        os.urandom,
+    )
+
+
+@cache
+def progress() -> InvoiceProgress:
+    """What moves invoices: few writers, each directly at the database."""
+    return InvoiceProgress(_store(direct=True), now, _lanes(settings()))
+
+
+@cache
+def deliveries() -> WebhookDeliveries:
+    """Where webhooks stand."""
+    return WebhookDeliveries(_store(direct=True), now)
+
+
+def deposits(event: Mapping[str, object]) -> Mapping[str, int]:
+    """Deposit events, one transaction a partition."""
+    logger()
+    return _told(progress().apply_deposits(records) for records in partitions(event))
+
+
+def ledger_posted(event: Mapping[str, object]) -> Mapping[str, int]:
+    """Posted transfers, one transaction a shard."""
+    logger()
+    return _told(progress().apply_posted(records) for records in partitions(event))
+
+
+def expire() -> Mapping[str, int]:
+    """Invoices whose time is over; run by the schedule."""
+    logger()
+    return _told([progress().expire()])
+
+
+def webhook_due() -> Mapping[str, int]:
+    """Deliveries whose next attempt is due; run by the schedule."""
+    logger()
+    return _told([deliveries().enqueue_due()])
+
+
+def webhook_results(event: Mapping[str, object]) -> Mapping[str, object]:
+    """Answers of the sender. Messages that failed are named, so that SQS repeats only them."""
+    log = logger()
+    failed: list[Mapping[str, str]] = []
+    changed = False
+    for message in _messages(event):
+        try:
+            body = parse_json(message["body"].encode())
+            set_trace_id(str(body.get("trace_id")))
+            changed |= deliveries().apply(read_result(body))
+        except Exception:
+            # Whatever it was, the queue keeps the message, counts its tries and sets it aside in
+            # the end.
+            log.exception("webhook result not recorded")
+            failed.append({"itemIdentifier": message["messageId"]})
+    if changed:
+        wake(_MODULE)
+    return {"batchItemFailures": failed}
+
+
+def _messages(event: Mapping[str, object]) -> Sequence[Mapping[str, str]]:
+    records = event.get("Records")
+    return records if isinstance(records, list) else []
+
+
+def _told(counts: Iterable[int]) -> Mapping[str, int]:
+    total = 0
+    for count in counts:
+        # One wake-up a partition: what one committed must not wait for the failure of the next.
+        if count:
+            wake(_MODULE)
+        total += count
+    logger().info("billing done", extra={"changes": total})
+    return {"changes": total}
+
+
+def create_invoice(request: Request) -> Response:
+    """POST /v1/invoices"""
+    keyed = _keyed(request)
+    body = Body.parse(request.body, {"amount", "currency", "assets", "reference", "expires_in_s"})
+    asked = Asked(
+        amount=body.text("amount", max_length=200),
+        currency=body.text("currency", max_length=40),
+        assets=body.texts("assets", max_items=MAX_OPTIONS, max_length=64),
+        reference=body.optional_text("reference", max_length=255),
+        expires_in_s=body.optional_integer("expires_in_s", minimum=1, maximum=EXPIRES_IN_S_MAX)
+        or EXPIRES_IN_S_DEFAULT,
+    )
+    return _created(
+        invoices().create_invoice(keyed, asked, lane=request.lane, trace_id=request.trace_id)
+    )
+
+
+def get_invoice(request: Request) -> Response:
+    """GET /v1/invoices/{invoice_id}"""
+    try:
+        invoice_id = parse_public_id("inv", request.path_params.get("invoice_id", ""))
+    except MalformedId as exc:
+        raise InvoiceNotFound("no such invoice") from exc
+    return json_response(200, invoices().invoice(request.merchant(), invoice_id))
+
+
+def list_invoices(request: Request) -> Response:
+    """GET /v1/invoices?limit=&cursor="""
+    text = request.query.get("limit", str(PAGE_DEFAULT))
+    if not (text.isascii() and text.isdigit() and len(text) <= 4):
+        raise LimitOutOfRange("a page size is a small whole number")
+    page = invoices().invoices(
+        request.merchant(), limit=int(text), cursor=request.query.get("cursor")
+    )
+    return json_response(200, page)
+
+
+def get_balances(request: Request) -> Response:
+    """GET /v1/balances"""
+    return json_response(200, invoices().balances(request.merchant()))
+
+
+def put_rate(request: Request) -> Response:
+    """PUT /v1/rates/{asset}/{currency}"""
+    rate = Body.parse(request.body, {"rate"}).text("rate", max_length=200)
+    stored = invoices().put_rate(
+        request.merchant(),
+        request.path_params.get("asset", ""),
+        request.path_params.get("currency", ""),
+        rate,
+        trace_id=request.trace_id,
+    )
+    wake(_MODULE)
+    return json_response(200, stored)
+
+
+def create_endpoint(request: Request) -> Response:
+    """POST /v1/webhook-endpoints"""
+    keyed = _keyed(request)
+    body = Body.parse(request.body, {"url", "events"})
+    answer = invoices().create_endpoint(
+        keyed,
+        body.text("url", max_length=URL_MAX_LENGTH),
+        body.texts("events", max_items=_MAX_EVENT_TYPES, max_length=64),
+        trace_id=request.trace_id,
+    )
+    return _created(answer)
+
+
+HANDLERS: Mapping[tuple[str, str], Handler] = {
+    ("PUT", "/v1/rates/{asset}/{currency}"): put_rate,
+    ("POST", "/v1/webhook-endpoints"): create_endpoint,
+    ("POST", "/v1/invoices"): create_invoice,
+    ("GET", "/v1/invoices"): list_invoices,
+    ("GET", "/v1/invoices/{invoice_id}"): get_invoice,
+    ("GET", "/v1/balances"): get_balances,
+}
+
+
+def _keyed(request: Request) -> KeyedRequest:
+    return KeyedRequest(
+        request.merchant(),
+        key_of(request),
+        f"{request.method} {request.route}",
+        fingerprint(request),
+    )
+
+
+def _created(answer: Answer) -> Response:
+    wake(_MODULE)
+    return Response(answer.status, answer.body, json_response(answer.status, {}).headers)
