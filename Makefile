@@ -6,7 +6,8 @@ export PYTHONPATH := $(CURDIR)/layers/orion/python
 CODE := $(wildcard layers/build.py layers/orion/python/orion functions infra node_stacks demos clients tests)
 KEEP ?=
 BENCH ?=
-export KEEP
+ADVISORIES ?=
+export KEEP ADVISORIES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down test unit lint bench synth lock audit
@@ -47,8 +48,8 @@ bench: setup ## measure (BENCH=name for one)
 synth: setup ## synthesize the CDK app, offline
 	@cdk synth --all --quiet --no-notices --no-version-reporting
 
-lock: setup ## resolve all dependency locks again
+lock: setup ## resolve all dependency locks again (UPGRADE=1 moves pins)
 	@$(PY) -m infra.setup.relock
 
-audit: setup ## compare the locks with known vulnerabilities
+audit: setup ## compare the locks with the OSV records in ADVISORIES=folder, offline
 	@$(PY) -m infra.setup.audit
