@@ -2,7 +2,6 @@
 
 from aws_cdk import Aws, CfnDeletionPolicy
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from infra.cloud.names import Stage
@@ -76,11 +75,4 @@ class AuditBucket(Construct):
                     }
                 ],
             },
-        )
-        ssm.CfnParameter(
-            self,
-            "Name",
-            name=stage.parameter("log/audit-bucket"),
-            type="String",
-            value=self.bucket.ref,
         )

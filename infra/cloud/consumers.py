@@ -12,7 +12,8 @@ from infra.cloud.queues import Queues
 # 0 in provisioned mode: a record is handed on at once. Unset it would wait 500 ms a hop
 # (AWS Lambda, "Low latency processing for Kafka event sources").
 WINDOW_S = 0
-RETRIES_MAX = 5
+# About a minute with the poller's back-off: a database that fails over must not fill a dead-letter topic.
+RETRIES_MAX = 12
 RETRIES_INFINITE = -1
 
 

@@ -4,6 +4,7 @@ from aws_cdk import Fn
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.cloud.code import code_asset, layer_asset
@@ -28,13 +29,13 @@ class Functions(Construct):
         stage: Stage,
         parameters: Parameters,
         queues: Queues,
-        audit_bucket_arn: str,
+        audit_bucket: s3.CfnBucket,
     ) -> None:
         super().__init__(scope, "Functions")
         self._stage = stage
         self._parameters = parameters
         self._queue_arns = {purpose: queue.attr_arn for purpose, queue in queues.live.items()}
-        self._audit_bucket_arn = audit_bucket_arn
+        self._audit_bucket = audit_bucket
         self._layers: dict[Layer, lambda_.CfnLayerVersion] = {}
         self.made: dict[tuple[str, str | None], lambda_.CfnFunction] = {}
         for row in FUNCTIONS:
@@ -75,9 +76,11 @@ class Functions(Construct):
             retention_in_days=LOG_RETENTION_DAYS,
         )
         role = self._role(row, base, name, log_group.attr_arn)
-        environment = {"ORION_STAGE": self._stage.name}
+        environment = {"ORION_STAGE": self._stage.name, "ORION_MODULE": row.module}
         if lane is not None:
             environment["ORION_LANE"] = lane
+        if row.writes_audit:
+            environment["ORION_AUDIT_BUCKET"] = self._audit_bucket.ref
         function = lambda_.CfnFunction(
             self,
             base,
@@ -120,7 +123,7 @@ class Functions(Construct):
             self._parameters,
             log_group_arn=log_group_arn,
             queue_arns=self._queue_arns,
-            audit_bucket_arn=self._audit_bucket_arn,
+            audit_bucket_arn=self._audit_bucket.attr_arn,
         )
         return iam.CfnRole(
             self,

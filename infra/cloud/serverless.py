@@ -34,7 +34,7 @@ class ServerlessStack(Stack):
         parameters = Parameters(self, stage)
         queues = Queues(self, stage)
         audit = AuditBucket(self, stage)
-        functions = Functions(self, stage, parameters, queues, audit.bucket.attr_arn)
+        functions = Functions(self, stage, parameters, queues, audit.bucket)
         acknowledge(audit, AUDIT)
         bucket_id = self.get_logical_id(audit.bucket)
         acknowledge(functions, {**NO_RESOURCE, **own_prefix(stage.name, bucket_id)})
