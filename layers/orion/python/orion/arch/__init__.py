@@ -1,1 +1,1 @@
-"""Schemas, principals and migrations: what has to be true of the databases before a function runs."""
+"""Schemas, principals and migrations: what databases must be before a function runs."""

@@ -9,7 +9,10 @@ LAYOUT_FILE = "grants.toml"
 
 
 def read_sources(folder: Path) -> Sources:
-    """The content of `folder`: `grants.toml`, `mysql/<module>/*.sql`, `postgres/*.sql`. Raises MalformedMigration."""
+    """The content of `folder`: `grants.toml`, `mysql/<module>/*.sql`, `postgres/*.sql`.
+
+    Raises MalformedMigration without the first.
+    """
     layout = folder / LAYOUT_FILE
     if not layout.is_file():
         raise MalformedMigration(f"{folder} holds no {LAYOUT_FILE}", file=LAYOUT_FILE)

@@ -1,4 +1,5 @@
-"""Which migrations are due, and why some must not run. Pure: files come in as bytes, the record as rows."""
+"""Which migrations are due, and why some must not run. Pure: files are bytes, the record is
+rows."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ class MigrationLocked(OrionError):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file. `name` is folder and file ("every/0001_outbox.sql"); `number` its place in the folder."""
+    """One file. `name` is folder and file ("every/0001_outbox.sql"), `number` its place there."""
 
     name: str
     number: int
@@ -95,7 +96,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A module's MySQL schema, the folder of its migrations and the principal that owns its rows."""
+    """A module's MySQL schema, its folder of migrations and the principal that owns its rows."""
 
     name: str
     module: str
@@ -122,7 +123,8 @@ class Layout:
 
 
 def read_migration(folder: str, file: str, content: bytes) -> Migration:
-    """Parse one file. A statement ends with `;` at the end of a line; a line starting with `--` is a comment."""
+    """Parse one file. A statement ends with `;` at the end of a line; `--` starts a comment
+    line."""
     name = f"{folder}/{file}"
     match = _NAME.fullmatch(file)
     if match is None:
@@ -165,7 +167,8 @@ def _statements(name: str, text: str) -> tuple[str, ...]:
 
 
 def read_folder(folder: str, files: Mapping[str, bytes]) -> tuple[Migration, ...]:
-    """All migrations of a folder in order. Raises MigrationGap when a number is missing or used twice."""
+    """All migrations of a folder in order. Raises MigrationGap when a number is missing or
+    double."""
     if len(files) > MAX_FILES:
         raise MalformedMigration(f"{folder}: more than {MAX_FILES} files", file=folder)
     found = sorted(
@@ -185,7 +188,7 @@ def due(files: Sequence[Migration], applied: Sequence[Applied]) -> tuple[Migrati
     """The migrations that are still to run, in the order of `files`.
 
     `files` may join several folders, each already in order; every folder is judged by itself.
-    Raises MigrationHalfDone, MigrationMissing, MigrationChanged or MigrationGap, each naming the file.
+    Raises MigrationHalfDone, MigrationMissing, MigrationChanged or MigrationGap, naming the file.
     """
     by_name = {migration.name: migration for migration in files}
     for row in sorted(applied, key=lambda row: row.name):
@@ -206,9 +209,10 @@ def due(files: Sequence[Migration], applied: Sequence[Applied]) -> tuple[Migrati
 def _check_applied(row: Applied, file: Migration | None) -> None:
     if not row.finished:
         raise MigrationHalfDone(
-            f"{row.name} was started and did not finish: {row.statements_done} of its statements are "
-            "done, the next one may be. Look at the schema; then either complete the file by hand and "
-            "set finished_at in its row of schema_migration, or undo it by hand and delete the row.",
+            f"{row.name} was started and did not finish: {row.statements_done} of its statements"
+            " are done, the next one may be. Look at the schema; then either complete the file by"
+            " hand and set finished_at in its row of schema_migration, or undo it by hand and"
+            " delete the row.",
             file=row.name,
             statements_done=row.statements_done,
         )
@@ -225,7 +229,10 @@ def _check_applied(row: Applied, file: Migration | None) -> None:
 
 
 def read_layout(content: bytes) -> Layout:
-    """Parse `grants.toml`: `[[schema]]` name, module, principal; `[[grant]]` principal, table, rights, why."""
+    """Parse `grants.toml`.
+
+    `[[schema]]` has name, module, principal; `[[grant]]` principal, table, rights, why.
+    """
     try:
         data = tomllib.loads(content.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:

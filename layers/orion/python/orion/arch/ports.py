@@ -24,7 +24,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A principal's name at the database and its password, which never shows in a representation."""
+    """A principal's name at the database and its password, which no representation shows."""
 
     username: str
     password: str = field(repr=False)

@@ -46,8 +46,8 @@ def migrate(
 ) -> Report:
     """Create schemas, run what is due, create users and set their rights; safe to repeat.
 
-    `passwords` maps each principal of the layout to its secret. All files are read and judged before the
-    first statement runs on that schema. PostgreSQL is left alone when `postgres` is None.
+    `passwords` maps each principal of the layout to its secret. All files of a schema are judged
+    before its first statement runs. PostgreSQL is left alone when `postgres` is None.
     """
     layout = read_layout(sources.layout)
     _check_complete(layout, sources, passwords)

@@ -18,7 +18,7 @@ POSTGRES_DATABASE = "orion"
 
 
 def run(folder: Path) -> Report:
-    """Migrate the databases of this stage with the secrets of `arch`; see `orion.arch.service.migrate`."""
+    """Migrate the databases of this stage with the secrets of `arch`."""
     known = settings()
     sources = read_sources(folder)
     passwords = {
@@ -43,7 +43,7 @@ def run_with(
     mysql: MySqlConfig,
     external: PostgresConfig | None,
 ) -> Report:
-    """The same with configurations and passwords at hand; without `external` PostgreSQL is left alone."""
+    """The same with configurations at hand; without `external` PostgreSQL is left alone."""
     sources = read_sources(folder)
     with closing(MySqlMigrations(mysql)) as system_of_record:
         if external is None:

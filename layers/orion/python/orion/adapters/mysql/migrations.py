@@ -1,14 +1,17 @@
 """Schemas, migrations, users and rights on MySQL (or MariaDB).
 
-DDL commits by itself there, so a file cannot be one transaction. Its row in `schema_migration` is written before the
-first statement, counts the statements that succeeded and gets `finished_at` at the end: a run that died between two
-statements is seen by the next one instead of being repeated over half of its effect.
+DDL commits by itself there, so a file cannot be one transaction. Its row in `schema_migration` is
+written before the first statement, counts the statements that succeeded and gets `finished_at` at
+the
+end: a run that died between two statements is seen by the next one instead of being repeated over
+half of its effect.
 """
 
 import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pymysql
 from pymysql.cursors import Cursor
@@ -121,7 +124,8 @@ class MySqlMigrations:
             )
         duration_ms = int((time.monotonic() - started) * 1000)
         self._ask(
-            "UPDATE schema_migration SET finished_at = UTC_TIMESTAMP(6), duration_ms = %s WHERE file = %s",
+            "UPDATE schema_migration SET finished_at = UTC_TIMESTAMP(6), duration_ms = %s"
+            " WHERE file = %s",
             (duration_ms, migration.name),
         )
         return duration_ms
@@ -180,8 +184,8 @@ class MySqlMigrations:
     def _held(self, username: str) -> set[_Right]:
         grantee = f"'{username}'@'%'"
         tables = self._ask(
-            "SELECT table_schema, table_name, privilege_type FROM information_schema.table_privileges"
-            " WHERE grantee = %s",
+            "SELECT table_schema, table_name, privilege_type"
+            " FROM information_schema.table_privileges WHERE grantee = %s",
             (grantee,),
         )
         schemas = self._ask(
@@ -193,7 +197,7 @@ class MySqlMigrations:
             (str(s), "*", str(right)) for s, right in schemas
         }
 
-    def _ask(self, sql: str, values: Sequence[object] = ()) -> Sequence[tuple[object, ...]]:
+    def _ask(self, sql: str, values: Sequence[object] = ()) -> Sequence[tuple[Any, ...]]:
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(sql, values or None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PostgresConfig:
-    """`ca_pem` None trusts the system's authorities; the connection is always TLS with the host verified."""
+    """`ca_pem` None trusts the system's authorities; always TLS with the host verified."""
 
     host: str
     port: int

@@ -1,10 +1,10 @@
 """Migrations on PostgreSQL, where a file and its record are one transaction."""
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS {}.schema_migration (
 
 
 class PostgresMigrations:
-    """The port MigrationServer on one connection; creates the configured database if it is missing."""
+    """The port MigrationServer on one connection; creates the configured database if missing."""
 
     def __init__(self, config: PostgresConfig) -> None:
         _create_database(config)
@@ -77,8 +77,9 @@ class PostgresMigrations:
         number = 0
         try:
             with self._connection.transaction():
-                for number, statement in enumerate(migration.statements, start=1):
-                    self._connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
+                for statement in migration.statements:
+                    number += 1
+                    self._connection.execute(sql.SQL(statement))
                 duration_ms = int((time.monotonic() - started) * 1000)
                 self._connection.execute(
                     sql.SQL(
@@ -123,13 +124,13 @@ def _create_database(config: PostgresConfig) -> None:
 
 
 def _connect(config: PostgresConfig, database: str) -> "psycopg.Connection[Any]":
-    # libpq reads its authorities from a file only; it is read while connecting and not needed after.
+    # libpq reads authorities from a file only, while connecting; it is not needed after.
     with tempfile.TemporaryDirectory() as folder:
         authorities = "system"
         if config.ca_pem is not None:
-            authorities = os.path.join(folder, "ca.pem")
-            with open(authorities, "w", encoding="ascii") as file:
-                file.write(config.ca_pem)
+            path = Path(folder) / "ca.pem"
+            path.write_text(config.ca_pem, encoding="ascii")
+            authorities = str(path)
         try:
             return psycopg.connect(
                 host=config.host,

@@ -1,0 +1,1 @@
+"""Double entry, decided without I/O; the specification is docs/ledger.md."""
