@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion.log.errors import MalformedAuditEventfrom orion.log.model import (
+from orion.log.errors import MalformedAuditEvent
+from orion.log.model import (
     MAX_SEGMENT_SPAN,
     AuditEvent,
     Line,
@@ -47,8 +48,8 @@ def test_an_event_of_the_contract_is_read() -> None:
 @pytest.mark.parametrize(
     "changed",
     [{"v": 2}, {"v": True}, {"trace_id": "x"}, {"module": "User"}, {"module": ""},
-     {"action": "created"}, {"at": "yesterday"}, {"at": "2026-01-02T03:04:05"}, {"at": 5}, {"actor": ""}, {"actor": None},
-     {"subject": "s" * 257}, {"details": []}, {"more": 1}],
+     {"action": "created"}, {"at": "yesterday"}, {"at": "2026-01-02T03:04:05"}, {"at": 5},
+     {"actor": ""}, {"actor": None}, {"subject": "s" * 257}, {"details": []}, {"more": 1}],
 )  # fmt: skip
 def test_an_event_of_another_form_is_refused_by_field(changed: Mapping[str, object]) -> None:
     with pytest.raises(MalformedAuditEvent) as refused:

@@ -8,7 +8,7 @@ import pickle
 import bdkpython as bdk
 import pytest
 from coincurve import PublicKey
-from eth_account.hdaccount import HDPath
+from eth_account.hdaccount.deterministic import HDPath
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING
 from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
 from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
 from aws_cryptographic_material_providers.mpl.models import CreateAwsKmsKeyringInput
+from aws_cryptographic_material_providers.smithygenerated.aws_cryptography_materialproviders.errors import (  # noqa: E501
+    ServiceError,
+)
 from aws_encryption_sdk import CommitmentPolicy, EncryptionSDKClient
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
 from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.exceptions import InvalidSignature, InvalidTag
 
 from orion.kms.errors import SeedRefused, SeedVaultUnavailable
 from orion.kms.model import SealedSeed, seed_context
@@ -27,6 +31,11 @@ if TYPE_CHECKING:
 
 # The SDK writes its own pairs, such as the key that the message is signed with.
 _SDK_PREFIX = "aws-crypto-"
+# The answers of KMS that are about the ciphertext; every other error is about KMS or this caller.
+_ABOUT_CIPHERTEXT = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
+_KMS_FAILED = (BotoCoreError, ClientError, ServiceError)
+# What the SDK raises for an altered message, depending on the byte: found by altering each of them.
+_MESSAGE_REFUSED = (AWSEncryptionSDKClientError, InvalidSignature, InvalidTag, ValueError)
 
 
 class KmsSeedVault:
@@ -42,13 +51,16 @@ class KmsSeedVault:
             commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
             max_encrypted_data_keys=1,
         )
+        self._kms_error = ""
+        # The SDK wraps errors of KMS beyond recognition, so the code is taken where it arrives.
+        kms.meta.events.register("after-call.kms", self._note_error)
         self._providers = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig())
 
     def seal_new(self, group_no: int) -> SealedSeed:
         """As the port says."""
         try:
             remote = self._kms.generate_random(NumberOfBytes=SEED_BYTES)["Plaintext"]
-        except (BotoCoreError, ClientError):
+        except _KMS_FAILED:
             raise SeedVaultUnavailable("KMS gave no randomness", group=group_no) from None
         seed = mixed_seed(os.urandom(SEED_BYTES), remote, group_no, self._stage)
         try:
@@ -65,7 +77,7 @@ class KmsSeedVault:
                 keyring=self._keyring(key_arn),
                 encryption_context=dict(seed_context(group_no, self._stage)),
             )
-        except (BotoCoreError, ClientError, AWSEncryptionSDKClientError):
+        except (*_KMS_FAILED, AWSEncryptionSDKClientError):
             # No cause is chained: an SDK's exception may hold its call's arguments.
             raise SeedVaultUnavailable("the seed was not encrypted", group=group_no) from None
         return SealedSeed(ciphertext, key_arn)
@@ -74,15 +86,18 @@ class KmsSeedVault:
     def opened(self, group_no: int, sealed: SealedSeed) -> Iterator[bytearray]:
         """As the port says. The SDK's own copy is immutable and is only dropped."""
         wanted = seed_context(group_no, self._stage)
+        self._kms_error = ""
         try:
             plain, header = self._sdk.decrypt(
                 source=sealed.ciphertext,
                 keyring=self._keyring(sealed.key_arn),
                 encryption_context=dict(wanted),
             )
-        except (BotoCoreError, ClientError):
-            raise SeedVaultUnavailable("the seed was not decrypted", group=group_no) from None
-        except AWSEncryptionSDKClientError:
+        except _KMS_FAILED:
+            raise self._unavailable(group_no) from None
+        except _MESSAGE_REFUSED:
+            if self._kms_error and self._kms_error not in _ABOUT_CIPHERTEXT:
+                raise self._unavailable(group_no) from None
             raise SeedRefused("the stored seed is not this group's", group=group_no) from None
         seed = bytearray(plain)
         del plain
@@ -93,6 +108,15 @@ class KmsSeedVault:
             yield seed
         finally:
             overwrite(seed)
+
+    def _unavailable(self, group_no: int) -> SeedVaultUnavailable:
+        return SeedVaultUnavailable(
+            "the seed was not decrypted", group=group_no, kms_error=self._kms_error or None
+        )
+
+    def _note_error(self, parsed: Mapping[str, object], **_: object) -> None:
+        error = parsed.get("Error")
+        self._kms_error = str(error.get("Code", "")) if isinstance(error, dict) else ""
 
     def _keyring(self, key_arn: str) -> object:
         return self._providers.create_aws_kms_keyring(
