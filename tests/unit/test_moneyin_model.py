@@ -1,6 +1,7 @@
 """The pure rules of moneyin: a chain as an agent tells it, and the credits that follow from it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -55,7 +56,7 @@ def pay(name: str, units: int = 5, to: str = "ours", **more: str | None) -> Tran
 class Follower:
     """One node's stream applied to values, in the order that the service applies it to rows."""
 
-    window: Window = Window()
+    window: Window = field(default_factory=Window)
     deposits: dict[bytes, Deposit] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
 
@@ -82,8 +83,8 @@ class Follower:
         self._keep([c for d in standing if (c := reverse(d, tip_height))])
         self._keep([c for d in self.deposits.values() if (c := restate(d, tip_height))])
 
-    def _keep(self, changes: "list[Change] | tuple[Change, ...] | object") -> None:
-        for change in changes:  # type: ignore[attr-defined]
+    def _keep(self, changes: Sequence[Change]) -> None:
+        for change in changes:
             self.deposits[change.deposit.id] = change.deposit
             self.changes.append(change)
 
@@ -181,8 +182,12 @@ def test_the_window_keeps_only_its_newest_blocks() -> None:
 @given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))
 def test_the_change_of_rows_turns_one_window_into_the_other(keep: int, lost: int, new: int) -> None:
     trunk = line(*(f"t{n}" for n in range(keep + 1)))
-    before = followed(*trunk, *line(*(f"l{n}" for n in range(lost)), start=101 + keep, parent=f"t{keep}"))
-    after = followed(*trunk, *line(*(f"n{n}" for n in range(new)), start=101 + keep, parent=f"t{keep}"))
+    before = followed(
+        *trunk, *line(*(f"l{n}" for n in range(lost)), start=101 + keep, parent=f"t{keep}")
+    )
+    after = followed(
+        *trunk, *line(*(f"n{n}" for n in range(new)), start=101 + keep, parent=f"t{keep}")
+    )
     change = window_change(before, after)
     stored = [b for b in before.blocks if change.first <= b.height <= change.common]
     assert (*stored, *change.added) == after.blocks
@@ -232,7 +237,11 @@ def test_a_final_deposit_that_loses_its_block_is_reversed_by_the_other_code_with
 
 
 def test_a_fake_token_with_a_real_name_and_a_zero_value_are_ignored() -> None:
-    block = (pay("fake", contract="0xfake"), pay("zero", units=0), pay("zero", 0, contract="0xusdt"))
+    block = (
+        pay("fake", contract="0xfake"),
+        pay("zero", units=0),
+        pay("zero", 0, contract="0xusdt"),
+    )
     assert payments(block, WATCHED, POLICY) == []
 
 
@@ -247,7 +256,7 @@ def test_a_payment_out_of_a_batch_is_known_by_its_recipient_whoever_sent_it() ->
 
 
 @pytest.mark.parametrize(
-    ("payment", "reason"),
+    "payment,reason",
     [
         (pay("p", MAX_UNITS + 1), Held.TOO_LARGE),
         (pay("p", 2**256 - 1), Held.TOO_LARGE),
@@ -272,7 +281,9 @@ def test_the_largest_amount_of_an_account_is_credited() -> None:
     assert node.credited() == {"p": MAX_UNITS}
 
 
-def test_a_payment_that_does_something_else_when_re_mined_is_credited_for_what_it_does_now() -> None:
+def test_a_payment_that_does_something_else_when_re_mined_is_credited_for_what_it_does_now() -> (
+    None
+):
     node = Follower()
     node.connected(line("a")[0], (pay("p", 5),))
     node.connected(BlockRef(100, "a2", "root"), (pay("p", 3),))
@@ -289,7 +300,7 @@ class Told:
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[list[Told], dict[str, tuple[Transfer, ...]], list[str]]:
-    """A random chain with reorgs as an agent tells it, what each block holds, and the best chain at the end."""
+    """A random chain with reorgs as an agent tells it, each block's content, the best chain."""
     payable = [pay(f"p{n}", n + 1) for n in range(4)]
     content: dict[str, tuple[Transfer, ...]] = {"b0": ()}
     chain, told = line("b0"), [Told(line("b0")[0], ())]
@@ -302,7 +313,11 @@ def histories(draw: st.DrawFn) -> tuple[list[Told], dict[str, tuple[Transfer, ..
                 told.append(Told(lost, None))
         spent = {t.txid for block in chain for t in content[block.hash]}
         left = [p for p in payable if p.txid not in spent]
-        chosen = tuple(draw(st.permutations(draw(st.lists(st.sampled_from(left), unique=True)) if left else [])))
+        chosen = tuple(
+            draw(
+                st.permutations(draw(st.lists(st.sampled_from(left), unique=True)) if left else [])
+            )
+        )
         block = BlockRef(chain[-1].height + 1, f"b{number}", chain[-1].hash)
         content[block.hash] = chosen
         chain.append(block)
