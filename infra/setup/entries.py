@@ -99,7 +99,7 @@ def environment(name: str, lock: Path, tools: Toolchain) -> Path:
         python = folder / "bin" / "python"
         run(
             name,
-            [*uv, *fill, "--link-mode=copy", "--python", python, lock],
+            [*uv, *fill, "--python", python, lock],
             env=settings,
             mend=_REGISTRY_MEND,
         )
@@ -123,7 +123,7 @@ def uv_settings(tools: Toolchain) -> dict[str, str]:
         "find-links": "UV_FIND_LINKS",
         "cert": "SSL_CERT_FILE",
     }
-    settings = {"UV_PYTHON_DOWNLOADS": "never"}
+    settings = {"UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1"}
     for line in listed.splitlines():
         key, _, quoted = line.partition("=")
         option = key.rpartition(".")[2]
@@ -246,8 +246,11 @@ def go_settings() -> dict[str, str]:
 
 
 def node_first(tools: Toolchain) -> dict[str, str]:
-    """PATH with the installed Node before any other."""
-    return {"PATH": f"{tools.node_bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    """PATH with the installed Node before any other, trusting what the machine trusts."""
+    return {
+        "PATH": f"{tools.node_bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "NODE_USE_SYSTEM_CA": "1",
+    }
 
 
 def assembled(tools: Toolchain, parts: dict[str, Path]) -> Path:
