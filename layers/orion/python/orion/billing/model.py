@@ -132,17 +132,18 @@ def next_status(
 
 
 _S = InvoiceStatus
+# A paid invoice never falls to unpaid at once: a reversed payment is waited for, as `confirming`.
+# From there it may fall,
+# when the transaction is mined again with another effect (a contract may decide by the block).
 TRANSITIONS: Mapping[InvoiceStatus, frozenset[InvoiceStatus]] = {
     _S.NEW: frozenset(_S) - {_S.NEW},
-    _S.PARTIALLY_PAID: frozenset(
-        {_S.CONFIRMING, _S.SETTLED, _S.OVERPAID, _S.UNDERPAID, _S.PAID_LATE}
-    ),
-    _S.CONFIRMING: frozenset({_S.SETTLED, _S.OVERPAID, _S.PAID_LATE}),
-    _S.SETTLED: frozenset({_S.CONFIRMING, _S.OVERPAID}),
-    _S.OVERPAID: frozenset({_S.CONFIRMING, _S.SETTLED}),
-    _S.EXPIRED: frozenset({_S.UNDERPAID, _S.CONFIRMING, _S.SETTLED, _S.OVERPAID, _S.PAID_LATE}),
-    _S.UNDERPAID: frozenset({_S.CONFIRMING, _S.SETTLED, _S.OVERPAID, _S.PAID_LATE}),
-    _S.PAID_LATE: frozenset({_S.CONFIRMING}),
+    _S.PARTIALLY_PAID: frozenset(_S) - {_S.PARTIALLY_PAID},
+    _S.CONFIRMING: frozenset(_S) - {_S.CONFIRMING},
+    _S.SETTLED: frozenset({_S.CONFIRMING, _S.OVERPAID, _S.PAID_LATE}),
+    _S.OVERPAID: frozenset({_S.CONFIRMING, _S.SETTLED, _S.PAID_LATE}),
+    _S.PAID_LATE: frozenset({_S.CONFIRMING, _S.SETTLED, _S.OVERPAID}),
+    _S.EXPIRED: frozenset(_S) - {_S.NEW, _S.PARTIALLY_PAID, _S.EXPIRED},
+    _S.UNDERPAID: frozenset(_S) - {_S.NEW, _S.PARTIALLY_PAID, _S.UNDERPAID},
 }
 PAID = frozenset({_S.SETTLED, _S.OVERPAID, _S.PAID_LATE})
 
@@ -155,7 +156,7 @@ def check_transition(old: InvoiceStatus, new: InvoiceStatus) -> None:
 
 EVENT_TYPES = frozenset(
     {"invoice.created", "invoice.reorged", "invoice.deposit_received"}
-    | {f"invoice.{status.value}" for status in InvoiceStatus if status is not InvoiceStatus.NEW}
+    | {f"invoice.{status.value}" for status in InvoiceStatus}
 )
 
 

@@ -51,7 +51,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class AccountBalance:
-    """Posted credits minus debits of one account of a merchant, in smallest units; may be negative."""
+    """Posted credits minus debits of one merchant account, in smallest units; may be negative."""
 
     asset: str
     purpose: str
