@@ -1,10 +1,15 @@
 """The audit book on a real S3 API: each record in one segment, however batches come."""
 
+import base64
 import gzip
 import json
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -20,6 +25,7 @@ from orion.records import Record, canonical_json
 
 pytestmark = pytest.mark.engine
 TOPIC = "audit.events"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -198,3 +204,61 @@ def test_a_segment_of_unknown_extent_stops_the_partition(s3: Any, bucket: str) -
 def test_a_missing_bucket_is_an_unknown_outcome_to_repeat(s3: Any) -> None:
     with pytest.raises(SegmentStoreUnavailable):
         book(s3, "no-such-bucket-anywhere").record(batch(0, 1))
+
+
+def kafka_rows(records: Sequence[Record]) -> list[Mapping[str, object]]:
+    return [
+        {
+            "topic": row.topic,
+            "partition": row.partition,
+            "offset": row.offset,
+            "timestamp": 1_767_323_045_000,
+            "timestampType": "CREATE_TIME",
+            "key": base64.b64encode(row.key).decode(),
+            "value": base64.b64encode(row.value).decode(),
+            "headers": [{name: list(body)} for name, body in row.headers.items()],
+        }
+        for row in records
+    ]
+
+
+def test_the_function_keeps_every_partition_of_an_event_and_logs_each_batch(
+    aws_engine: Any, s3: Any, bucket: str
+) -> None:
+    first, second = [*batch(0, 3, 1), record(3, 1, value=b"[]")], batch(7, 9, 2)
+    event = {
+        "eventSource": "aws:kafka",
+        "records": {"audit.events-1": kafka_rows(first), "audit.events-2": kafka_rows(second)},
+    }
+    program = (
+        "import importlib.util, json, sys;"
+        "spec = importlib.util.spec_from_file_location('w', 'functions/log/audit_writer.py');"
+        "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module);"
+        "event = json.load(sys.stdin);"
+        "print(json.dumps([module.handler(event, None), module.handler(event, None)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={
+            **aws_engine.environment(),
+            "ORION_AUDIT_BUCKET": bucket,
+            "PYTHONPATH": str(ROOT / "layers/orion/python"),
+            "PATH": os.environ["PATH"],
+        },
+        input=json.dumps(event),
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+        timeout=60,
+    )
+    *logged, answers = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert answers == [{"new": 6, "refused": 1}, {"new": 0, "refused": 0}]
+    assert [(row["level"], row["partition"], row["new"]) for row in logged] == [
+        ("ERROR", 1, 4),
+        ("INFO", 2, 2),
+        ("INFO", 1, 0),
+        ("INFO", 2, 0),
+    ]
+    assert sorted(offsets(s3, bucket)) == [0, 1, 2, 3, 7, 8]
