@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ ANSWERS_TOPIC = "node.answers"
 _FLUSH_SLICE_S = 1.0
 _WAIT_LOGGED_EVERY = 10
 _OPEN_TIMEOUT_S = 10.0
+_ERROR_LOGGED_EVERY_S = 10.0
 
 
 def blocks_topic(chain: str) -> str:
@@ -53,14 +55,26 @@ class KafkaSettings:
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 2000,
             "socket.keepalive.enable": True,
+            # What it writes by itself is no JSON; what matters comes through `error_cb`.
+            "log_level": 2,
         }
         if self.ca_pem is not None:
             config["ssl.ca.pem"] = self.ca_pem
         return config
 
 
-def _log_client_error(error: KafkaError) -> None:
-    _log.warning("Kafka client", extra={"error": error.name(), "reason": error.str()})
+class _ErrorLog:
+    """Says what librdkafka meets, each kind at most every ten seconds: it retries much faster."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+
+    def __call__(self, error: KafkaError) -> None:
+        now = time.monotonic()
+        name = error.name()
+        if now - self._said.get(name, -_ERROR_LOGGED_EVERY_S) >= _ERROR_LOGGED_EVERY_S:
+            self._said[name] = now
+            _log.warning("Kafka client", extra={"error": name, "reason": error.str()})
 
 
 class KafkaPublisher:
@@ -89,7 +103,7 @@ class KafkaPublisher:
                 "message.max.bytes": 1_000_000,
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",
-                "error_cb": _log_client_error,
+                "error_cb": _ErrorLog(),
             }
         )
 
@@ -151,7 +165,7 @@ class CommandReader:
                 "queued.max.messages.kbytes": 4096,
                 "fetch.wait.max.ms": 100,
                 "allow.auto.create.topics": False,
-                "error_cb": _log_client_error,
+                "error_cb": _ErrorLog(),
             }
         )
 

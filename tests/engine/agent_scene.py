@@ -1,7 +1,7 @@
 """A private Kafka, AWS engine and nodes for the agents, and the other side of their protocol.
 
-The test plays moneyin over real Kafka messages: it keeps the chain that the events describe, and refuses an
-event that does not fit on it.
+The test plays moneyin over real Kafka messages: it keeps the chain that the events describe, and
+refuses an event that does not fit on it.
 """
 
 import base64
@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 
+from infra.local.layout import port_is_free
 from infra.local.stack import Stack
 from node_stacks.agent.kafka import KafkaSettings
 
@@ -227,6 +228,16 @@ class Scene:
         argv, env = self.command(chain, name)
         with self.log(name).open("ab") as log:
             return subprocess.Popen(argv, env=env, cwd=ROOT, stdout=log, stderr=log)
+
+    def start_kafka(self) -> None:
+        """After a kill: on the port that clients know, which the kernel frees a little later."""
+        port = self.stack.kafka.port
+        end = time.monotonic() + WAIT_S
+        while not port_is_free(port):
+            assert time.monotonic() < end, "the killed broker's port is still taken"
+            time.sleep(0.05)
+        self.stack.start("kafka")
+        assert self.stack.kafka.port == port
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

@@ -123,7 +123,7 @@ def test_nothing_is_lost_while_kafka_is_dead(scene: Scene, name: str) -> None:
         first = head(scene)[0]
         scene.stack.kill("kafka")
         scene.bitcoin("generate", 3)
-        scene.stack.start("kafka")
+        scene.start_kafka()
         scene.bitcoin("generate", 1)
         moneyin.until(lambda: moneyin.top() == head(scene))
     assert [height for height, _ in moneyin.blocks] == list(range(first, first + 5))
@@ -202,7 +202,7 @@ def test_the_health_check_says_how_old_the_newest_block_is(scene: Scene, name: s
 
 
 class CorePublisher:
-    """Speaks Bitcoin Core's ZMQ form (doc/zmq.md): topic, body, and a counter of its own a topic."""
+    """Speaks Bitcoin Core's ZMQ form (doc/zmq.md): topic, body, and a counter for each topic."""
 
     def __init__(self) -> None:
         self._context = zmq.Context()

@@ -112,7 +112,7 @@ def _internal(top: Mapping[str, object], txid: str) -> Iterator[Transfer]:
             raise MalformedBlock("a trace larger than any transaction can be")
         if "error" in frame:
             continue
-        kind = frame.get("type")
+        kind = str(frame.get("type"))
         if kind in _PAYING_FRAMES:
             units = quantity(frame, "value") if frame.get("value") is not None else 0
             if units:
