@@ -96,10 +96,12 @@ class PoolExtension:
 def read_block_event(body: Mapping[str, object]) -> BlockEvent:
     """A record of `chain.blocks.<chain>`. Raises MalformedEvent."""
     kind = _versioned(body).get("kind")
+    # Only of a disconnected block may an agent have forgotten the parent: we named the block to it.
+    parent = _optional(body, "parent") if kind == "disconnected" else _text(body, "parent", _ID)
     block = BlockRef(
         height=_number(body, "height", _MAX_HEIGHT),
         hash=_text(body, "hash", _ID),
-        parent=_text(body, "parent", _ID),
+        parent=parent or "",
     )
     if block.hash == block.parent:
         raise MalformedEvent("a block is its own parent", hash=block.hash)

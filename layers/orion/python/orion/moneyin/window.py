@@ -81,7 +81,9 @@ def disconnect(window: Window, block: BlockRef) -> Decision:
     already.
 
     When the reference itself leaves, its parent becomes the reference: the next connected block is
-    then checked against a point one deeper, instead of being accepted as a new anchor.
+    then checked against a point one deeper, instead of being accepted as a new anchor. Where the
+    agent does not know that parent, nothing is known any more, and the agent begins as far below as
+    it follows reorganisations.
     """
     place = window.place(block.hash)
     if place is None:
@@ -91,7 +93,8 @@ def disconnect(window: Window, block: BlockRef) -> Decision:
 
 
 def _reference(block: BlockRef) -> tuple[BlockRef, ...]:
-    return (BlockRef(block.height - 1, block.parent, ""),) if block.height > 0 else ()
+    known = block.height > 0 and block.parent
+    return (BlockRef(block.height - 1, block.parent, ""),) if known else ()
 
 
 @dataclass(frozen=True, slots=True)
