@@ -49,3 +49,26 @@ step is "module:function", called with the Stack, idempotent. `stack_down(var)` 
 Command line: `python -m infra.local up [--detach] [--lifetime-h 8] [--engines-only] | down | status |
 logs [NAME] | restart NAME`, each with `--var FOLDER`.
 """
+
+from infra.local.failure import EngineFailure, StackFailure
+from infra.local.layout import DEFAULT_VAR, Credentials
+from infra.local.processes import ProcessRecord
+from infra.local.programs import Program
+from infra.local.stack import ENGINES, Stack
+from infra.local.steps import STEPS, Step, run_steps, stack_down, stack_up
+
+__all__ = [
+    "DEFAULT_VAR",
+    "ENGINES",
+    "STEPS",
+    "Credentials",
+    "EngineFailure",
+    "ProcessRecord",
+    "Program",
+    "Stack",
+    "StackFailure",
+    "Step",
+    "run_steps",
+    "stack_down",
+    "stack_up",
+]

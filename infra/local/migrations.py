@@ -4,6 +4,7 @@ from pathlib import Path
 
 from infra.local.mariadb import MariaDb
 from infra.local.postgres import Postgres
+from infra.local.stack import Stack
 from orion.adapters.mysql.session import MySqlConfig
 from orion.adapters.postgres.config import PostgresConfig
 from orion.arch.folder import read_sources
@@ -33,6 +34,13 @@ def migrate(mysql: MariaDb, postgres: Postgres | None) -> Report:
         ca_pem=mysql.ca_pem)
     return run_with(FOLDER, passwords, system_of_record,
                     None if postgres is None else _external(postgres))
+
+
+def apply(stack: Stack) -> None:
+    """Both databases of a running stack."""
+    report = migrate(stack.mariadb, stack.postgres)
+    if report.steps:
+        stack.report(f"    {len(report.steps)} migrations applied")
 
 
 def _external(postgres: Postgres) -> PostgresConfig:

@@ -98,7 +98,7 @@ def stop_group(record: ProcessRecord, first: signal.Signals, timeout_s: float) -
         with suppress(ProcessLookupError):
             os.killpg(record.pid, signal.SIGKILL)
         _wait(lambda: not _group_members(record.pid), _KILL_TIMEOUT_S)
-    _reap(record.pid)
+    reap(record)
 
 
 def _wait(done: Callable[[], bool], timeout_s: float) -> None:
@@ -107,10 +107,10 @@ def _wait(done: Callable[[], bool], timeout_s: float) -> None:
         time.sleep(_POLL_S)
 
 
-def _reap(pid: int) -> None:
+def reap(record: ProcessRecord) -> None:
     """Collect our own dead child; the child of another process is that one's to collect."""
     with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+        os.waitpid(record.pid, os.WNOHANG)
 
 
 class ProcessTable:
@@ -139,7 +139,7 @@ class ProcessTable:
         """
         self._layout.create()
         with self._layout.log(name).open("ab") as log:
-            child = subprocess.Popen(  # noqa: S603 - our own argv
+            child = subprocess.Popen(
                 list(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env=dict(env), cwd=cwd, process_group=0, umask=0o077, user=user, group=group,
                 extra_groups=[] if user is not None else None, pass_fds=tuple(pass_fds))
@@ -164,7 +164,7 @@ def run_to_log(argv: Sequence[str], log: Path, *, timeout_s: float, user: str | 
     """Run a short program to its end, its output appended to `log`; whether it ended well."""
     with log.open("ab") as output:
         try:
-            done = subprocess.run(  # noqa: S603 - our own argv
+            done = subprocess.run(
                 list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 env=clean_environment({}), timeout=timeout_s, check=False, user=user, group=group,
                 extra_groups=[] if user is not None else None, cwd=cwd)

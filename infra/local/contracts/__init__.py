@@ -1,0 +1,1 @@
+"""Contracts of the local Ethereum chain, with their compiled artifacts."""

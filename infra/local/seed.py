@@ -1,0 +1,100 @@
+"""SSM parameters and secrets that the network, data and nodes stacks write in the cloud (docs/contracts.md)."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from infra.local.faucet import usdt_address
+from infra.local.layout import Credentials
+from infra.local.migrations import mysql_principals
+from infra.local.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ssm import SSMClient
+
+STAGE = "local"
+BITCOIN_NODE = "bitcoin-1"
+ETHEREUM_NODE = "ethereum-1"
+_NOTHING = "none"
+_PARALLEL = 8
+_CONFIRMATIONS = {"bitcoin": {"settled": 2, "final": 3}, "ethereum": {"settled": 3, "final": 5}}
+
+
+def parameters(stack: Stack) -> dict[str, str]:
+    """Every parameter below `/orion/<stage>/` but the API's URLs, which the deployment writes."""
+    mysql = {"host": stack.mariadb.host, "port": str(stack.mariadb.port)}
+    region, account = stack.ministack.region, stack.ministack.account_id
+    return {
+        "kafka/bootstrap-servers": stack.kafka.bootstrap_servers,
+        "kafka/ca-pem": stack.kafka.ca_pem,
+        "kafka/cluster-arn": f"arn:aws:kafka:{region}:{account}:cluster/orion-{STAGE}/"
+                             "00000000-0000-4000-8000-000000000000-1",
+        "mysql/writer-host": mysql["host"],
+        "mysql/writer-port": mysql["port"],
+        "mysql/proxy-host": mysql["host"],
+        "mysql/proxy-port": mysql["port"],
+        "mysql/ca-pem": stack.mariadb.ca_pem,
+        "postgres/host": stack.postgres.host,
+        "postgres/port": str(stack.postgres.port),
+        "postgres/ca-pem": stack.postgres.ca_pem,
+        "memcached/servers": stack.memcached.servers,
+        "network/vpc-id": _NOTHING,
+        "network/subnet-ids": _NOTHING,
+        "network/security-group-id": _NOTHING,
+        "chains/networks": json.dumps({"bitcoin": stack.btcd.network,
+                                       "ethereum": str(stack.anvil.chain_id)}),
+        "chains/contracts": json.dumps({"USDT.ethereum": usdt_address()}),
+        "policy/confirmations": json.dumps(_CONFIRMATIONS),
+        "webhooks/allowed-private-networks": json.dumps(["127.0.0.0/8"]),
+        f"nodes/{BITCOIN_NODE}/ws-url": stack.btcd.ws_url,
+        f"nodes/{BITCOIN_NODE}/rpc-url": _NOTHING,
+        f"nodes/{BITCOIN_NODE}/zmq-url": _NOTHING,
+        f"nodes/{BITCOIN_NODE}/ipc-path": _NOTHING,
+        f"nodes/{ETHEREUM_NODE}/ipc-path": str(stack.anvil.ipc_path),
+        f"nodes/{ETHEREUM_NODE}/ws-url": _NOTHING,
+        f"nodes/{ETHEREUM_NODE}/rpc-url": _NOTHING,
+        f"nodes/{ETHEREUM_NODE}/zmq-url": _NOTHING,
+    }
+
+
+def secrets(stack: Stack) -> dict[str, Credentials]:
+    """Every secret by its full name. `arch` is the administrator of both databases."""
+    found = {
+        f"orion/{STAGE}/mysql/admin": stack.mariadb.admin,
+        f"orion/{STAGE}/mysql/arch": stack.mariadb.admin,
+        f"orion/{STAGE}/postgres/admin": stack.postgres.admin,
+        f"orion/{STAGE}/postgres/arch": stack.postgres.admin,
+        f"orion/{STAGE}/nodes/{BITCOIN_NODE}": stack.btcd.rpc,
+        f"AmazonMSK_orion_{STAGE}_admin": stack.kafka.admin,
+    }
+    for principal in mysql_principals():
+        found[f"orion/{STAGE}/mysql/{principal}"] = stack.mariadb.credentials(principal)
+    for principal in stack.kafka.principals:
+        found[f"AmazonMSK_orion_{STAGE}_{principal}"] = stack.kafka.credentials(principal)
+    return found
+
+
+def seed(stack: Stack) -> None:
+    """Step of the stack: write all of them; safe to repeat, ports may have changed."""
+    ssm = stack.ministack.client("ssm")
+    vault = stack.ministack.client("secretsmanager")
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        written = [pool.submit(_put_parameter, ssm, name, value)
+                   for name, value in parameters(stack).items()]
+        written += [pool.submit(_put_secret, vault, name, value)
+                    for name, value in secrets(stack).items()]
+        for each in written:
+            each.result()
+
+
+def _put_parameter(ssm: "SSMClient", name: str, value: str) -> None:
+    ssm.put_parameter(Name=f"/orion/{STAGE}/{name}", Value=value, Type="String", Overwrite=True)
+
+
+def _put_secret(vault: "SecretsManagerClient", name: str, login: Credentials) -> None:
+    content = json.dumps({"username": login.username, "password": login.password})
+    try:
+        vault.create_secret(Name=name, SecretString=content)
+    except vault.exceptions.ResourceExistsException:
+        vault.put_secret_value(SecretId=name, SecretString=content)
