@@ -2,9 +2,8 @@
 fast?
 
 Starts a private MariaDB that is durable (binlog and redo log flushed at every commit) and times
-whole
-transactions. Prints one JSON object a figure; LOAD DATA of the same rows into the same table is the
-reference of each, measured in the same run. Run: `python tests/bench/ledger_tables.py`.
+whole transactions. Prints one JSON object a figure; LOAD DATA of the same rows into the same table
+is the reference of each, measured in the same run. Run: `python tests/bench/ledger_tables.py`.
 """
 
 from __future__ import annotations
@@ -48,7 +47,8 @@ DESIGNS = {
     "log order, unique id": "PRIMARY KEY (shard_no, number, position), UNIQUE KEY id (id)",
     "log order, unique id, two statement indexes": (
         "PRIMARY KEY (shard_no, number, position), UNIQUE KEY id (id),"
-        " KEY debit (debit_account, number, position), KEY credit (credit_account, number, position)"
+        " KEY debit (debit_account, number, position),"
+        " KEY credit (credit_account, number, position)"
     ),
     "clustered by id, two statement indexes": (
         "PRIMARY KEY (id), KEY debit (debit_account, number, position),"
@@ -143,8 +143,11 @@ def _rows(number: int) -> list[Row]:
         identity = secrets.token_bytes(16)
         cause = b'{"credit_epoch":0,"deposit_id":"%s","type":"deposit"}' % identity.hex().encode()
         found.append(
-            (0, number, position, identity, secrets.token_bytes(16), "direct", "deposit_credit", custody,
-             merchant, secrets.randbelow(2**64) + 1, cause, secrets.token_bytes(16), posted_at)
+            (
+                0, number, position, identity, secrets.token_bytes(16), "direct",
+                "deposit_credit", custody, merchant, secrets.randbelow(2**64) + 1, cause,
+                secrets.token_bytes(16), posted_at,
+            )
         )  # fmt: skip
     return found
 
@@ -212,7 +215,7 @@ def main() -> None:
                     "value": round(rate),
                     "unit": "1/s",
                     "reference": round(reference),
-                    "reference_is": "LOAD DATA LOCAL of the same rows into the same table, same run",
+                    "reference_is": "LOAD DATA LOCAL of as many rows into the same table, same run",
                     "ratio": round(rate / reference, 2),
                 }
                 print(json.dumps(figure), flush=True)

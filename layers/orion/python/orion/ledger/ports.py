@@ -34,12 +34,9 @@ class LedgerStore(Protocol):
     def post(self, batch: Sequence[Delivery], now: datetime) -> PostResult:
         """Decide and store `batch`, records of one partition in order, in one transaction.
 
-        The partition's number is the shard's. Entries, refusals, counters, outbox rows, numbers
-        and the
-        offset commit together; records behind the offset change nothing. At most MAX_BATCH
-        transfers,
-        else ValueError. Raises UnknownShard, or Unavailable (retry SAME_KEY) when the outcome is
-        unknown:
-        the same batch may be posted again.
+        The partition's number is the shard's. Entries, refusals, counters, outbox rows, numbers and
+        the offset commit together; records behind the offset change nothing. At most MAX_BATCH
+        transfers, else ValueError. Raises UnknownShard, or Unavailable (retry SAME_KEY) when the
+        outcome is unknown: the same batch may be posted again.
         """
         ...

@@ -56,8 +56,7 @@ def post_batch(
     known: Mapping[bytes, frozenset[bytes]],
 ) -> Outcome:
     """Decide `batch` in order. `accounts` holds the counters of `touched(batch)` as far as they
-    exist;
-    `known` the digests already posted or refused under `ids(batch)`.
+    exist; `known` the digests already posted or refused under `ids(batch)`.
     """
     counters = dict(accounts)
     seen = {identity: set(digests) for identity, digests in known.items()}

@@ -1,9 +1,8 @@
 """Strict reading of a `ledger.transfers` record, and the form of what the ledger answers.
 
-Forms: docs/contracts.md, "Transfer record" and "Posted record". Nothing is guessed: an unknown name, a
-missing one or a word outside its closed set stops the partition, because skipping a record would
-let
-later ones act on a state that never was.
+Forms: docs/contracts.md, "Transfer record" and "Posted record". Nothing is guessed: an unknown
+name, a missing one or a word outside its closed set stops the partition, because skipping a record
+would let later ones act on a state that never was.
 """
 
 import re

@@ -1,9 +1,8 @@
 """The ledger's books in MySQL: one transaction a batch, a few statements of many rows each.
 
 Statements with thousands of rows are written as literals instead of parameters, because quoting by
-the
-driver costs more than the server's own work (docs/ledger.md, "Physical design"). Only whole numbers,
-hexadecimal digits, words of closed sets and checked owners are ever written so.
+the driver costs more than the server's own work (docs/ledger.md, "Physical design"). Only whole
+numbers, hexadecimal digits, words of closed sets and checked owners are ever written so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

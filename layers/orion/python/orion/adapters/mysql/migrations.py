@@ -2,9 +2,8 @@
 
 DDL commits by itself there, so a file cannot be one transaction. Its row in `schema_migration` is
 written before the first statement, counts the statements that succeeded and gets `finished_at` at
-the
-end: a run that died between two statements is seen by the next one instead of being repeated over
-half of its effect.
+the end: a run that died between two statements is seen by the next one instead of being repeated
+over half of its effect.
 """
 
 import ssl
