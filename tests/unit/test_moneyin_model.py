@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -288,6 +288,42 @@ def test_a_payment_that_does_something_else_when_re_mined_is_credited_for_what_i
     node.connected(line("a")[0], (pay("p", 5),))
     node.connected(BlockRef(100, "a2", "root"), (pay("p", 3),))
     assert node.credited() == {"p": 3}
+
+
+def test_a_payment_that_stands_in_one_block_is_not_credited_by_another() -> None:
+    # Two Bitcoin coinbases once shared a txid (BIP-30).
+    node = Follower()
+    first, second = line("a", "b")
+    node.connected(first, (pay("p"),))
+    node.connected(second, (pay("p"), pay("p")))
+    assert node.credited() == {"p": 5}
+
+
+def test_a_payment_named_twice_in_one_block_is_credited_once() -> None:
+    node = Follower()
+    node.connected(line("a")[0], (pay("p"), pay("p")))
+    assert node.credited() == {"p": 5}
+
+
+def test_with_one_confirmation_asked_for_a_deposit_is_final_with_its_own_block() -> None:
+    policy = replace(POLICY, settled=1, final=1)
+    found = payments((pay("p"),), WATCHED, policy)
+    changes = block_changes(found, {}, Inclusion(100, "a", 0), policy)
+    assert [change.deposit.state for change in changes] == [State.INCLUDED, State.FINAL]
+
+
+def test_a_reference_that_leaves_without_naming_its_parent_leaves_nothing_known() -> None:
+    (a,) = line("a")
+    window = disconnect(followed(a), a).after
+    window = disconnect(window, BlockRef(99, "root", "")).after
+    assert window == Window()
+    assert connect(window, BlockRef(50, "x", "w")).meaning is Meaning.CONNECT
+
+
+def test_the_first_block_of_a_chain_has_no_reference_below_it() -> None:
+    genesis = BlockRef(0, "g", "0000")
+    assert hashes(followed(genesis)) == ["g"]
+    assert disconnect(followed(genesis), genesis).after == Window()
 
 
 @dataclass(frozen=True)
