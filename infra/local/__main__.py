@@ -58,8 +58,12 @@ def _up(stack: Stack, options: argparse.Namespace) -> int:
         arguments = ["--lifetime-h", str(options.lifetime_h), "--engines", options.engines]
         return detach(stack, [*arguments, *(["--engines-only"] if options.engines_only else [])])
     try:
-        supervise(stack, engines=engines, steps=() if options.engines_only else STEPS,
-                  lifetime_h=options.lifetime_h)
+        supervise(
+            stack,
+            engines=engines,
+            steps=() if options.engines_only else STEPS,
+            lifetime_h=options.lifetime_h,
+        )
     except AlreadyRunning:
         return _already(stack)
     return 0

@@ -1,4 +1,5 @@
-"""anvil as the Ethereum node: its own chain 31337, kept over restarts, served also on an IPC socket.
+"""anvil as the Ethereum node: its own chain 31337, kept over restarts, served also on an IPC
+socket.
 
 A block is mined for each transaction; `evm_setAutomine` and `anvil_mine` change that by RPC.
 """
@@ -72,16 +73,33 @@ class Anvil(Engine):
 
     def prepare(self) -> None:
         if len(str(self.ipc_path).encode()) > _SOCKET_PATH_BYTES_MAX:
-            raise EngineFailure(self.name, f"the path of its socket {self.ipc_path} is too long",
-                                mend="choose a shorter folder with --var")
+            raise EngineFailure(
+                self.name,
+                f"the path of its socket {self.ipc_path} is too long",
+                mend="choose a shorter folder with --var",
+            )
         self.data.mkdir(mode=0o700, exist_ok=True)
         self.ipc_path.unlink(missing_ok=True)
 
     def command(self) -> Command:
-        argv = (tool_path("anvil"), "--host", LOOPBACK, "--port", str(self.port),
-                "--chain-id", str(self.chain_id), "--ipc", str(self.ipc_path),
-                "--mnemonic", self._mnemonic, "--state", str(self.data / "state.json"),
-                "--state-interval", str(_DUMP_INTERVAL_S), "--preserve-historical-states")
+        argv = (
+            tool_path("anvil"),
+            "--host",
+            LOOPBACK,
+            "--port",
+            str(self.port),
+            "--chain-id",
+            str(self.chain_id),
+            "--ipc",
+            str(self.ipc_path),
+            "--mnemonic",
+            self._mnemonic,
+            "--state",
+            str(self.data / "state.json"),
+            "--state-interval",
+            str(_DUMP_INTERVAL_S),
+            "--preserve-historical-states",
+        )
         return Command(argv, cwd=self.data, env={"HOME": str(self.data)})
 
     def check(self) -> None:

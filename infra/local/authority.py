@@ -1,7 +1,7 @@
 """The stack's private certificate authority: one CA, one server certificate for 127.0.0.1.
 
-Kept in `<var>/tls`: `ca.pem` (public), `server.pem` (certificate), `server-key.pem` (PKCS#8, mode 0600).
-The CA's key is used once and never stored.
+Kept in `<var>/tls`: `ca.pem` (public), `server.pem` (certificate), `server-key.pem` (PKCS#8, mode
+0600). The CA's key is used once and never stored.
 """
 
 import fcntl
@@ -58,9 +58,11 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, LOOPBACK)])
         names = x509.SubjectAlternativeName(
-            [x509.IPAddress(ipaddress.ip_address(LOOPBACK)), x509.DNSName("localhost")])
+            [x509.IPAddress(ipaddress.ip_address(LOOPBACK)), x509.DNSName("localhost")]
+        )
         purposes = x509.ExtendedKeyUsage(
-            [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+            [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        )
         issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
         certificate = (
             _builder(name, ca_name, key.public_key(), now)
@@ -71,8 +73,11 @@ class Authority:
             .add_extension(issuer_key, critical=False)
             .sign(ca_key, hashes.SHA256())
         )
-        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                    serialization.NoEncryption())
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
         pem = serialization.Encoding.PEM
         write_private(self.key_path, private)
         self.certificate_path.write_bytes(certificate.public_bytes(pem))
@@ -87,8 +92,9 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey,
-             now: datetime) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -102,6 +108,13 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=True, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates, encipher_only=False, decipher_only=False)
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )

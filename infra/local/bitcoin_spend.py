@@ -1,6 +1,7 @@
 """One kind of Bitcoin transaction: P2WPKH coins of one key to one payee, with change.
 
-Version 0 witness programs are signed over the digest of BIP-143; the witness is [signature, public key].
+Version 0 witness programs are signed over the digest of BIP-143; the witness is [signature, public
+key].
 """
 
 import hashlib
@@ -29,8 +30,9 @@ class Coin:
     coinbase: bool
 
 
-def signed_spend(key: PrivateKey, coins: Sequence[Coin], script: bytes, sats: int,
-                 fee_sats: int) -> tuple[bytes, str]:
+def signed_spend(
+    key: PrivateKey, coins: Sequence[Coin], script: bytes, sats: int, fee_sats: int
+) -> tuple[bytes, str]:
     """The signed transaction and its id (display form); the coins must cover `sats` and the fee."""
     change_sats = sum(coin.sats for coin in coins) - sats - fee_sats
     if change_sats < 0:
@@ -45,7 +47,9 @@ def signed_spend(key: PrivateKey, coins: Sequence[Coin], script: bytes, sats: in
     for index in range(len(coins)):
         digest = _digest(coins, index, key, b"".join(outputs))
         signature = key.sign(digest, hasher=None) + bytes((_SIGHASH_ALL,))
-        witnesses.append(b"\x02" + _count(len(signature)) + signature + _count(len(public)) + public)
+        witnesses.append(
+            b"\x02" + _count(len(signature)) + signature + _count(len(public)) + public
+        )
     txid = _sha256d(_VERSION + body + _LOCK_TIME)[::-1].hex()
     return _VERSION + b"\x00\x01" + body + b"".join(witnesses) + _LOCK_TIME, txid
 
@@ -55,17 +59,22 @@ def _digest(coins: Sequence[Coin], index: int, key: PrivateKey, outputs: bytes) 
     coin = coins[index]
     public_hash = witness_script(key)[2:]
     script_code = b"\x19\x76\xa9\x14" + public_hash + b"\x88\xac"
-    return _sha256d(b"".join((
-        _VERSION,
-        _sha256d(b"".join(_outpoint(each) for each in coins)),
-        _sha256d(_SEQUENCE * len(coins)),
-        _outpoint(coin),
-        script_code,
-        coin.sats.to_bytes(8, "little"),
-        _SEQUENCE,
-        _sha256d(outputs),
-        _LOCK_TIME,
-        _SIGHASH_ALL.to_bytes(4, "little"))))
+    return _sha256d(
+        b"".join(
+            (
+                _VERSION,
+                _sha256d(b"".join(_outpoint(each) for each in coins)),
+                _sha256d(_SEQUENCE * len(coins)),
+                _outpoint(coin),
+                script_code,
+                coin.sats.to_bytes(8, "little"),
+                _SEQUENCE,
+                _sha256d(outputs),
+                _LOCK_TIME,
+                _SIGHASH_ALL.to_bytes(4, "little"),
+            )
+        )
+    )
 
 
 def _outpoint(coin: Coin) -> bytes:

@@ -34,7 +34,7 @@ norelaypriority=1
 
 
 def witness_script(key: PrivateKey) -> bytes:
-    """Output script that pays to `key`: version 0 and the 20-byte hash of its public key (BIP-141)."""
+    """Output script that pays to `key`: version 0, 20-byte hash of its public key (BIP-141)."""
     digest = hashlib.sha256(key.public_key.format(compressed=True)).digest()
     return b"\x00\x14" + hashlib.new("ripemd160", digest).digest()
 
@@ -64,8 +64,9 @@ class Btcd(Engine):
 
     @property
     def faucet_key(self) -> PrivateKey:
-        return PrivateKey(bytes.fromhex(
-            self._layout.remember("btcd/faucet-key", lambda: secrets.token_hex(32))))
+        return PrivateKey(
+            bytes.fromhex(self._layout.remember("btcd/faucet-key", lambda: secrets.token_hex(32)))
+        )
 
     @property
     def faucet_script(self) -> bytes:
@@ -82,9 +83,17 @@ class Btcd(Engine):
     def prepare(self) -> None:
         self.data.mkdir(mode=0o700, exist_ok=True)
         user = self.rpc
-        write_private(self.data / "btcd.conf", _CONFIGURATION.format(
-            data=self.data, host=LOOPBACK, port=self.port, user=user.username,
-            password=user.password, address=self.faucet_address).encode())
+        write_private(
+            self.data / "btcd.conf",
+            _CONFIGURATION.format(
+                data=self.data,
+                host=LOOPBACK,
+                port=self.port,
+                user=user.username,
+                password=user.password,
+                address=self.faucet_address,
+            ).encode(),
+        )
 
     def command(self) -> Command:
         argv = (tool_path("btcd"), f"--configfile={self.data / 'btcd.conf'}")

@@ -60,7 +60,7 @@ class Engine(ABC):
 
     @property
     def port(self) -> int:
-        """The engine's client port. Raises StackFailure when it was never started in this folder."""
+        """The engine's client port. Raises StackFailure when it was never started here."""
         return self._layout.port(self.ports[0])
 
     @property
@@ -73,7 +73,9 @@ class Engine(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make the data folder and configuration if they are missing. The ports are claimed already."""
+        """Make the data folder and configuration if they are missing. The ports are claimed
+        already.
+        """
 
     @abstractmethod
     def command(self) -> Command:
@@ -81,10 +83,12 @@ class Engine(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Return when the engine serves a real request; raise NotReady otherwise. Takes at most about 1 s."""
+        """Return when the engine serves a real request; raise NotReady otherwise. Takes at most
+        about 1 s.
+        """
 
-    def provision(self) -> None:
-        """What must exist inside the engine before others use it; idempotent, run once it is ready."""
+    def provision(self) -> None:  # noqa: B027 - most engines need nothing more.
+        """Make what others expect to find inside the engine; idempotent, run once it is ready."""
 
     def record(self) -> ProcessRecord | None:
         """The living process of this engine, if any."""
@@ -92,7 +96,8 @@ class Engine(ABC):
         return found if found is not None and is_alive(found) else None
 
     def start(self) -> Sequence[str]:
-        """Start and wait until ready; answers notes for people, such as a changed port. No-op when it runs.
+        """Start and wait until ready; answers notes for people, such as a changed port. No-op when
+        it runs.
 
         Raises EngineFailure; then nothing of the engine runs any more.
         """
@@ -105,12 +110,16 @@ class Engine(ABC):
             for port_name in self.ports:
                 port, before = self._layout.claim_port(port_name)
                 if before is not None:
-                    notes.append(f"port {before} of {port_name} is taken by another process, now {port}")
+                    notes.append(
+                        f"port {before} of {port_name} is taken by another process, now {port}"
+                    )
             self.authority.ensure()
             self.prepare()
             command = self.command()
         except ToolMissing as exc:
-            raise EngineFailure(self.name, f"{exc.name} is not installed", mend="make setup") from exc
+            raise EngineFailure(
+                self.name, f"{exc.name} is not installed", mend="make setup"
+            ) from exc
         except StackFailure:
             raise
         except OSError as exc:
@@ -132,11 +141,18 @@ class Engine(ABC):
     def _spawn(self, command: Command) -> ProcessRecord:
         try:
             return self._table.spawn(
-                self.name, command.argv, env=clean_environment(command.env), cwd=command.cwd,
-                user=command.user, group=primary_group(command.user), pass_fds=command.pass_fds)
+                self.name,
+                command.argv,
+                env=clean_environment(command.env),
+                cwd=command.cwd,
+                user=command.user,
+                group=primary_group(command.user),
+                pass_fds=command.pass_fds,
+            )
         except OSError as exc:
-            raise EngineFailure(self.name, f"{command.argv[0]} cannot be started ({exc})",
-                                mend="make setup") from exc
+            raise EngineFailure(
+                self.name, f"{command.argv[0]} cannot be started ({exc})", mend="make setup"
+            ) from exc
         finally:
             for descriptor in command.pass_fds:
                 os.close(descriptor)
@@ -151,15 +167,19 @@ class Engine(ABC):
             except NotReady as exc:
                 if time.monotonic() > deadline:
                     raise self._failure(
-                        f"not ready after {self.ready_timeout_s:.0f} s ({exc})") from exc
+                        f"not ready after {self.ready_timeout_s:.0f} s ({exc})"
+                    ) from exc
             if not is_alive(started):
                 raise self._failure("it ended while starting")
             time.sleep(_POLL_S)
 
     def _failure(self, what: str) -> EngineFailure:
         return EngineFailure(
-            self.name, what, log=self.log,
-            mend=f"read the log; if its data is damaged, make down and delete {self.data}")
+            self.name,
+            what,
+            log=self.log,
+            mend=f"read the log; if its data is damaged, make down and delete {self.data}",
+        )
 
     def stop(self) -> None:
         """Stop the engine's whole process group, if it is ours; forget it."""
@@ -169,7 +189,9 @@ class Engine(ABC):
             self._table.forget(self.name)
 
     def kill(self) -> None:
-        """SIGKILL to the whole group, as a crash test does; the record stays, so that it shows as dead."""
+        """SIGKILL to the whole group, as a crash test does; the record stays, so that it shows as
+        dead.
+        """
         found = self._table.find(self.name)
         if found is not None:
             stop_group(found, signal.SIGKILL, self.stop_timeout_s)
@@ -181,7 +203,9 @@ def tool_path(name: str) -> str:
 
 
 def service_user(*candidates: str) -> str | None:
-    """The first existing system user to run a server as when we are root; None runs it as ourselves."""
+    """The first existing system user to run a server as when we are root; None runs it as
+    ourselves.
+    """
     if os.geteuid() != 0:
         return None
     for name in (*candidates, "nobody"):

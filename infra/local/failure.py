@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-_TELLING = ("error", "fatal", "exception", "panic", "refused", "denied", "in use", "failed", "cannot")
+_TELLING = (
+    "error",
+    "fatal",
+    "exception",
+    "panic",
+    "refused",
+    "denied",
+    "in use",
+    "failed",
+    "cannot",
+)
 _TAIL_BYTES = 32_768
 _LINE_CHARACTERS = 240
 
@@ -30,7 +40,9 @@ class EngineFailure(StackFailure):
 
 
 def telling_line(log: Path) -> str:
-    """The last line of `log` that names an error, else the last line, shortened; empty without a log."""
+    """The last line of `log` that names an error, else the last line, shortened; empty without a
+    log.
+    """
     try:
         size_bytes = log.stat().st_size
         with log.open("rb") as file:

@@ -76,7 +76,9 @@ class BitcoinFaucet:
         return number(best["height"]), text(best["hash"])
 
     def invalidate(self, block_hash: str) -> None:
-        """Make the node leave `block_hash` and all above it; its transactions return to the mempool."""
+        """Make the node leave `block_hash` and all above it; its transactions return to the
+        mempool.
+        """
         self.call("invalidateblock", block_hash)
 
     def reconsider(self, block_hash: str) -> None:
@@ -84,7 +86,7 @@ class BitcoinFaucet:
         self.call("reconsiderblock", block_hash)
 
     def fund(self, address: str, sats: int) -> Funding:
-        """Send `sats` to `address` (unconfirmed until mined). Raises FaucetEmpty, MalformedAddress."""
+        """Send `sats` to `address`, unconfirmed. Raises FaucetEmpty, MalformedAddress."""
         script = parse_address(address, self._node.network).script
         coins: list[Coin] = []
         for coin in self._spendable():
@@ -105,8 +107,13 @@ class BitcoinFaucet:
             if block is None:
                 block = self._blocks[block_hash] = self._read(block_hash)
             matured = tip_height - height >= _MATURITY_BLOCKS
-            created.update({(coin.txid, coin.vout): coin for coin in block.created
-                            if matured or not coin.coinbase})
+            created.update(
+                {
+                    (coin.txid, coin.vout): coin
+                    for coin in block.created
+                    if matured or not coin.coinbase
+                }
+            )
             spent |= block.spent
             block_hash = block.parent
         free = [coin for outpoint, coin in created.items() if outpoint not in spent]
@@ -118,21 +125,28 @@ class BitcoinFaucet:
         spent: set[tuple[str, int]] = set()
         for txid in sequence(self.call("getrawmempool")):
             raw = bytes.fromhex(text(self.call("getrawtransaction", txid, 0)))
-            spent.update((display_hash(each.txid), each.index)
-                         for each in parse_transaction(raw).inputs)
+            spent.update(
+                (display_hash(each.txid), each.index) for each in parse_transaction(raw).inputs
+            )
         return spent
 
     def _read(self, block_hash: str) -> _BlockCoins:
         # The raw block: the node's JSON carries amounts as floats.
-        header, transactions = parse_block(bytes.fromhex(text(self.call("getblock", block_hash, 0))))
+        header, transactions = parse_block(
+            bytes.fromhex(text(self.call("getblock", block_hash, 0)))
+        )
         ours = self._node.faucet_script
         created = tuple(
             Coin(transaction.display_id, index, output.value_sat, coinbase=position == 0)
             for position, transaction in enumerate(transactions)
-            for index, output in enumerate(transaction.outputs) if output.script == ours)
+            for index, output in enumerate(transaction.outputs)
+            if output.script == ours
+        )
         spent = frozenset(
             (display_hash(each.txid), each.index)
-            for transaction in transactions[1:] for each in transaction.inputs)
+            for transaction in transactions[1:]
+            for each in transaction.inputs
+        )
         return _BlockCoins(display_hash(header.parent), created, spent)
 
 
@@ -165,10 +179,11 @@ class EthereumFaucet:
         return self._send({"to": self.deploy_usdt(), "data": "0x" + data.hex()})
 
     def deploy_usdt(self) -> str:
-        """The token's address (EIP-55), the same on every local chain; deploys it if it is not there.
+        """The token's address (EIP-55), the same on every local chain; deploys it if it is not
+        there.
 
-        A contract's address follows from its deployer and the deployer's nonce: here one that nobody
-        holds the key of, impersonated once, with nonce 0.
+        A contract's address follows from its deployer and the deployer's nonce: here one that
+        nobody holds the key of, impersonated once, with nonce 0.
         """
         address = usdt_address()
         if self.call("eth_getCode", address, "latest") != "0x":
@@ -177,8 +192,18 @@ class EthereumFaucet:
         self.call("anvil_impersonateAccount", _DEPLOYER)
         self.call("anvil_setBalance", _DEPLOYER, hex(10**18))
         try:
-            self._await(text(self.call("eth_sendTransaction", {
-                "from": _DEPLOYER, "nonce": "0x0", "data": text(token()["bytecode"]) + owner.hex()})))
+            self._await(
+                text(
+                    self.call(
+                        "eth_sendTransaction",
+                        {
+                            "from": _DEPLOYER,
+                            "nonce": "0x0",
+                            "data": text(token()["bytecode"]) + owner.hex(),
+                        },
+                    )
+                )
+            )
         finally:
             self.call("anvil_stopImpersonatingAccount", _DEPLOYER)
         if self.call("eth_getCode", address, "latest") == "0x":
@@ -186,8 +211,9 @@ class EthereumFaucet:
         return address
 
     def _send(self, transaction: dict[str, object]) -> str:
-        return text(self.call("eth_sendTransaction",
-                              {"from": self._node.faucet_address, **transaction}))
+        return text(
+            self.call("eth_sendTransaction", {"from": self._node.faucet_address, **transaction})
+        )
 
     def _await(self, transaction_hash: str) -> None:
         """Wait until the transaction is in a block; mines one if nothing else does."""

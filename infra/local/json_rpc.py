@@ -32,7 +32,7 @@ class JsonRpc:
             self._headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
 
     def call(self, method: str, *params: object, timeout_s: float = _TIMEOUT_S) -> object:
-        """The `result` of one call. Raises RpcRefused, or OSError while the node does not answer."""
+        """The `result` of one call. Raises RpcRefused, or OSError while no node answers."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
         connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
         try:

@@ -95,7 +95,9 @@ class Layout:
 
     @contextmanager
     def change_record(self, name: str) -> Iterator[dict[str, object]]:
-        """The record for changing; written back whole (new file, then rename) when the block ends well."""
+        """The record for changing; written back whole (new file, then rename) when the block ends
+        well.
+        """
         with self._locked():
             record = self.read_record(name)
             yield record
@@ -111,14 +113,16 @@ class Layout:
         fresh.rename(path)
 
     def port(self, name: str) -> int:
-        """The recorded port of `name`. Raises StackFailure when the engine was never started here."""
+        """The recorded port of `name`. Raises StackFailure when there is none yet."""
         value = self.read_record("ports").get(name)
         if not isinstance(value, int):
             raise StackFailure(f"{name} has no port in {self.var}; to mend: start the stack first")
         return value
 
     def claim_port(self, name: str) -> tuple[int, int | None]:
-        """The port for a start of `name` and the one it replaces, if that is taken by somebody else."""
+        """The port for a start of `name` and the one it replaces, if that is taken by somebody
+        else.
+        """
         with self.change_record("ports") as ports:
             before = ports.get(name)
             if isinstance(before, int) and port_is_free(before):
@@ -129,7 +133,9 @@ class Layout:
                 if port not in used and port_is_free(port):
                     ports[name] = port
                     return port, before if isinstance(before, int) else None
-        raise StackFailure(f"no free port found for {name} on {LOOPBACK}; to mend: close some servers")
+        raise StackFailure(
+            f"no free port found for {name} on {LOOPBACK}; to mend: close some servers"
+        )
 
     def remember(self, name: str, make: Callable[[], str]) -> str:
         """The secret text `name` of this stack; `make` chooses it on first use."""

@@ -87,32 +87,52 @@ class MariaDb(Engine):
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(mode=0o750)
         give_to(user, self.data)
-        argv = [tool_path("mariadb-install-db"), "--no-defaults", f"--datadir={self.data}",
-                "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-                "--innodb-log-file-size=64M"]
+        argv = [
+            tool_path("mariadb-install-db"),
+            "--no-defaults",
+            f"--datadir={self.data}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--skip-name-resolve",
+            "--innodb-log-file-size=64M",
+        ]
         if user is not None:
             argv.append(f"--user={user}")
         if not run_to_log(argv, self.log, timeout_s=_INSTALL_TIMEOUT_S):
             shutil.rmtree(self.data, ignore_errors=True)
-            raise EngineFailure(self.name, "its data folder could not be made", log=self.log,
-                                mend="read the log, then make up again")
+            raise EngineFailure(
+                self.name,
+                "its data folder could not be made",
+                log=self.log,
+                mend="read the log, then make up again",
+            )
 
     def _first_statements(self) -> str:
         """Run at every start, before connections are accepted: one user, with our password."""
         admin = self.admin
-        return "\n".join((
-            "SET sql_log_bin = 0;",
-            "DELETE FROM mysql.global_priv WHERE User IN ('root', '');",
-            "FLUSH PRIVILEGES;",
-            f"CREATE USER IF NOT EXISTS '{admin.username}'@'%';",
-            f"ALTER USER '{admin.username}'@'%' IDENTIFIED BY '{admin.password}';",
-            f"GRANT ALL PRIVILEGES ON *.* TO '{admin.username}'@'%' WITH GRANT OPTION;",
-            ""))
+        return "\n".join(
+            (
+                "SET sql_log_bin = 0;",
+                "DELETE FROM mysql.global_priv WHERE User IN ('root', '');",
+                "FLUSH PRIVILEGES;",
+                f"CREATE USER IF NOT EXISTS '{admin.username}'@'%';",
+                f"ALTER USER '{admin.username}'@'%' IDENTIFIED BY '{admin.password}';",
+                f"GRANT ALL PRIVILEGES ON *.* TO '{admin.username}'@'%' WITH GRANT OPTION;",
+                "",
+            )
+        )
 
     def command(self) -> Command:
         # As root the server itself must drop its rights: it refuses to be started otherwise.
-        argv = (tool_path("mariadbd"), "--no-defaults", f"--datadir={self.data}",
-                f"--bind-address={LOOPBACK}", f"--port={self.port}", "--init-file=first.sql", *_OPTIONS)
+        argv = (
+            tool_path("mariadbd"),
+            "--no-defaults",
+            f"--datadir={self.data}",
+            f"--bind-address={LOOPBACK}",
+            f"--port={self.port}",
+            "--init-file=first.sql",
+            *_OPTIONS,
+        )
         return Command(argv, cwd=self.data, user=service_user("mysql"))
 
     def check(self) -> None:
@@ -121,10 +141,19 @@ class MariaDb(Engine):
         except (pymysql.err.OperationalError, OSError) as exc:
             raise NotReady(str(exc)) from exc
 
-    def connect(self, *, timeout_s: int = 5) -> "pymysql.connections.Connection[pymysql.cursors.Cursor]":
+    def connect(
+        self, *, timeout_s: int = 5
+    ) -> "pymysql.connections.Connection[pymysql.cursors.Cursor]":
         """A new connection as `admin`."""
         admin = self.admin
         return pymysql.connect(
-            host=self.host, port=self.port, user=admin.username, password=admin.password,
-            charset="utf8mb4", connect_timeout=timeout_s, ssl_ca=self.ca_path,
-            ssl_verify_cert=True, ssl_verify_identity=True)
+            host=self.host,
+            port=self.port,
+            user=admin.username,
+            password=admin.password,
+            charset="utf8mb4",
+            connect_timeout=timeout_s,
+            ssl_ca=self.ca_path,
+            ssl_verify_cert=True,
+            ssl_verify_identity=True,
+        )

@@ -22,8 +22,17 @@ class Memcached(Engine):
         self.data.mkdir(exist_ok=True)
 
     def command(self) -> Command:
-        argv = [tool_path("memcached"), "-l", LOOPBACK, "-p", str(self.port), "-U", "0",
-                "-m", str(_MEMORY_MB)]
+        argv = [
+            tool_path("memcached"),
+            "-l",
+            LOOPBACK,
+            "-p",
+            str(self.port),
+            "-U",
+            "0",
+            "-m",
+            str(_MEMORY_MB),
+        ]
         user = service_user("memcache")
         if user is not None:
             argv += ["-u", user]

@@ -1,4 +1,6 @@
-"""The databases of one stack brought to the state of `infra/migrations`, by the product's own runner."""
+"""The databases of one stack brought to the state of `infra/migrations`, by the product's own
+runner.
+"""
 
 from pathlib import Path
 
@@ -30,10 +32,16 @@ def migrate(mysql: MariaDb, postgres: Postgres | None) -> Report:
         passwords[principal] = Password(login.username, login.password)
     admin = mysql.admin
     system_of_record = MySqlConfig(
-        host=mysql.host, port=mysql.port, user=admin.username, password=admin.password, schema="",
-        ca_pem=mysql.ca_pem)
-    return run_with(FOLDER, passwords, system_of_record,
-                    None if postgres is None else _external(postgres))
+        host=mysql.host,
+        port=mysql.port,
+        user=admin.username,
+        password=admin.password,
+        schema="",
+        ca_pem=mysql.ca_pem,
+    )
+    return run_with(
+        FOLDER, passwords, system_of_record, None if postgres is None else _external(postgres)
+    )
 
 
 def apply(stack: Stack) -> None:
@@ -46,5 +54,10 @@ def apply(stack: Stack) -> None:
 def _external(postgres: Postgres) -> PostgresConfig:
     admin = postgres.admin
     return PostgresConfig(
-        host=postgres.host, port=postgres.port, user=admin.username, password=admin.password,
-        database=postgres.database, ca_pem=postgres.ca_pem)
+        host=postgres.host,
+        port=postgres.port,
+        user=admin.username,
+        password=admin.password,
+        database=postgres.database,
+        ca_pem=postgres.ca_pem,
+    )

@@ -1,8 +1,8 @@
 """MiniStack in the place of AWS: KMS, Lambda, API Gateway, Step Functions and the rest on one port.
 
-Started with a clean environment, because its Lambda workers inherit the launcher's. State (keys, secrets,
-parameters, functions) is saved when it ends in good order and loaded at the next start, so that what the
-databases hold encrypted stays readable.
+Started with a clean environment, because its Lambda workers inherit the launcher's. State (keys,
+secrets, parameters, functions) is saved when it ends in good order and loaded at the next start, so
+that what the databases hold encrypted stays readable.
 """
 
 import http.client
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
 
-_CLIENT = Config(max_pool_connections=16, connect_timeout=5, read_timeout=60,
-                 retries={"total_max_attempts": 3})
-_SETTINGS: Mapping[str, str] = MappingProxyType({
-    "BIND_HOST": LOOPBACK,
-    "PERSIST_STATE": "1",
-    "S3_PERSIST": "1",
-    # Listeners on ports of their own that nothing here uses.
-    "SFTP_ENABLED": "0",
-    "IOT_MTLS_ENABLED": "0",
-    "LOG_LEVEL": "INFO",
-    "PYTHONUNBUFFERED": "1",
-})
+_CLIENT = Config(
+    max_pool_connections=16, connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 3}
+)
+_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "BIND_HOST": LOOPBACK,
+        "PERSIST_STATE": "1",
+        "S3_PERSIST": "1",
+        # Listeners on ports of their own that nothing here uses.
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "LOG_LEVEL": "INFO",
+        "PYTHONUNBUFFERED": "1",
+    }
+)
 _READY_PATH = "/_ministack/health"
 
 
@@ -72,7 +75,9 @@ class MiniStack(Engine):
         environment = self.environment()
         session = boto3.Session(
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"], region_name=self.region)
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.region,
+        )
         return session.client(service, endpoint_url=self.url, config=_CLIENT)
 
     def prepare(self) -> None:

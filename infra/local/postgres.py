@@ -80,18 +80,38 @@ class Postgres(Engine):
         password = self.data.with_name("postgres.password")
         write_private(password, self.admin.password.encode())
         give_to(user, self.data, password)
-        argv = (tool_path("initdb"), "-D", str(self.data), "-U", self.admin.username,
-                "--auth=scram-sha-256", f"--pwfile={password}", "-E", "UTF8", "--locale=C.UTF-8",
-                "--no-instructions")
+        argv = (
+            tool_path("initdb"),
+            "-D",
+            str(self.data),
+            "-U",
+            self.admin.username,
+            "--auth=scram-sha-256",
+            f"--pwfile={password}",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-instructions",
+        )
         try:
-            done = run_to_log(argv, self.log, timeout_s=_INIT_TIMEOUT_S, user=user,
-                              group=primary_group(user), cwd=self.data.parent)
+            done = run_to_log(
+                argv,
+                self.log,
+                timeout_s=_INIT_TIMEOUT_S,
+                user=user,
+                group=primary_group(user),
+                cwd=self.data.parent,
+            )
         finally:
             password.unlink()
         if not done:
             shutil.rmtree(self.data, ignore_errors=True)
-            raise EngineFailure(self.name, "its data folder could not be made", log=self.log,
-                                mend="read the log, then make up again")
+            raise EngineFailure(
+                self.name,
+                "its data folder could not be made",
+                log=self.log,
+                mend="read the log, then make up again",
+            )
 
     def command(self) -> Command:
         settings = (f"listen_addresses={LOOPBACK}", f"port={self.port}", *_SETTINGS)
@@ -108,16 +128,28 @@ class Postgres(Engine):
     def provision(self) -> None:
         with self.connect("postgres") as connection:
             found = connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", (self.database,)).fetchone()
+                "SELECT 1 FROM pg_database WHERE datname = %s", (self.database,)
+            ).fetchone()
             if found is None:
                 connection.execute(
-                    sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database)))
+                    sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database))
+                )
 
-    def connect(self, database: str | None = None, *,
-                timeout_s: int = 5) -> "psycopg.Connection[tuple[object, ...]]":
-        """A new autocommitting connection as `admin`, to the database `orion` unless another is named."""
+    def connect(
+        self, database: str | None = None, *, timeout_s: int = 5
+    ) -> "psycopg.Connection[tuple[object, ...]]":
+        """A new autocommitting connection as `admin`, to the database `orion` unless another is
+        named.
+        """
         admin = self.admin
         return psycopg.connect(
-            host=self.host, port=self.port, user=admin.username, password=admin.password,
-            dbname=database or self.database, sslmode="verify-full", sslrootcert=self.ca_path,
-            connect_timeout=timeout_s, autocommit=True)
+            host=self.host,
+            port=self.port,
+            user=admin.username,
+            password=admin.password,
+            dbname=database or self.database,
+            sslmode="verify-full",
+            sslrootcert=self.ca_path,
+            connect_timeout=timeout_s,
+            autocommit=True,
+        )

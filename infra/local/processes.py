@@ -1,8 +1,8 @@
 """Processes that this project started, and only those.
 
-Each leads a process group of its own. It is known by pid together with its start time in clock ticks
-(field 22 of proc(5) /proc/PID/stat), so that a recycled pid is never signalled. The record is kept on
-disk, so that a stack whose supervisor crashed can still be stopped.
+Each leads a process group of its own. It is known by pid together with its start time in clock
+ticks (field 22 of proc(5) /proc/PID/stat), so that a recycled pid is never signalled. The record is
+kept on disk, so that a stack whose supervisor crashed can still be stopped.
 """
 
 import os
@@ -39,7 +39,7 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def _stat(pid: int) -> tuple[str, int, int] | None:
-    """State letter, process group and start ticks of `pid`, or None when there is no such process."""
+    """State letter, process group and start ticks of `pid`, or None when there is none."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -63,19 +63,20 @@ def is_alive(record: ProcessRecord) -> bool:
 def _group_members(group: int) -> list[int]:
     """Living members of a process group, zombies left out."""
     members = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            found = _stat(int(entry))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            found = _stat(int(entry.name))
             if found is not None and found[1] == group and found[0] not in "ZX":
-                members.append(int(entry))
+                members.append(int(entry.name))
     return members
 
 
 def _group_is_ours(record: ProcessRecord) -> bool:
     """Whether group `record.pid` is still the one we made.
 
-    While any member lives, the kernel does not give the group's number to a new process. So the group
-    is ours if its leader is ours, or if it has members but no leader and they are younger than ours.
+    While any member lives, the kernel does not give the group's number to a new process. So the
+    group is ours if its leader is ours, or if it has members but no leader and they are younger
+    than ours.
     """
     leader = _stat(record.pid)
     if leader is not None:
@@ -87,8 +88,8 @@ def _group_is_ours(record: ProcessRecord) -> bool:
 def stop_group(record: ProcessRecord, first: signal.Signals, timeout_s: float) -> None:
     """Stop every process of the group: `first` to its leader, then SIGKILL to all that is left.
 
-    A server's workers are the leader's to stop; those that outlive it, or a leader that has not ended
-    within `timeout_s`, are killed.
+    A server's workers are the leader's to stop; those that outlive it, or a leader that has not
+    ended within `timeout_s`, are killed.
     """
     if is_alive(record):
         with suppress(ProcessLookupError):
@@ -130,19 +131,38 @@ class ProcessTable:
         with self._layout.change_record(_RECORD) as record:
             record.pop(name, None)
 
-    def spawn(self, name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path,
-              user: str | None = None, group: int | None = None,
-              pass_fds: Sequence[int] = ()) -> ProcessRecord:
+    def spawn(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        user: str | None = None,
+        group: int | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> ProcessRecord:
         """Start `argv` in a group of its own, output appended to its log, and record it.
 
-        `user` and `group`: whom to run as (only root may). Raises OSError when it cannot be started.
+        `user` and `group`: whom to run as (only root may). Raises OSError when it cannot be
+        started.
         """
         self._layout.create()
         with self._layout.log(name).open("ab") as log:
             child = subprocess.Popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env=dict(env), cwd=cwd, process_group=0, umask=0o077, user=user, group=group,
-                extra_groups=[] if user is not None else None, pass_fds=tuple(pass_fds))
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(env),
+                cwd=cwd,
+                process_group=0,
+                umask=0o077,
+                user=user,
+                group=group,
+                extra_groups=[] if user is not None else None,
+                pass_fds=tuple(pass_fds),
+            )
         ticks = started_ticks(child.pid)
         # The table, not the Popen object, is who knows this child from here on.
         child.returncode = 0
@@ -155,19 +175,39 @@ class ProcessTable:
 def _parse(value: object) -> ProcessRecord:
     if not isinstance(value, dict):
         raise TypeError("a process record is a JSON object")
-    return ProcessRecord(str(value["name"]), int(value["pid"]), int(value["started_ticks"]),
-                         tuple(str(part) for part in value["argv"]))
+    return ProcessRecord(
+        str(value["name"]),
+        int(value["pid"]),
+        int(value["started_ticks"]),
+        tuple(str(part) for part in value["argv"]),
+    )
 
 
-def run_to_log(argv: Sequence[str], log: Path, *, timeout_s: float, user: str | None = None,
-               group: int | None = None, cwd: Path | None = None) -> bool:
+def run_to_log(
+    argv: Sequence[str],
+    log: Path,
+    *,
+    timeout_s: float,
+    user: str | None = None,
+    group: int | None = None,
+    cwd: Path | None = None,
+) -> bool:
     """Run a short program to its end, its output appended to `log`; whether it ended well."""
     with log.open("ab") as output:
         try:
             done = subprocess.run(
-                list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=clean_environment({}), timeout=timeout_s, check=False, user=user, group=group,
-                extra_groups=[] if user is not None else None, cwd=cwd)
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=clean_environment({}),
+                timeout=timeout_s,
+                check=False,
+                user=user,
+                group=group,
+                extra_groups=[] if user is not None else None,
+                cwd=cwd,
+            )
         except subprocess.TimeoutExpired:
             output.write(f"error: {argv[0]} took over {timeout_s:.0f} s\n".encode())
             return False

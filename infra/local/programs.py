@@ -1,4 +1,4 @@
-"""Supervised programs beside the engines: pollers, agents. Registered as data, kept over restarts."""
+"""Supervised programs beside the engines (pollers, agents), registered as data."""
 
 import json
 import os
@@ -25,7 +25,8 @@ _STOP_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`ready` is a text that the program writes to its log (its output) once it serves; None: at once.
+    """`ready` is a text that the program writes to its log (its output) once it serves; None: at
+    once.
 
     `env` is the whole environment but PATH, HOME, LANG and TMPDIR.
     """
@@ -39,7 +40,9 @@ class Program:
 
 
 class Programs:
-    """The programs of one stack, recorded in `<var>/programs/<name>.json` (mode 0600: `env` may hold secrets)."""
+    """The programs of one stack, recorded in `<var>/programs/<name>.json` (mode 0600: `env` may
+    hold secrets).
+    """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -65,11 +68,13 @@ class Programs:
         log = self._layout.log(program.name)
         offset = log.stat().st_size if log.exists() else 0
         try:
-            started = self._table.spawn(program.name, program.argv, cwd=program.cwd,
-                                        env=clean_environment(program.env))
+            started = self._table.spawn(
+                program.name, program.argv, cwd=program.cwd, env=clean_environment(program.env)
+            )
         except OSError as exc:
-            raise EngineFailure(program.name, f"{program.argv[0]} cannot be started ({exc})",
-                                mend="make setup") from exc
+            raise EngineFailure(
+                program.name, f"{program.argv[0]} cannot be started ({exc})", mend="make setup"
+            ) from exc
         try:
             self._wait(program, started, log, offset)
         except BaseException:
@@ -81,12 +86,16 @@ class Programs:
         deadline = time.monotonic() + program.ready_timeout_s
         while program.ready is not None and not _says(log, offset, program.ready):
             if not is_alive(started):
-                raise EngineFailure(program.name, "it ended while starting", log=log,
-                                    mend="read the log")
+                raise EngineFailure(
+                    program.name, "it ended while starting", log=log, mend="read the log"
+                )
             if time.monotonic() > deadline:
                 raise EngineFailure(
-                    program.name, f"not ready after {program.ready_timeout_s:.0f} s", log=log,
-                    mend="read the log")
+                    program.name,
+                    f"not ready after {program.ready_timeout_s:.0f} s",
+                    log=log,
+                    mend="read the log",
+                )
             time.sleep(_POLL_S)
 
     def stop(self, name: str) -> None:
@@ -119,7 +128,10 @@ def _says(log: Path, offset: int, text: str) -> bool:
 def _read(path: Path) -> Program:
     content = json.loads(path.read_text())
     return Program(
-        name=str(content["name"]), argv=tuple(str(part) for part in content["argv"]),
+        name=str(content["name"]),
+        argv=tuple(str(part) for part in content["argv"]),
         env={str(key): str(value) for key, value in content["env"].items()},
-        cwd=Path(content["cwd"]), ready=content["ready"],
-        ready_timeout_s=float(content["ready_timeout_s"]))
+        cwd=Path(content["cwd"]),
+        ready=content["ready"],
+        ready_timeout_s=float(content["ready_timeout_s"]),
+    )

@@ -1,4 +1,6 @@
-"""SSM parameters and secrets that the network, data and nodes stacks write in the cloud (docs/contracts.md)."""
+"""SSM parameters and secrets that the network, data and nodes stacks write in the cloud
+(docs/contracts.md).
+"""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +31,7 @@ def parameters(stack: Stack) -> dict[str, str]:
         "kafka/bootstrap-servers": stack.kafka.bootstrap_servers,
         "kafka/ca-pem": stack.kafka.ca_pem,
         "kafka/cluster-arn": f"arn:aws:kafka:{region}:{account}:cluster/orion-{STAGE}/"
-                             "00000000-0000-4000-8000-000000000000-1",
+        "00000000-0000-4000-8000-000000000000-1",
         "mysql/writer-host": mysql["host"],
         "mysql/writer-port": mysql["port"],
         "mysql/proxy-host": mysql["host"],
@@ -42,8 +44,9 @@ def parameters(stack: Stack) -> dict[str, str]:
         "network/vpc-id": _NOTHING,
         "network/subnet-ids": _NOTHING,
         "network/security-group-id": _NOTHING,
-        "chains/networks": json.dumps({"bitcoin": stack.btcd.network,
-                                       "ethereum": str(stack.anvil.chain_id)}),
+        "chains/networks": json.dumps(
+            {"bitcoin": stack.btcd.network, "ethereum": str(stack.anvil.chain_id)}
+        ),
         "chains/contracts": json.dumps({"USDT.ethereum": usdt_address()}),
         "policy/confirmations": json.dumps(_CONFIRMATIONS),
         "webhooks/allowed-private-networks": json.dumps(["127.0.0.0/8"]),
@@ -80,10 +83,13 @@ def seed(stack: Stack) -> None:
     ssm = stack.ministack.client("ssm")
     vault = stack.ministack.client("secretsmanager")
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        written = [pool.submit(_put_parameter, ssm, name, value)
-                   for name, value in parameters(stack).items()]
-        written += [pool.submit(_put_secret, vault, name, value)
-                    for name, value in secrets(stack).items()]
+        written = [
+            pool.submit(_put_parameter, ssm, name, value)
+            for name, value in parameters(stack).items()
+        ]
+        written += [
+            pool.submit(_put_secret, vault, name, value) for name, value in secrets(stack).items()
+        ]
         for each in written:
             each.result()
 

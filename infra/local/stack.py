@@ -10,7 +10,7 @@ from pathlib import Path
 from infra.local.anvil import Anvil
 from infra.local.btcd import Btcd
 from infra.local.engine import Engine
-from infra.local.failure import EngineFailure, StackFailure
+from infra.local.failure import StackFailure
 from infra.local.kafka import Kafka
 from infra.local.layout import DEFAULT_VAR, Layout
 from infra.local.mariadb import MariaDb
@@ -26,7 +26,14 @@ _POLL_S = 0.05
 
 # In the order in which a person reads them; they start together.
 ENGINES: tuple[str, ...] = (
-    "kafka", "mariadb", "postgres", "memcached", "ministack", "anvil", "btcd")
+    "kafka",
+    "mariadb",
+    "postgres",
+    "memcached",
+    "ministack",
+    "anvil",
+    "btcd",
+)
 
 
 def print_line(line: str) -> None:
@@ -50,9 +57,18 @@ class Stack:
         self.ministack = MiniStack(self.layout)
         self.anvil = Anvil(self.layout)
         self.btcd = Btcd(self.layout)
-        self._engines: Mapping[str, Engine] = {engine.name: engine for engine in (
-            self.kafka, self.mariadb, self.postgres, self.memcached, self.ministack, self.anvil,
-            self.btcd)}
+        self._engines: Mapping[str, Engine] = {
+            engine.name: engine
+            for engine in (
+                self.kafka,
+                self.mariadb,
+                self.postgres,
+                self.memcached,
+                self.ministack,
+                self.anvil,
+                self.btcd,
+            )
+        }
 
     @property
     def var(self) -> Path:
@@ -113,8 +129,10 @@ class Stack:
         notes = engine.start()
         for note in notes:
             self.report(f"  {engine.name}: {note}")
-        self.report(f"  {engine.name:<10} ready  {time.monotonic() - begin:5.1f} s  "
-                    f"{engine.host}:{engine.port}")
+        self.report(
+            f"  {engine.name:<10} ready  {time.monotonic() - begin:5.1f} s  "
+            f"{engine.host}:{engine.port}"
+        )
 
     def start(self, name: str) -> None:
         """Start one engine; returns when it is ready. No-op when it runs. Raises EngineFailure."""
@@ -172,7 +190,7 @@ class Stack:
         self._start(engine)
 
     def down(self) -> None:
-        """Stop everything that was started in this folder and nothing else: programs, then engines."""
+        """Stop all that was started in this folder and nothing else: programs, then engines."""
         for name in reversed([*self.programs(), *self._table.all()]):
             if name not in self._engines:
                 self._programs.stop(name)

@@ -50,9 +50,16 @@ def run_steps(stack: Stack, steps: Sequence[Step] = STEPS) -> None:
         stack.report(f"  {step.title}  {time.monotonic() - begin:.1f} s")
 
 
-def stack_up(var: Path = DEFAULT_VAR, *, report: Report = print_line,
-             engines: Sequence[str] = ENGINES, steps: Sequence[Step] = STEPS) -> Stack:
-    """Start the engines of the stack in `var`, then run `steps`; everything is stopped again on failure."""
+def stack_up(
+    var: Path = DEFAULT_VAR,
+    *,
+    report: Report = print_line,
+    engines: Sequence[str] = ENGINES,
+    steps: Sequence[Step] = STEPS,
+) -> Stack:
+    """Start the engines of the stack in `var`, then run `steps`; everything is stopped again on
+    failure.
+    """
     stack = Stack(var, report=report)
     try:
         stack.up(engines)

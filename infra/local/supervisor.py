@@ -1,7 +1,8 @@
-"""The process that holds a stack up: starts it, reports what dies, stops it on a signal or at its lifetime's end.
+"""The process that holds a stack up: starts it, reports what dies, stops it on a signal or at its
+lifetime's end.
 
-It holds `<var>/supervisor.lock` as long as it lives, so that "is it running" has one true answer, also
-after a crash: the kernel frees the lock, and the next `up` or `down` stops what was left.
+It holds `<var>/supervisor.lock` as long as it lives, so that "is it running" has one true answer,
+also after a crash: the kernel frees the lock, and the next `up` or `down` stops what was left.
 """
 
 import fcntl
@@ -51,8 +52,7 @@ def _lease(layout: Layout) -> Iterator[None]:
             except BlockingIOError as exc:
                 # A short hold is another process that only asks whether the stack runs.
                 if attempt == _LEASE_ATTEMPTS - 1:
-                    raise AlreadyRunning(
-                        f"the stack in {layout.var} is running already") from exc
+                    raise AlreadyRunning(f"the stack in {layout.var} is running already") from exc
                 time.sleep(_LEASE_POLL_S)
         yield
 
@@ -80,8 +80,13 @@ def _enter(layout: Layout, now: str) -> None:
         record.update(phase=now, pid=os.getpid(), started_ticks=started_ticks(os.getpid()))
 
 
-def supervise(stack: Stack, *, engines: Sequence[str] = ENGINES, steps: Sequence[Step] = STEPS,
-              lifetime_h: float = LIFETIME_H) -> None:
+def supervise(
+    stack: Stack,
+    *,
+    engines: Sequence[str] = ENGINES,
+    steps: Sequence[Step] = STEPS,
+    lifetime_h: float = LIFETIME_H,
+) -> None:
     """Hold the stack up until a signal comes or `lifetime_h` hours are over; then stop all of it.
 
     Raises AlreadyRunning, or StackFailure when it cannot start; then nothing runs any more.
@@ -100,8 +105,10 @@ def supervise(stack: Stack, *, engines: Sequence[str] = ENGINES, steps: Sequence
             run_steps(stack, steps)
             _enter(stack.layout, "up")
             outcome = "stopped"
-            stack.report(f"up in {time.monotonic() - begin:.1f} s; logs: {stack.layout.logs}; "
-                         f"Ctrl-C or `make down` stops it, else it ends after {lifetime_h:g} h")
+            stack.report(
+                f"up in {time.monotonic() - begin:.1f} s; logs: {stack.layout.logs}; "
+                f"Ctrl-C or `make down` stops it, else it ends after {lifetime_h:g} h"
+            )
             _watch(stack, begin + lifetime_h * 3600)
         except _Stopped:
             outcome = "stopped"
@@ -133,7 +140,8 @@ def _watch(stack: Stack, deadline: float) -> None:
                 dead.add(record)
                 stack.report(
                     f"{record.name} died (pid {record.pid}); log: {stack.layout.log(record.name)}; "
-                    f"to mend: python -m infra.local restart {record.name} --var {stack.var}")
+                    f"to mend: python -m infra.local restart {record.name} --var {stack.var}"
+                )
         time.sleep(_POLL_S)
     stack.report("its lifetime is over")
 
@@ -150,8 +158,12 @@ def detach(stack: Stack, arguments: Sequence[str]) -> int:
     with log.open("ab") as output:
         child = subprocess.Popen(
             [sys.executable, "-u", "-m", "infra.local", "up", "--var", str(layout.var), *arguments],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT,
-            start_new_session=True)
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            start_new_session=True,
+        )
     try:
         while True:
             ended = child.poll()
@@ -159,7 +171,10 @@ def detach(stack: Stack, arguments: Sequence[str]) -> int:
             if ended is not None:
                 return ended
             if layout.read_record(_RECORD) == {
-                    "phase": "up", "pid": child.pid, "started_ticks": started_ticks(child.pid)}:
+                "phase": "up",
+                "pid": child.pid,
+                "started_ticks": started_ticks(child.pid),
+            }:
                 _show(stack, log, offset)
                 # Lives on without us; it is found again through its record.
                 child.returncode = 0

@@ -76,27 +76,57 @@ class Plan:
 
     @property
     def rules(self) -> frozenset[Rule]:
-        """The whole access list. Writing includes producing idempotently (KIP-679): no rule of its own."""
+        """The whole access list. Writing includes producing idempotently (KIP-679): no rule of its
+        own.
+        """
         rules: set[Rule] = set()
         for topic in self.topics:
             for producer in topic.producers:
-                rules |= _allow(producer, Resource.TOPIC, topic.name, Operation.WRITE,
-                                Operation.DESCRIBE)
+                rules |= _allow(
+                    producer, Resource.TOPIC, topic.name, Operation.WRITE, Operation.DESCRIBE
+                )
             for consumer in topic.consumers:
-                rules |= _allow(consumer.principal, Resource.TOPIC, topic.name, Operation.READ,
-                                Operation.DESCRIBE)
-                rules |= _allow(consumer.principal, Resource.GROUP, consumer.group, Operation.READ,
-                                Operation.DESCRIBE, prefixed=consumer.prefixed)
+                rules |= _allow(
+                    consumer.principal,
+                    Resource.TOPIC,
+                    topic.name,
+                    Operation.READ,
+                    Operation.DESCRIBE,
+                )
+                rules |= _allow(
+                    consumer.principal,
+                    Resource.GROUP,
+                    consumer.group,
+                    Operation.READ,
+                    Operation.DESCRIBE,
+                    prefixed=consumer.prefixed,
+                )
         for administrator in self.administrators:
-            rules |= _allow(administrator, Resource.CLUSTER, CLUSTER, Operation.CREATE,
-                            Operation.ALTER, Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS)
-            rules |= _allow(administrator, Resource.TOPIC, ALL, Operation.CREATE, Operation.ALTER,
-                            Operation.DESCRIBE, Operation.ALTER_CONFIGS, Operation.DESCRIBE_CONFIGS)
+            rules |= _allow(
+                administrator,
+                Resource.CLUSTER,
+                CLUSTER,
+                Operation.CREATE,
+                Operation.ALTER,
+                Operation.DESCRIBE,
+                Operation.DESCRIBE_CONFIGS,
+            )
+            rules |= _allow(
+                administrator,
+                Resource.TOPIC,
+                ALL,
+                Operation.CREATE,
+                Operation.ALTER,
+                Operation.DESCRIBE,
+                Operation.ALTER_CONFIGS,
+                Operation.DESCRIBE_CONFIGS,
+            )
         return frozenset(rules)
 
 
-def _allow(principal: str, resource: Resource, name: str, *operations: Operation,
-           prefixed: bool = False) -> set[Rule]:
+def _allow(
+    principal: str, resource: Resource, name: str, *operations: Operation, prefixed: bool = False
+) -> set[Rule]:
     return {Rule(principal, resource, name, prefixed, operation) for operation in operations}
 
 
@@ -104,10 +134,14 @@ def load(path: Path = TOPICS_FILE) -> Plan:
     """Read the file. Raises StackFailure that names what is wrong in it."""
     try:
         content = tomllib.loads(path.read_text())
-        plan = Plan(topics=tuple(_topic(entry) for entry in content["topic"]),
-                    administrators=tuple(str(name) for name in content["administrators"]))
+        plan = Plan(
+            topics=tuple(_topic(entry) for entry in content["topic"]),
+            administrators=tuple(str(name) for name in content["administrators"]),
+        )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as exc:
-        raise StackFailure(f"{path}: {type(exc).__name__} {exc}; to mend: correct the file") from exc
+        raise StackFailure(
+            f"{path}: {type(exc).__name__} {exc}; to mend: correct the file"
+        ) from exc
     names = [topic.name for topic in plan.topics]
     if len(set(names)) != len(names):
         raise StackFailure(f"{path}: a topic is named twice; to mend: correct the file")
@@ -117,10 +151,14 @@ def load(path: Path = TOPICS_FILE) -> Plan:
 def _topic(entry: Mapping[str, object]) -> Topic:
     unknown = set(entry) - {"name", "partitions", "retention_h", "producers", "consumers"}
     if unknown:
-        raise ValueError(f"unknown field {sorted(unknown)[0]}")
-    return Topic(str(entry["name"]), _positive(entry["partitions"]), _positive(entry["retention_h"]),
-                 tuple(str(name) for name in _sequence(entry["producers"])),
-                 tuple(_consumer(consumer) for consumer in _sequence(entry["consumers"])))
+        raise ValueError(f"unknown field {min(unknown)}")
+    return Topic(
+        str(entry["name"]),
+        _positive(entry["partitions"]),
+        _positive(entry["retention_h"]),
+        tuple(str(name) for name in _sequence(entry["producers"])),
+        tuple(_consumer(consumer) for consumer in _sequence(entry["consumers"])),
+    )
 
 
 def _consumer(entry: object) -> Consumer:

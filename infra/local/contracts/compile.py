@@ -1,6 +1,8 @@
-"""Compile the token of the local Ethereum chain: `python -m infra.local.contracts.compile` writes its artifact.
+"""Compile the token of the local Ethereum chain: `python -m infra.local.contracts.compile` writes
+its artifact.
 
-The settings leave out the metadata hash, so that the same source gives the same bytes on every machine.
+The settings leave out the metadata hash, so that the same source gives the same bytes on every
+machine.
 """
 
 import json
@@ -32,16 +34,25 @@ def compile_token() -> dict[str, object]:
             "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}},
         },
     }
-    done = subprocess.run([str(tool("solc")), "--standard-json"], input=json.dumps(request),
-                          capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
-                          env=clean_environment({}))
+    done = subprocess.run(
+        [str(tool("solc")), "--standard-json"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+        env=clean_environment({}),
+    )
     # The JavaScript compiler may write a greeting before its answer.
     begin = done.stdout.find("{")
     if begin < 0:
         raise NotCompiled(done.stderr or done.stdout)
     answer = json.loads(done.stdout[begin:])
-    errors = [error["formattedMessage"] for error in answer.get("errors", ())
-              if error["severity"] == "error"]
+    errors = [
+        error["formattedMessage"]
+        for error in answer.get("errors", ())
+        if error["severity"] == "error"
+    ]
     if errors:
         raise NotCompiled(errors[0])
     contract = answer["contracts"][SOURCE.name][_CONTRACT]
