@@ -143,7 +143,7 @@ def workers(stack: Stack, function: str) -> list[int]:
 
 def process_id(stack: Stack, name: str) -> int:
     """The process of an engine or program of this stack."""
-    return stack.processes[name].pid
+    return stack.processes()[name].pid
 
 
 def log_of(stack: Stack, name: str) -> str:
