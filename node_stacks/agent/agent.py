@@ -77,7 +77,7 @@ class Agent:
             began = loop.time()
             try:
                 await self._node.follow(self._changed)
-            except NodeUnavailable as exc:
+            except (NodeUnavailable, MalformedBlock) as exc:
                 if loop.time() - began > _CONNECTION_HELD_S:
                     waits = backoff_s(_BACKOFF_FIRST_S, _BACKOFF_MAX_S)
                 wait_s = next(waits)

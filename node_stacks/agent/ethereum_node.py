@@ -50,8 +50,8 @@ class EthereumNode(StreamConnection):
 
     async def subscribe(self, rpc: JsonRpc) -> None:
         """See StreamConnection."""
-        chain_id = await rpc.call("eth_chainId")
-        if not isinstance(chain_id, str) or str(int(chain_id, 16)) != self._network:
+        chain_id = quantity({"eth_chainId": await rpc.call("eth_chainId")}, "eth_chainId")
+        if str(chain_id) != self._network:
             raise NodeMisconfigured("the node is on another network", network=self._network)
         await rpc.call("eth_subscribe", "newHeads")
 

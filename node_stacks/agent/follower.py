@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from node_stacks.agent.errors import ReorgTooDeep
-from node_stacks.agent.events import Source, connected, disconnected, new_trace_id
+from node_stacks.agent.events import RECENT_MAX, Source, connected, disconnected, new_trace_id
 from node_stacks.agent.node import Node, Point
 
 _log = logging.getLogger(__name__)
@@ -67,17 +67,20 @@ class Follower:
         What the node no longer has is published as disconnected. An empty list starts at the node's
         head.
         """
+        # The list is all that moneyin knows only when nothing of it was cut off, there or here.
+        known = recent[: self._depth_max]
+        whole = len(recent) < RECENT_MAX and len(known) == len(recent)
         gone = 0
-        for point in recent:
+        for point in known:
             if await self._node.hash_at(point.height) == point.hash:
                 break
             gone += 1
         self._published = deque(
-            (_Placed(point, None) for point in reversed(recent)), maxlen=self._depth_max
+            (_Placed(point, None) for point in reversed(known)), maxlen=self._depth_max
         )
-        self._whole = len(recent) < self._depth_max
+        self._whole = whole
         self._first_height = None
-        if recent and gone == len(recent):
+        if known and gone == len(known):
             await self._leave_everything()
         else:
             await self._disconnect(gone)

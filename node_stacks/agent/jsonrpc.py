@@ -147,10 +147,11 @@ class IpcWire:
         place = 0
         try:
             while place < len(text):
+                if text[place].isspace():
+                    place += 1
+                    continue
                 value, place = self._decoder.raw_decode(text, place)
                 values.append(value)
-                while place < len(text) and text[place].isspace():
-                    place += 1
         except ValueError:
             pass  # The rest of this text has not come yet.
         self._pieces = [text[place:].encode("utf-8", "surrogateescape")]

@@ -36,7 +36,9 @@ def rpc(url: str, method: str, *params: object, login: str | None = None) -> Any
     headers = {"Content-Type": "application/json"}
     if login is not None:
         headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
-    body = json.dumps({"jsonrpc": "1.0", "id": 1, "method": method, "params": params}).encode()
+    # btcd speaks 1.0, the others 2.0.
+    version = "2.0" if login is None else "1.0"
+    body = json.dumps({"jsonrpc": version, "id": 1, "method": method, "params": params}).encode()
     request = urllib.request.Request(url, body, headers)  # noqa: S310 - loopback
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         found = json.load(answer)
@@ -171,8 +173,7 @@ class Scene:
         kafka = stack.kafka
         self._put("kafka/bootstrap-servers", kafka.bootstrap_servers)
         self._put("kafka/ca-pem", kafka.ca_pem)
-        networks = {"bitcoin": "regtest", "ethereum": str(stack.anvil.chain_id)}
-        self._put("chains/networks", json.dumps(networks))
+        self.put_networks()
         for principal in ("agent-bitcoin", "agent-ethereum"):
             user = kafka.credentials(principal)
             self._secret(f"AmazonMSK_orion_{STAGE}_{principal}", user.username, user.password)
@@ -181,6 +182,11 @@ class Scene:
         self._ssm.put_parameter(
             Name=f"/orion/{STAGE}/{name}", Value=value, Type="String", Overwrite=True
         )
+
+    def put_networks(self, **changed: str) -> None:
+        """What `chains/networks` says; without arguments, the truth."""
+        networks = {"bitcoin": "regtest", "ethereum": str(self.stack.anvil.chain_id)}
+        self._put("chains/networks", json.dumps(networks | changed))
 
     def _secret(self, name: str, username: str, password: str) -> None:
         text = json.dumps({"username": username, "password": password})

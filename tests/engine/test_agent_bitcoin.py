@@ -186,12 +186,13 @@ def test_commands_for_others_and_broken_ones_change_nothing(scene: Scene, name: 
         assert process.poll() is None
 
 
-def test_an_agent_of_another_network_stops_and_says_so(scene: Scene) -> None:
-    name = scene.node("ethereum", ws_url=scene.stack.btcd.ws_url.replace("/ws", "/none"))
-    argv, env = scene.command("ethereum", name, "--check")
-    done = subprocess.run(argv, env=env, capture_output=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert b"node_unavailable" in done.stderr
+def test_a_node_of_another_network_is_refused(scene: Scene, name: str) -> None:
+    scene.put_networks(bitcoin="mainnet")
+    try:
+        assert scene.start_agent("bitcoin", name).wait(timeout=60) == 1
+    finally:
+        scene.put_networks()
+    assert scene.log_lines(name)[-1]["code"] == "node_misconfigured"
 
 
 def test_the_health_check_says_how_old_the_newest_block_is(scene: Scene, name: str) -> None:
