@@ -48,22 +48,38 @@ sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
 sasl.mechanism.controller.protocol=PLAIN
 listener.name.client.sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.client.scram-sha-512.sasl.jaas.config=\
-org.apache.kafka.common.security.scram.ScramLoginModule required username="{user}"
-password="{password}"; listener.name.controller.sasl.enabled.mechanisms=PLAIN
+org.apache.kafka.common.security.scram.ScramLoginModule required \
+username="{user}" password="{password}";
+listener.name.controller.sasl.enabled.mechanisms=PLAIN
 listener.name.controller.plain.sasl.jaas.config=\
 org.apache.kafka.common.security.plain.PlainLoginModule required username="{user}" \
-password="{controller_password}" user_{user}="{controller_password}"; ssl.keystore.type=PEM
-ssl.keystore.location={keystore} ssl.truststore.type=PEM ssl.truststore.location={truststore}
-ssl.client.auth=none ssl.endpoint.identification.algorithm=https
+password="{controller_password}" user_{user}="{controller_password}";
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+ssl.truststore.type=PEM
+ssl.truststore.location={truststore}
+ssl.client.auth=none
+ssl.endpoint.identification.algorithm=https
 ssl.enabled.protocols=TLSv1.3,TLSv1.2
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:{user} allow.everyone.if.no.acl.found=false auto.create.topics.enable=false
-log.dirs={log_dirs} num.network.threads=2 num.io.threads=4 background.threads=2
-offsets.topic.replication.factor=1 offsets.topic.num.partitions=8
-transaction.state.log.replication.factor=1 transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4 share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1 share.coordinator.state.topic.num.partitions=4
-group.initial.rebalance.delay.ms=0 log.cleaner.dedupe.buffer.size=4194304 log.segment.bytes=67108864
+super.users=User:{user}
+allow.everyone.if.no.acl.found=false
+auto.create.topics.enable=false
+log.dirs={log_dirs}
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=4
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=4194304
+log.segment.bytes=67108864
 message.max.bytes=1048588
 """
 _JVM = (

@@ -6,6 +6,8 @@ from concurrent.futures import Future
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
+from confluent_kafka import KafkaException
+
 # Public by their documentation, though the package's stubs do not say so.
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclBinding,
@@ -22,7 +24,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     UserScramCredentialAlteration,
     UserScramCredentialUpsertion,
 )
-from confluent_kafka import KafkaException
 
 from infra.local.layout import Credentials
 from infra.local.topics import Operation, Resource, Rule, Topic
