@@ -332,6 +332,18 @@ def test_payments_from_contracts_and_batches_and_second_payments_are_all_credite
     assert Counter(world.transfers()) == {("deposit_credit", 0): 5}
 
 
+def test_a_block_with_more_recipients_than_one_query_takes_is_matched_whole(world: World) -> None:
+    strangers = [pay(f"x{n}", to=f"0x{n:040x}") for n in range(2_500)]
+    ours = [pay(f"p{n}", n + 1) for n in range(1_200)]
+    mixed = [transfer for pair in zip(strangers, [*ours, *ours], strict=False) for transfer in pair]
+    world.tell(block(100, "a", "r", *mixed))
+    assert world.ask("SELECT COUNT(*) FROM deposit") == ((1_200,),)
+    assert [len(r["transfers"]) for r in world.sent("ledger.transfers")] == [1_000, 200]
+    world.tell(gone(100, "a", "r"))
+    codes = Counter(code for code, _ in world.transfers())
+    assert codes == {"deposit_credit": 1_200, "deposit_reversal": 1_200}
+
+
 def test_fake_tokens_and_zero_values_leave_no_trace(world: World) -> None:
     fake = pay("fake", 9, position="log:0", contract="0x" + "66" * 20)
     world.tell(
