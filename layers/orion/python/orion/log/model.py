@@ -108,8 +108,8 @@ def line_of(record: Record) -> Line:
 def uncovered(lines: Sequence[Line], written: Sequence[Span]) -> Sequence[Sequence[Line]]:
     """The lines that no written segment holds, cut into runs that become one segment each.
 
-    `lines` by rising offset. A run ends where a written segment lies between two lines, so that a new
-    segment's span never covers a written one, and before it would span more than 10,000 offsets.
+    `lines` by rising offset. A run ends where a written segment lies between two lines, so that a
+    new segment's span never covers a written one, and before it would span over 10,000 offsets.
     """
     missing = [line for line in lines if not any(s.first <= line.offset <= s.last for s in written)]
     runs: list[list[Line]] = []
