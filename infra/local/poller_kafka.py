@@ -159,7 +159,6 @@ class DeadLetters:
                     "acks": "all",
                     "enable.idempotence": True,
                     "message.timeout.ms": int(_PRODUCE_TIMEOUT_S * 1000),
-                    "message.max.bytes": 2_097_152,
                 },
                 logger=_log,
             )

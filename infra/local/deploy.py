@@ -1,0 +1,235 @@
+"""Deploys the stacks of a stage with `cdk deploy` and runs what must follow every deployment.
+
+    python -m infra.local.deploy --stage STAGE [--endpoint-url URL] [--region REGION] [--var FOLDER]
+
+With an endpoint URL the CDK and every client speak with that engine, and the lanes' URLs are those of its
+REST APIs. Without one they speak with AWS, where the edge stack writes the URLs.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from infra.cloud.code import missing_handlers
+from infra.cloud.function_table import LANES, topic_principals
+from infra.cloud.names import ROOT, Stage, logical
+from infra.cloud.serverless import (
+    API_OUTPUT,
+    AUDIT_BUCKET_OUTPUT,
+    STAGE_OUTPUT,
+    WALLET_GROUP_OUTPUT,
+)
+from infra.cloud.synth import (
+    SynthFailed,
+    assembly_digest,
+    cdk_environment,
+    synthesize,
+    template_path,
+)
+from infra.local.deploy_aws import (
+    Account,
+    DeployFailed,
+    Report,
+    missing_parameters,
+    write_secret_arns,
+)
+from infra.setup.tools import tool
+
+DEPLOYED_DIGEST = "deployment/inputs"
+FIRST_GROUP = 0
+FIRST_WALLETS = 1_000
+DEFAULT_REGION = "eu-west-1"
+_CDK_TIMEOUT_S = 900
+_BOOTSTRAP_STACK = "CDKToolkit"
+_TELLING = ("failed", "error", "rolled back", "❌")
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What others need of a deployment. `template` is the serverless one, which the pollers read."""
+
+    template: Path
+    assembly: Path
+    api_ids: Mapping[str, str]
+    api_urls: Mapping[str, str]
+    audit_bucket: str
+    wallet_group_arn: str
+
+
+def deploy(
+    endpoint_url: str | None,
+    stage: str,
+    var: Path,
+    *,
+    region: str = DEFAULT_REGION,
+    account_id: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    report: Report = print,
+) -> Outputs:
+    """Bring the stage to what the clone says; nothing is uploaded when nothing changed.
+
+    `environment` carries credentials for the CDK. Raises DeployFailed.
+    """
+    named = Stage(stage)
+    absent = missing_handlers()
+    if absent:
+        raise DeployFailed(f"functions without code: {', '.join(absent)}")
+    assembly = _synthesized(stage, var, report)
+    template = template_path(assembly, "serverless")
+    body = cast(Mapping[str, object], json.loads(template.read_text(encoding="utf-8")))
+    account = Account(endpoint_url, region)
+    write_secret_arns(account, named, topic_principals())
+    missing = missing_parameters(account, body, named)
+    if missing:
+        raise DeployFailed(f"these SSM parameters must exist first: {', '.join(missing)}")
+    digest_name = named.parameter(DEPLOYED_DIGEST)
+    outputs = account.stack_outputs(named.stack("serverless"))
+    if outputs and account.parameters([digest_name]).get(digest_name) == assembly_digest(assembly):
+        report("deploy: nothing changed")
+    else:
+        _cdk(endpoint_url, assembly, var, account, region, account_id, environment or {}, report)
+        outputs = account.stack_outputs(named.stack("serverless"))
+        account.apply_reserved_concurrency(body)
+        account.apply_bucket_protection(body, outputs[AUDIT_BUCKET_OUTPUT])
+        account.put_parameter(digest_name, assembly_digest(assembly))
+    api_ids = {lane: outputs[API_OUTPUT.format(lane=logical(lane))] for lane in LANES}
+    found = Outputs(
+        template=template,
+        assembly=assembly,
+        api_ids=api_ids,
+        api_urls=_write_urls(account, named, endpoint_url, api_ids, outputs[STAGE_OUTPUT]),
+        audit_bucket=outputs[AUDIT_BUCKET_OUTPUT],
+        wallet_group_arn=outputs[WALLET_GROUP_OUTPUT],
+    )
+    _after(account, named, found, report)
+    return found
+
+
+def _synthesized(stage: str, var: Path, report: Report) -> Path:
+    begun = time.monotonic()
+    try:
+        assembly = synthesize(stage, (var / "cdk.out").absolute())
+    except SynthFailed as exc:
+        raise DeployFailed(f"cdk synth: {exc}") from exc
+    report(f"deploy: synthesized in {time.monotonic() - begun:.1f} s")
+    return assembly
+
+
+def _cdk(
+    endpoint_url: str | None,
+    assembly: Path,
+    var: Path,
+    account: Account,
+    region: str,
+    account_id: str | None,
+    environment: Mapping[str, str],
+    report: Report,
+) -> None:
+    variables = {**cdk_environment(), **environment, "AWS_REGION": region}
+    variables["AWS_DEFAULT_REGION"] = region
+    if endpoint_url is not None:
+        variables["AWS_ENDPOINT_URL"] = endpoint_url
+    log = var / "logs" / "deploy.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    app = ["--app", str(assembly)]
+    if not account.stack_outputs(_BOOTSTRAP_STACK):
+        place = [f"aws://{account_id}/{region}"] if account_id else []
+        _run("bootstrap", ["bootstrap", *place, *app], variables, log, report)
+    arguments = ["deploy", "--all", "--require-approval", "never", "--progress", "events"]
+    _run("deploy", [*arguments, *app], variables, log, report)
+
+
+def _run(
+    what: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path, report: Report
+) -> None:
+    begun = time.monotonic()
+    with log.open("a", encoding="utf-8") as sink:
+        start = sink.tell()
+        run = subprocess.run(
+            [str(tool("cdk")), *arguments],
+            cwd=ROOT,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            timeout=_CDK_TIMEOUT_S,
+            check=False,
+        )
+    if run.returncode != 0:
+        raise DeployFailed(f"cdk {what}: {_telling(log, start)}; log: {log}")
+    report(f"deploy: cdk {what} in {time.monotonic() - begun:.1f} s")
+
+
+def _telling(log: Path, start: int) -> str:
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    said = [line.strip() for line in lines if any(word in line.lower() for word in _TELLING)]
+    return " | ".join(said[-3:])[:1000] or "no reason given"
+
+
+def _write_urls(
+    account: Account,
+    stage: Stage,
+    endpoint_url: str | None,
+    api_ids: Mapping[str, str],
+    api_stage: str,
+) -> Mapping[str, str]:
+    """`api/<lane>-url`: written for an engine without host names, else read from what the edge wrote."""
+    names = {lane: stage.parameter(f"api/{lane}-url") for lane in api_ids}
+    if endpoint_url is None:
+        known = account.parameters(list(names.values()))
+        return {lane: known[name] for lane, name in names.items() if name in known}
+    urls = {
+        lane: f"{endpoint_url}/restapis/{api_id}/{api_stage}/_user_request_"
+        for lane, api_id in api_ids.items()
+    }
+    for lane, url in urls.items():
+        account.put_parameter(names[lane], url)
+    return urls
+
+
+def _after(account: Account, stage: Stage, found: Outputs, report: Report) -> None:
+    begun = time.monotonic()
+    migrated = account.invoke(stage.function("arch", "migrate"))
+    applied = migrated.get("applied")
+    count = len(applied) if isinstance(applied, list) else 0
+    report(f"deploy: {count} migrations in {time.monotonic() - begun:.1f} s")
+    begun = time.monotonic()
+    account.make_wallets(found.wallet_group_arn, FIRST_GROUP, FIRST_WALLETS, report)
+    report(f"deploy: wallets in {time.monotonic() - begun:.1f} s")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Deploy one stage and print the lanes' URLs."""
+    parser = argparse.ArgumentParser(prog="python -m infra.local.deploy")
+    parser.add_argument("--stage", default="dev")
+    parser.add_argument("--endpoint-url")
+    parser.add_argument("--region", default=DEFAULT_REGION)
+    parser.add_argument("--account")
+    parser.add_argument("--var", type=Path, default=ROOT / "var" / "deploy")
+    chosen = parser.parse_args(arguments)
+    try:
+        found = deploy(
+            chosen.endpoint_url,
+            chosen.stage,
+            chosen.var,
+            region=chosen.region,
+            account_id=chosen.account,
+        )
+    except DeployFailed as problem:
+        print(f"deploy failed: {problem}", file=sys.stderr)
+        return 1
+    for lane, url in found.api_urls.items():
+        print(lane, url)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""What a deployment asks of AWS beside CloudFormation: parameters, migrations, the first wallets.
+
+Every step may be repeated, here and in the cloud.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.cloud.names import Stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectLockConfigurationTypeDef
+
+# A migration may run for as long as its function may.
+_CONFIG = Config(connect_timeout=3, read_timeout=620, retries={"mode": "standard", "max_attempts": 3})
+_WALLET_TIMEOUT_S = 180
+_WALLET_POLL_S = 0.2
+_RANGE_WALLETS = 500
+_START_ATTEMPTS_MAX = 20
+_PARAMETERS_PER_CALL = 10
+
+Json = Mapping[str, object]
+Report = Callable[[str], None]
+
+
+class DeployFailed(Exception):
+    """The deployment stopped; the message says at which step and why."""
+
+
+class Account:
+    """The AWS account (or the local engine) at `endpoint_url`; credentials from the environment."""
+
+    def __init__(self, endpoint_url: str | None, region: str) -> None:
+        session = boto3.Session(region_name=region)
+        self._ssm = session.client("ssm", endpoint_url=endpoint_url, config=_CONFIG)
+        self._secrets = session.client("secretsmanager", endpoint_url=endpoint_url, config=_CONFIG)
+        self._lambda = session.client("lambda", endpoint_url=endpoint_url, config=_CONFIG)
+        self._s3 = session.client("s3", endpoint_url=endpoint_url, config=_CONFIG)
+        self._sfn = session.client("stepfunctions", endpoint_url=endpoint_url, config=_CONFIG)
+        self._cfn = session.client("cloudformation", endpoint_url=endpoint_url, config=_CONFIG)
+
+    def parameters(self, names: Sequence[str]) -> dict[str, str]:
+        """Those of `names` that exist, with their values."""
+        found: dict[str, str] = {}
+        for start in range(0, len(names), _PARAMETERS_PER_CALL):
+            part = list(names[start : start + _PARAMETERS_PER_CALL])
+            rows = self._ssm.get_parameters(Names=part)["Parameters"]
+            found |= {row["Name"]: row["Value"] for row in rows}
+        return found
+
+    def put_parameter(self, name: str, value: str) -> None:
+        self._ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+
+    def secret_arn(self, name: str) -> str:
+        """The full ARN, which ends in six characters that only AWS knows. Raises DeployFailed."""
+        try:
+            return self._secrets.describe_secret(SecretId=name)["ARN"]
+        except ClientError as exc:
+            raise DeployFailed(f"secret {name} does not exist: {exc}") from exc
+
+    def stack_outputs(self, name: str) -> dict[str, str]:
+        """Outputs of a stack that is complete; empty when there is none, or one that is not."""
+        try:
+            stacks = self._cfn.describe_stacks(StackName=name)["Stacks"]
+        except ClientError:
+            return {}
+        if not stacks or stacks[0]["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            return {}
+        rows = stacks[0].get("Outputs", [])
+        return {row["OutputKey"]: row["OutputValue"] for row in rows}
+
+    def apply_reserved_concurrency(self, template: Json) -> None:
+        """Reserved concurrency as the template states it, for engines that do not read it there."""
+        for properties in _of_type(template, "AWS::Lambda::Function"):
+            reserved = properties.get("ReservedConcurrentExecutions")
+            if isinstance(reserved, int):
+                self._lambda.put_function_concurrency(
+                    FunctionName=str(properties["FunctionName"]),
+                    ReservedConcurrentExecutions=reserved,
+                )
+
+    def apply_bucket_protection(self, template: Json, bucket: str) -> None:
+        """Encryption, versioning and Object Lock of the audit bucket as the template states them."""
+        properties = next(_of_type(template, "AWS::S3::Bucket"))
+        lock = cast(Mapping[str, Mapping[str, Mapping[str, object]]],
+                    properties["ObjectLockConfiguration"])
+        retention = lock["Rule"]["DefaultRetention"]
+        rule = cast("ObjectLockConfigurationTypeDef", {
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": dict(cast(Json, retention))},
+        })
+        self._s3.put_bucket_encryption(
+            Bucket=bucket,
+            ServerSideEncryptionConfiguration={
+                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+            },
+        )
+        self._s3.put_bucket_versioning(
+            Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+        )
+        self._s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=rule)
+
+    def invoke(self, function: str) -> Json:
+        """The answer of one function. Raises DeployFailed with what the function said."""
+        try:
+            answer = self._lambda.invoke(FunctionName=function, Payload=b"{}")
+        except (BotoCoreError, ClientError) as exc:
+            raise DeployFailed(f"{function} cannot be invoked: {exc}") from exc
+        payload = answer["Payload"].read().decode("utf-8", "replace")
+        if answer.get("FunctionError"):
+            raise DeployFailed(f"{function} failed: {payload[:2000]}")
+        body = json.loads(payload)
+        return cast(Json, body) if isinstance(body, dict) else {}
+
+    def make_wallets(self, machine_arn: str, group: int, count: int, report: Report) -> None:
+        """Start `wallet-group` and wait for its end; a run that succeeded before is not repeated."""
+        ranges = [
+            {"first_index": first, "count": min(_RANGE_WALLETS, count - first)}
+            for first in range(0, count, _RANGE_WALLETS)
+        ]
+        request = json.dumps({"group": group, "wallets": count, "ranges": ranges})
+        for attempt in range(1, _START_ATTEMPTS_MAX + 1):
+            name = f"group-{group}-wallets-{count}-{attempt}"
+            status, cause = self._run(machine_arn, name, request, report)
+            if status == "SUCCEEDED":
+                report(f"wallet group {group}: {count} wallets ready")
+                return
+            if cause is not None:
+                raise DeployFailed(f"wallet group {group}: {status}: {cause}")
+        raise DeployFailed(f"wallet group {group}: failed {_START_ATTEMPTS_MAX} times")
+
+    def _run(
+        self, machine_arn: str, name: str, request: str, report: Report
+    ) -> tuple[str, str | None]:
+        """Status of the execution `name`; a cause only when it was started here and did not succeed."""
+        execution = f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        started = self._started_before(execution)
+        if started is None:
+            execution = self._sfn.start_execution(
+                stateMachineArn=machine_arn, name=name, input=request
+            )["executionArn"]
+        elif started != "RUNNING":
+            return started, None
+        begun = told = time.monotonic()
+        while time.monotonic() - begun < _WALLET_TIMEOUT_S:
+            state = self._sfn.describe_execution(executionArn=execution)
+            if state["status"] != "RUNNING":
+                return state["status"], f"{state.get('error')}: {state.get('cause')}"
+            if time.monotonic() - told >= 1:
+                told = time.monotonic()
+                report(f"wallet group: deriving, {told - begun:.0f} s")
+            time.sleep(_WALLET_POLL_S)
+        return "RUNNING", f"not done after {_WALLET_TIMEOUT_S} s"
+
+    def _started_before(self, execution: str) -> str | None:
+        try:
+            return self._sfn.describe_execution(executionArn=execution)["status"]
+        except self._sfn.exceptions.ExecutionDoesNotExist:
+            return None
+
+
+def write_secret_arns(account: Account, stage: Stage, principals: Sequence[str]) -> None:
+    """`kafka/secret-arn/<principal>` for each mapping's credentials."""
+    for principal in principals:
+        arn = account.secret_arn(stage.kafka_secret(principal))
+        account.put_parameter(stage.parameter(f"kafka/secret-arn/{principal}"), arn)
+
+
+def missing_parameters(account: Account, template: Json, stage: Stage) -> list[str]:
+    """SSM parameters that the template reads, that no stack of ours writes, and that do not exist."""
+    declared = cast(Mapping[str, Mapping[str, str]], template.get("Parameters", {}))
+    wanted = [
+        row["Default"]
+        for row in declared.values()
+        if row["Type"].startswith("AWS::SSM::Parameter::Value")
+        and row["Default"].startswith(stage.parameter(""))
+        and not row["Default"].startswith(stage.parameter("keys/"))
+    ]
+    found = account.parameters(wanted)
+    return [name for name in wanted if name not in found]
+
+
+def _of_type(template: Json, kind: str) -> Iterator[Json]:
+    resources = cast(Mapping[str, Mapping[str, object]], template["Resources"])
+    return (
+        cast(Json, resource["Properties"])
+        for resource in resources.values()
+        if resource["Type"] == kind
+    )

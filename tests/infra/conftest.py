@@ -1,0 +1,49 @@
+"""The synthesized templates, made once a session in this process."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from infra.setup.tools import tool
+
+Json = Mapping[str, object]
+STAGE = "prod"
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cloud assembly of a cloud stage, with cdk-nag as a condition of its synthesis."""
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{tool('node').parent}:{before}"
+    os.environ["JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"] = "1"
+    # Late: jsii starts its Node process at the first import.
+    from aws_cdk import App
+
+    from infra.app import build
+
+    output = tmp_path_factory.mktemp("cdk.out")
+    build(App(outdir=str(output)), STAGE).synth()
+    os.environ["PATH"] = before
+    yield output
+
+
+@pytest.fixture(scope="session")
+def serverless(assembly: Path) -> Json:
+    """The serverless stack's template."""
+    return _template(assembly, "serverless")
+
+
+@pytest.fixture(scope="session")
+def keys(assembly: Path) -> Json:
+    """The keys stack's template."""
+    return _template(assembly, "keys")
+
+
+def _template(assembly: Path, room: str) -> Json:
+    from infra.cloud.synth import template_path
+
+    return cast(Json, json.loads(template_path(assembly, room).read_text()))

@@ -1,0 +1,360 @@
+"""What the serverless stack's template must say, whatever makes it."""
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.cloud.function_table import FUNCTIONS, LANES
+from infra.cloud.names import ROOT, Stage
+from infra.local.poller_template import mappings
+from orion.runtime.routes import ROUTES
+
+STAGE = Stage("prod")
+WILDCARD_ACTIONS = {
+    # AWS accepts no resource for these.
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+}
+Properties = Mapping[str, Any]
+
+
+def of_type(template: Mapping[str, Any], kind: str) -> dict[str, Properties]:
+    return {
+        name: resource["Properties"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def functions(template: Mapping[str, Any]) -> dict[str, Properties]:
+    found = of_type(template, "AWS::Lambda::Function").values()
+    return {properties["FunctionName"]: properties for properties in found}
+
+
+def statements(template: Mapping[str, Any], function: str) -> Iterator[Properties]:
+    roles = of_type(template, "AWS::IAM::Role").values()
+    [role] = [role for role in roles if role.get("RoleName") == function]
+    for policy in role["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def granted(template: Mapping[str, Any], function: str) -> str:
+    return json.dumps(list(statements(template, function)))
+
+
+def names_of(module: str, file: str) -> list[str]:
+    [row] = [row for row in FUNCTIONS if (row.module, row.file) == (module, file)]
+    return [STAGE.function(module, file, lane) for lane in (row.lanes or (None,))]
+
+
+ALL_NAMES = [name for row in FUNCTIONS for name in names_of(row.module, row.file)]
+
+
+def test_every_row_of_the_table_is_a_function_and_there_is_no_other(
+    serverless: Mapping[str, Any],
+) -> None:
+    assert sorted(functions(serverless)) == sorted(ALL_NAMES)
+
+
+def test_every_handler_file_of_the_table_exists_and_every_file_is_in_the_table() -> None:
+    on_disk = {
+        f"{path.parent.name}/{path.stem}"
+        for path in (ROOT / "functions").glob("*/*.py")
+        if path.stem != "__init__"
+    }
+    assert on_disk == {row.name for row in FUNCTIONS}
+
+
+def test_every_asset_holds_the_file_that_its_handler_names(
+    serverless: Mapping[str, Any], assembly: Path
+) -> None:
+    # An engine that is not AWS deploys a function without code and says nothing.
+    for name, properties in functions(serverless).items():
+        key = properties["Code"]["S3Key"]
+        asset = assembly / f"asset.{key.removesuffix('.zip')}"
+        file = properties["Handler"].removesuffix(".handler") + ".py"
+        if asset.is_dir():
+            held = sorted(path.name for path in asset.iterdir())
+        else:
+            held = zipfile.ZipFile(assembly / f"asset.{key}").namelist()
+        assert file in held, name
+        assert set(held) <= {file, "migrations"}, f"{name} carries {held}"
+
+
+def test_every_function_has_a_time_out_memory_and_a_log_group_that_forgets(
+    serverless: Mapping[str, Any],
+) -> None:
+    groups = of_type(serverless, "AWS::Logs::LogGroup")
+    for name, properties in functions(serverless).items():
+        assert properties["Timeout"] <= 600, name
+        assert properties["MemorySize"] >= 256, name
+        group = groups[properties["LoggingConfig"]["LogGroup"]["Ref"]]
+        assert group["LogGroupName"] == f"/aws/lambda/{name}"
+        assert group["RetentionInDays"] > 0
+    assert all(group["RetentionInDays"] > 0 for group in groups.values())
+
+
+def test_nothing_behind_the_api_waits_longer_than_ten_seconds(
+    serverless: Mapping[str, Any],
+) -> None:
+    for row in FUNCTIONS:
+        if row.lanes:
+            for name in names_of(row.module, row.file):
+                assert functions(serverless)[name]["Timeout"] == 10
+    methods = of_type(serverless, "AWS::ApiGateway::Method").values()
+    assert {method["Integration"]["TimeoutInMillis"] for method in methods} == {10_000}
+
+
+def test_a_function_is_in_the_vpc_by_a_condition_that_cloudformation_decides(
+    serverless: Mapping[str, Any],
+) -> None:
+    condition = serverless["Conditions"]["InVpc"]
+    assert "SsmNetworkVpcId" in json.dumps(condition)
+    assert '"none"' in json.dumps(condition)
+    outside = {name for name, found in functions(serverless).items() if "VpcConfig" not in found}
+    assert outside == set(names_of("billing", "webhook_sender"))
+    for name in set(ALL_NAMES) - outside:
+        branches = functions(serverless)[name]["VpcConfig"]["Fn::If"]
+        assert branches[0] == "InVpc"
+        assert branches[2] == {"Ref": "AWS::NoValue"}
+
+
+def test_what_calls_strangers_holds_no_credential_of_a_database_or_a_broker(
+    serverless: Mapping[str, Any],
+) -> None:
+    [sender] = names_of("billing", "webhook_sender")
+    text = granted(serverless, sender)
+    for word in ("secretsmanager", "mysql", "postgres", "AmazonMSK", "kafka:", "ec2:"):
+        assert word not in text, word
+
+
+def test_a_cloud_stage_gives_webhooks_no_private_network(
+    serverless: Mapping[str, Any], keys: Mapping[str, Any]
+) -> None:
+    for template in (serverless, keys):
+        assert "allowed-private-networks" not in json.dumps(template)
+
+
+def test_a_function_reads_only_the_secrets_of_its_row(serverless: Mapping[str, Any]) -> None:
+    for row in FUNCTIONS:
+        allowed = {
+            *(STAGE.mysql_secret(p) for p in row.mysql),
+            *(STAGE.postgres_secret(p) for p in row.postgres),
+            *(STAGE.kafka_secret(p) for p in row.kafka),
+            *(STAGE.kafka_secret(t.principal) for t in row.topics),
+        }
+        for name in names_of(row.module, row.file):
+            found = set()
+            for statement in statements(serverless, name):
+                if "secretsmanager:GetSecretValue" in statement["Action"]:
+                    for arn in statement["Resource"]:
+                        found.add(arn["Fn::Join"][1][-1].removeprefix(":secret:"))
+            assert found == {f"{secret}-??????" for secret in allowed}, name
+
+
+def test_a_relay_alone_among_functions_without_topics_reads_kafka_credentials(
+    serverless: Mapping[str, Any],
+) -> None:
+    for row in FUNCTIONS:
+        for name in names_of(row.module, row.file):
+            reads = "AmazonMSK" in granted(serverless, name)
+            assert reads == (row.file.endswith("outbox_relay") or bool(row.topics)), name
+
+
+def test_a_wildcard_resource_stands_only_where_aws_accepts_no_other(
+    serverless: Mapping[str, Any],
+) -> None:
+    for role in of_type(serverless, "AWS::IAM::Role").values():
+        for policy in role.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                resources = statement["Resource"]
+                if "*" in resources or resources == "*":
+                    assert set(statement["Action"]) <= WILDCARD_ACTIONS
+                assert not any(action.endswith("*") for action in statement["Action"])
+
+
+def test_every_queue_has_dead_letters_and_a_bounded_number_of_receives(
+    serverless: Mapping[str, Any],
+) -> None:
+    queues = of_type(serverless, "AWS::SQS::Queue")
+    dead = {name for name, found in queues.items() if found["QueueName"].endswith("-dead")}
+    for name in set(queues) - dead:
+        redrive = queues[name]["RedrivePolicy"]
+        assert redrive["deadLetterTargetArn"]["Fn::GetAtt"][0] in dead
+        assert 1 <= redrive["maxReceiveCount"] <= 10
+    assert len(dead) * 2 == len(queues)
+
+
+def test_every_dead_letter_queue_and_every_kafka_mapping_has_an_alarm(
+    serverless: Mapping[str, Any],
+) -> None:
+    alarms = json.dumps(list(of_type(serverless, "AWS::CloudWatch::Alarm").values()))
+    for name, found in of_type(serverless, "AWS::SQS::Queue").items():
+        assert (f'"{name}"' in alarms) == found["QueueName"].endswith("-dead")
+    for mapping in mappings(serverless):
+        assert f'"{mapping.logical_id}"' in alarms
+
+
+def test_a_queues_messages_stay_hidden_while_their_function_may_run(
+    serverless: Mapping[str, Any],
+) -> None:
+    queues = of_type(serverless, "AWS::SQS::Queue")
+    resources = serverless["Resources"]
+    for found in of_type(serverless, "AWS::Lambda::EventSourceMapping").values():
+        if "Topics" in found:
+            continue
+        queue = queues[found["EventSourceArn"]["Fn::GetAtt"][0]]
+        function = resources[found["FunctionName"]["Ref"]]["Properties"]
+        assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+        assert found["ScalingConfig"]["MaximumConcurrency"] >= 2
+
+
+def test_every_kafka_mapping_states_its_window_group_and_rule(
+    serverless: Mapping[str, Any],
+) -> None:
+    found = mappings(serverless)
+    expected = {(trigger.topic, row.name) for row in FUNCTIONS for trigger in row.topics}
+    assert len(found) == len(expected)
+    assert len({mapping.group for mapping in found}) == len(found), "AWS wants groups unique"
+    for name, properties in of_type(serverless, "AWS::Lambda::EventSourceMapping").items():
+        if "Topics" in properties:
+            assert properties["MaximumBatchingWindowInSeconds"] == 0, name
+            assert properties["ProvisionedPollerConfig"]["MinimumPollers"] >= 1, name
+            assert properties["StartingPosition"] == "TRIM_HORIZON", name
+
+
+def test_chain_and_ledger_records_are_never_skipped_and_others_are_set_aside_with_a_bound(
+    serverless: Mapping[str, Any],
+) -> None:
+    for mapping in mappings(serverless):
+        if mapping.topic.startswith(("chain.", "ledger.")):
+            assert mapping.never_skips, mapping.topic
+            assert mapping.dead_letter_topic is None
+            assert not mapping.bisect
+        else:
+            module = mapping.function.split("-")[2]
+            assert 1 <= mapping.retries_max <= 50, mapping.topic
+            assert mapping.bisect
+            assert mapping.dead_letter_topic == f"dead-letter.{module}"
+
+
+def test_every_relay_runs_on_its_queue_and_every_minute(serverless: Mapping[str, Any]) -> None:
+    scheduled = json.dumps(list(of_type(serverless, "AWS::Scheduler::Schedule").values()))
+    for row in FUNCTIONS:
+        if row.file.endswith("outbox_relay"):
+            assert row.queue is not None
+            assert row.queue.queue == f"outbox-{row.mysql[0]}"
+            assert row.queue.concurrency_max == 2
+            [name] = names_of(row.module, row.file)
+            [logical_id] = [
+                key
+                for key, found in of_type(serverless, "AWS::Lambda::Function").items()
+                if found["FunctionName"] == name
+            ]
+            assert f'"{logical_id}"' in scheduled
+
+
+def test_each_lane_serves_every_route_by_functions_of_its_own(
+    serverless: Mapping[str, Any],
+) -> None:
+    resources = serverless["Resources"]
+    for lane in LANES:
+        [api] = [
+            key
+            for key, found in of_type(serverless, "AWS::ApiGateway::RestApi").items()
+            if found["Name"] == STAGE.stack(lane)
+        ]
+        served = [
+            method
+            for method in of_type(serverless, "AWS::ApiGateway::Method").values()
+            if method["RestApiId"]["Ref"] == api and method["HttpMethod"] != "ANY"
+        ]
+        assert len(served) == len(ROUTES)
+        for method in served:
+            [target] = [
+                part["Fn::GetAtt"][0]
+                for part in method["Integration"]["Uri"]["Fn::Join"][1]
+                if isinstance(part, dict) and "Fn::GetAtt" in part
+            ]
+            assert resources[target]["Properties"]["FunctionName"].endswith(f"-{lane}")
+
+
+def test_exactly_the_routes_without_a_scope_are_open(serverless: Mapping[str, Any]) -> None:
+    methods = of_type(serverless, "AWS::ApiGateway::Method").values()
+    guarded = [m for m in methods if m["AuthorizationType"] == "CUSTOM"]
+    assert len(guarded) == len(LANES) * sum(route.scope is not None for route in ROUTES)
+    assert all("AuthorizerId" in method for method in guarded)
+
+
+def test_the_gateways_own_answers_are_problem_documents(serverless: Mapping[str, Any]) -> None:
+    answers = of_type(serverless, "AWS::ApiGateway::GatewayResponse").values()
+    statuses = {int(answer["StatusCode"]) for answer in answers}
+    assert {401, 403, 404, 413, 429, 500, 503, 504} <= statuses
+    for answer in answers:
+        body = json.loads(answer["ResponseTemplates"]["application/json"])
+        assert set(body) == {"type", "title", "status", "detail", "code", "trace_id"}
+        assert body["status"] == int(answer["StatusCode"])
+        header = answer["ResponseParameters"]["gatewayresponse.header.Content-Type"]
+        assert header == "'application/problem+json'"
+
+
+def test_the_standard_lane_leaves_the_vip_lane_its_share(serverless: Mapping[str, Any]) -> None:
+    rates = {
+        found["Variables"]["lane"]: found["MethodSettings"][0]["ThrottlingRateLimit"]
+        for found in of_type(serverless, "AWS::ApiGateway::Stage").values()
+    }
+    assert rates["standard"] + rates["vip"] <= 10_000, "API Gateway: an account's limit a region"
+    reserved = [
+        found["ReservedConcurrentExecutions"]
+        for found in functions(serverless).values()
+        if "ReservedConcurrentExecutions" in found
+    ]
+    assert sum(reserved) <= 900, "Lambda: of 1,000 at least 100 stay unreserved"
+
+
+def test_private_keys_are_only_in_the_layer_of_the_kms_functions(
+    serverless: Mapping[str, Any],
+) -> None:
+    layers = of_type(serverless, "AWS::Lambda::LayerVersion")
+    secret = {name for name, found in layers.items() if "kms" in found["LayerName"]}
+    carriers = {
+        name
+        for name, found in functions(serverless).items()
+        if secret & {layer["Ref"] for layer in found["Layers"]}
+    }
+    assert carriers == {*names_of("kms", "create_group"), *names_of("kms", "address_pool")}
+
+
+def test_the_audit_bucket_is_locked_versioned_encrypted_and_private(
+    serverless: Mapping[str, Any],
+) -> None:
+    [bucket] = of_type(serverless, "AWS::S3::Bucket").values()
+    assert bucket["ObjectLockEnabled"] is True
+    assert bucket["VersioningConfiguration"]["Status"] == "Enabled"
+    assert bucket["BucketEncryption"]
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+
+
+@pytest.mark.parametrize("room", ["serverless", "keys"])
+def test_no_stack_exports_or_imports_values(room: str, request: pytest.FixtureRequest) -> None:
+    template = request.getfixturevalue(room)
+    assert "Fn::ImportValue" not in json.dumps(template)
+    assert all("Export" not in output for output in template.get("Outputs", {}).values())
