@@ -204,6 +204,8 @@ def test_a_modules_user_reads_and_writes_rows_but_changes_no_table_and_needs_tls
                 cursor.execute(ddl)
         with pytest.raises(pymysql.err.OperationalError, match="denied"):
             cursor.execute("SELECT * FROM mysql.user")
+    ((created,),) = ask(place, f"SHOW CREATE USER {place.word}")
+    assert "REQUIRE SSL" in created
     with pytest.raises(pymysql.err.OperationalError):
         place.user(tls=False)
 

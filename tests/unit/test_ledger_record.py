@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import pytest
 
-from orion.ledger.model import Code, Purpose
+from orion.adapters.mysql.outbox import MAX_PAYLOAD_BYTES
+from orion.ledger.model import Code, Entry, Purpose, Reason, Refusal
 from orion.ledger.transfer_record import (
+    MAX_ANSWERED,
     MAX_CAUSE_BYTES,
-    MAX_RECORD_BYTES,
     MAX_TRANSFERS,
     MalformedTransfer,
+    entry_body,
     packed,
     read_transfers,
+    refusal_body,
 )
+from orion.money import ASSETS
 from orion.records import MalformedRecord, canonical_json
 
 Body = dict[str, object]
@@ -110,11 +115,37 @@ def test_bytes_that_are_no_strict_json_object_are_refused(value: bytes) -> None:
         read_transfers(value)
 
 
-def test_answers_are_cut_by_count_and_by_size() -> None:
-    small: Body = {"x": 1}
-    assert [len(part) for part in packed([small] * (MAX_TRANSFERS + 1))] == [MAX_TRANSFERS, 1]
-    large: Body = {"x": "y" * (MAX_RECORD_BYTES // 3)}
-    parts = list(packed([large] * 5))
-    assert [len(part) for part in parts] == [2, 2, 1]
-    assert all(len(canonical_json({"x": list(part)})) < 900_000 for part in parts)
-    assert list(packed([])) == []
+def test_a_full_answer_of_the_largest_transfers_fits_into_one_message() -> None:
+    largest = row() | {
+        "code": max(Code, key=len),
+        "asset": max(ASSETS, key=len),
+        "units": str(2**128 - 1),
+        "debit": {"owner": "system:" + "x" * 32, "purpose": "reversal_receivable"},
+        "credit": {"owner": "system:" + "x" * 32, "purpose": "reversal_receivable"},
+        "cause": {"x": "\u0663" * ((MAX_CAUSE_BYTES - len('{"x":""}')) // 2)},
+    }
+    (transfer,) = read_transfers(record(largest))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    for body in (
+        entry_body(Entry(transfer, b""), now),
+        refusal_body(Refusal(transfer, b"", max(Reason, key=len))),
+    ):
+        (full, rest) = packed([body] * (MAX_ANSWERED + 1))
+        assert (len(full), len(rest)) == (MAX_ANSWERED, 1)
+        message = {"v": 1, "trace_id": "00" * 16, "shard": 0, "number": 2**63, "transfers": full}
+        assert len(canonical_json(message)) <= MAX_PAYLOAD_BYTES
+
+
+def test_the_digest_of_every_part_of_a_transfer_differs() -> None:
+    changes: Sequence[Body] = [
+        {},
+        {"code": "deposit_final"},
+        {"asset": "ETH.ethereum"},
+        {"units": "41235"},
+        {"debit": {"owner": "system:ethereum", "purpose": "custody"}},
+        {"debit": {"owner": "system:bitcoin", "purpose": "available"}},
+        {"credit": {"owner": "merchant:" + "00" * 16, "purpose": "settling"}},
+        {"cause": {"type": "deposit"}},
+    ]
+    digests = {read_transfers(record(row() | change))[0].digest for change in changes}
+    assert len(digests) == len(changes)

@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from orion.ids import fact_id
 from orion.money import MAX_UNITS
-from orion.records import canonical_json
 
 MAX_COUNTER = MAX_UNITS
 DIGEST_BYTES = 16
@@ -127,8 +126,17 @@ class Transfer:
 
     @property
     def digest(self) -> bytes:
-        """What the id stands for: everything but the trace id, which differs between deliveries."""
-        return hashlib.sha256(canonical_json(self.content())).digest()[:DIGEST_BYTES]
+        """What the id stands for: everything but the trace id, which differs between deliveries.
+
+        No part holds a zero byte (checked owners, words, digits, canonical JSON): it parts them.
+        """
+        debit, credit = self.debit, self.credit
+        head = (
+            f"orion-transfer-1\0{self.kind}\0{self.code}\0{debit.asset}\0{credit.asset}\0{self.units}"
+            f"\0{debit.owner}\0{debit.purpose}\0{credit.owner}\0{credit.purpose}"
+            f"\0{int(self.linked)}\0"
+        )
+        return hashlib.sha256(head.encode() + self.cause).digest()[:DIGEST_BYTES]
 
     def content(self) -> dict[str, object]:
         """The transfer in the form of its record, the cause as text."""

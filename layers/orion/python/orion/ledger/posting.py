@@ -161,11 +161,19 @@ def _overflows(entries: Sequence[Entry], counters: Mapping[AccountKey, Counters]
 
 
 def _move(transfer: Transfer, counters: dict[AccountKey, Counters]) -> None:
-    debit = counters.get(transfer.debit, Counters())
-    counters[transfer.debit] = replace(debit, debits_posted=debit.debits_posted + transfer.units)
-    credit = counters.get(transfer.credit, Counters())
-    counters[transfer.credit] = replace(
-        credit, credits_posted=credit.credits_posted + transfer.units
+    held = counters.get(transfer.debit, Counters())
+    counters[transfer.debit] = Counters(
+        held.debits_posted + transfer.units,
+        held.debits_pending,
+        held.credits_posted,
+        held.credits_pending,
+    )
+    held = counters.get(transfer.credit, Counters())
+    counters[transfer.credit] = Counters(
+        held.debits_posted,
+        held.debits_pending,
+        held.credits_posted + transfer.units,
+        held.credits_pending,
     )
 
 
