@@ -271,7 +271,8 @@ def test_an_account_that_does_not_exist_has_no_balance_rather_than_zero(
             debits,
             credits_,
         )
-    (balance,) = scene.billing().balances(MERCHANT)["data"]  # type: ignore[misc,attr-defined]
+    found: Any = scene.billing().balances(MERCHANT)["data"]
+    (balance,) = found
     assert balance["settling"] == "0.00000007"
     assert balance["available"] == "3402823669209384634633746074317.68211355"
     assert scene.billing().balances(STRANGER) == {"data": []}

@@ -230,7 +230,7 @@ def test_a_deposit_of_an_unknown_invoice_is_refused_whole(scene: BillingScene) -
     ],
 )
 def test_a_malformed_deposit_stops_its_partition(
-    scene: BillingScene, wrong: dict[str, object]
+    scene: BillingScene, wrong: dict[str, Any]
 ) -> None:
     with pytest.raises(MalformedRecord):
         scene.progress().apply_deposits([scene.deposit(new_invoice(scene), **wrong)])

@@ -239,12 +239,13 @@ def test_facts_in_any_order_give_the_same_status() -> None:
         (5, D.CONFIRMED, 1),
     )
     ends = set()
-    for order in permutations((*versions, 0, 1)):
+    credits_: tuple[tuple[int, None, int], ...] = ((0, None, 0), (0, None, 1))
+    for order in permutations((*versions, *credits_)):
         one = replace(deposit(posted=frozenset(), state=D.INCLUDED), version=0)
-        for fact in order:
-            if isinstance(fact, int):
-                one = replace(one, posted_epochs=one.posted_epochs | {fact})
-            elif fact[0] > one.version:
-                one = replace(one, version=fact[0], state=fact[1], credit_epoch=fact[2])
+        for version, state, epoch in order:
+            if state is None:
+                one = replace(one, posted_epochs=one.posted_epochs | {epoch})
+            elif version > one.version:
+                one = replace(one, version=version, state=state, credit_epoch=epoch)
         ends.add(status(one))
     assert ends == {S.SETTLED}
