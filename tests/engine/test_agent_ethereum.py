@@ -151,11 +151,13 @@ def test_whatever_the_chain_and_the_agent_go_through_moneyin_ends_with_the_nodes
     try:
         moneyin.until(lambda: moneyin.top() == head(scene))
         for _ in range(40):
-            step = dice.choice(["mine", "mine", "reorg", "reorg", "pause", "kill"])
+            step = dice.choice(["mine", "mine", "reorg", "reorg", "settle", "pause", "kill"])
             if step == "mine":
                 scene.ethereum("anvil_mine", hex(dice.randint(1, 4)))
             elif step == "reorg":
                 scene.ethereum("anvil_reorg", dice.randint(1, 6), [])
+            elif step == "settle":
+                moneyin.until(lambda: moneyin.top() == head(scene))
             elif step == "pause":
                 moneyin.quiet(0.3)
             else:

@@ -6,6 +6,7 @@ Payments arrive thousands to a block, so `_checksum` appends two symbols at once
 """
 
 from enum import IntEnum
+from functools import lru_cache
 
 from orion.chains.errors import MalformedAddress
 
@@ -43,11 +44,17 @@ def _after_prefix(hrp: str) -> int:
     return remainder
 
 
+@lru_cache(maxsize=64)
+def _opening(hrp: str, first: int) -> int:
+    """The remainder after prefix and witness version: few, for thousands of outputs of a block."""
+    return _step(_after_prefix(hrp), first)
+
+
 def encode(hrp: str, first: int, program: bytes, encoding: Encoding) -> str:
     """`hrp`, separator, `first`, `program` in groups of five bits (zero padded), checksum."""
     count = -(-len(program) * 8 // 5)
     bits = int.from_bytes(program, "big") << (5 * count - 8 * len(program))
-    remainder = _step(_after_prefix(hrp), first)
+    remainder = _opening(hrp, first)
     text = []
     odd = count & 1
     if odd:
