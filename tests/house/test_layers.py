@@ -16,7 +16,8 @@ IMPORTS = {
     "base": "aws_lambda_powertools, boto3, botocore.session, pymemcache, pymysql, segno, urllib3",
     "kafka": "kafka, kafka.errors",
     "postgres": "psycopg, psycopg_binary",
-    "keys": "aws_encryption_sdk, coincurve, cryptography.hazmat.primitives.asymmetric.ec, sha3",
+    "keys": "aws_encryption_sdk, aws_cryptographic_material_providers.mpl, coincurve, sha3, "
+    "cryptography.hazmat.primitives.asymmetric.ec",
 }
 MARKERS = {
     "python_version": build.PYTHON_VERSION,
