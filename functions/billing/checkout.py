@@ -1,4 +1,4 @@
-"""The hosted checkout page; its files travel in the folder `web/checkout` beside this one."""
+"""The hosted checkout page; its files travel in the folder `checkout` beside this one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from orion.runtime.checkout import handlers
 from orion.runtime.http import serve
 
-HANDLERS = handlers(Path(__file__).with_name("web") / "checkout")
+HANDLERS = handlers(Path(__file__).with_name("checkout"))
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

@@ -1,11 +1,16 @@
 """A Kafka record as the consumers see it, and the strict reading of its JSON."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
 from orion.errors import OrionError
+
+MAX_DEPTH = 32
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(r"[\[\]{}]")
 
 
 class MalformedRecord(OrionError):
@@ -46,6 +51,15 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
+def _check_depth(text: str) -> None:
+    # The C parser recurses on the machine's stack; a raised recursion limit would let it overflow.
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise MalformedJson(f"the text is nested more than {MAX_DEPTH} deep")
+
+
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     body = dict(pairs)
     if len(body) != len(pairs):
@@ -61,8 +75,10 @@ def parse_object(text: bytes) -> dict[str, object]:
     MalformedJson.
     """
     try:
+        decoded = text.decode("utf-8")
+        _check_depth(decoded)
         body = json.loads(
-            text.decode("utf-8"),
+            decoded,
             parse_float=_refuse,
             parse_int=_integer,
             parse_constant=_refuse,
@@ -70,8 +86,6 @@ def parse_object(text: bytes) -> dict[str, object]:
         )
     except (UnicodeDecodeError, json.JSONDecodeError) as exc:
         raise MalformedJson("the text is not JSON in UTF-8") from exc
-    except RecursionError as exc:
-        raise MalformedJson("the text is nested too deeply") from exc
     if not isinstance(body, dict):
         raise MalformedJson("the text is not a JSON object")
     return cast(dict[str, object], body)

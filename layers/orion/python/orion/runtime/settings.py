@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from orion.errors import OrionError, Unavailable
 
 if TYPE_CHECKING:
-    from orion.adapters.kafka.producer import KafkaConfig
+    from orion.adapters.kafka.config import KafkaConfig
     from orion.adapters.mysql.session import MySqlConfig
 
 NOTHING = "none"
@@ -142,7 +142,7 @@ def mysql_config(principal: str, schema: str, *, direct: bool) -> "MySqlConfig":
 
 def kafka_config(principal: str) -> "KafkaConfig":
     """How `principal` reaches the brokers. Only relays ask."""
-    from orion.adapters.kafka.producer import KafkaConfig
+    from orion.adapters.kafka.config import KafkaConfig
 
     known = settings()
     login = secret(f"AmazonMSK_orion_{known.stage}_{principal}")

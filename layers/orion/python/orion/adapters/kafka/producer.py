@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from orion.adapters.kafka.config import KafkaConfig
 from orion.errors import OrionError, Retry
 
 REQUEST_TIMEOUT_MS = 10_000
@@ -18,19 +19,6 @@ class BrokerUnavailable(OrionError):
 
     code = "temporarily_unavailable"
     retry = Retry.SAME_KEY
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class KafkaConfig:
-    """SASL_SSL with SCRAM-SHA-512. `ca_pem` None trusts the system's authorities."""
-
-    bootstrap_servers: str
-    username: str
-    password: str
-    ca_pem: str | None
-
-    def __repr__(self) -> str:
-        return f"KafkaConfig({self.username}@{self.bootstrap_servers})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,26 @@ CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 LOCK_WAIT_TIMEOUT_S = 8
 _DEADLOCK, _LOCK_WAIT = 1213, 1205
+# Too many connections, shutting down, interrupted, timed out, read-only after a failover, killed.
+_SERVER_GONE = frozenset(
+    {0, 1040, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1290, 1317, 1836, 1927, 3024, 4031}
+)
 _SESSION = (
     f"SET time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_TIMEOUT_S},"
     " sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'"
 )
 
 _log = logging.getLogger(__name__)
+
+
+def _connection_lost(error: pymysql.err.OperationalError) -> bool:
+    """Client errors (2000 to 2999) and the server's own: shutting down, killed, interrupted.
+
+    Source: MySQL 8.0 Error Message Reference. Everything else (no such column, access denied) is a
+    mistake of ours, not an outage.
+    """
+    number = error.args[0] if error.args else 0
+    return not isinstance(number, int) or 2000 <= number < 3000 or number in _SERVER_GONE
 
 
 class DatabaseUnavailable(OrionError):
@@ -80,6 +94,9 @@ class Database:
             if exc.args and exc.args[0] in (_DEADLOCK, _LOCK_WAIT):
                 self._roll_back()
                 raise
+            if not _connection_lost(exc):
+                self._roll_back()
+                raise
             self.close()
             raise DatabaseUnavailable("the database connection failed") from exc
         except pymysql.err.InterfaceError as exc:
@@ -98,6 +115,8 @@ class Database:
                 with self.transaction() as cursor:
                     return work(cursor)
             except pymysql.err.OperationalError as exc:
+                if exc.args[0] not in (_DEADLOCK, _LOCK_WAIT):
+                    raise
                 if attempt == attempts:
                     raise DatabaseUnavailable("the rows stayed locked by others") from exc
                 _log.info(
