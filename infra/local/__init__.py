@@ -67,12 +67,32 @@ Command line: `python -m infra.local up [--detach] [--lifetime-h 8] [--engines-o
 | down | status | logs [NAME] | restart NAME`, each with `--var FOLDER`.
 """
 
-from infra.local.failure import EngineFailure, StackFailure
-from infra.local.layout import DEFAULT_VAR, Credentials
-from infra.local.processes import ProcessRecord
-from infra.local.programs import Program
-from infra.local.stack import ENGINES, Stack
-from infra.local.steps import STEPS, Step, run_steps, stack_down, stack_up
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infra.local.failure import EngineFailure, StackFailure
+    from infra.local.layout import DEFAULT_VAR, Credentials
+    from infra.local.processes import ProcessRecord
+    from infra.local.programs import Program
+    from infra.local.stack import ENGINES, Stack
+    from infra.local.steps import STEPS, Step, run_steps, stack_down, stack_up
+
+_PLACES = {
+    "EngineFailure": "failure",
+    "StackFailure": "failure",
+    "DEFAULT_VAR": "layout",
+    "Credentials": "layout",
+    "ProcessRecord": "processes",
+    "Program": "programs",
+    "ENGINES": "stack",
+    "Stack": "stack",
+    "STEPS": "steps",
+    "Step": "steps",
+    "run_steps": "steps",
+    "stack_down": "steps",
+    "stack_up": "steps",
+}
 
 __all__ = [
     "DEFAULT_VAR",
@@ -89,3 +109,10 @@ __all__ = [
     "stack_down",
     "stack_up",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Late, because a poller needs none of it: with all engines' clients it would be three times as large.
+    if name not in _PLACES:
+        raise AttributeError(name)
+    return getattr(import_module(f"infra.local.{_PLACES[name]}"), name)

@@ -3,6 +3,7 @@
 import os
 import pwd
 import signal
+import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -214,6 +215,22 @@ def service_user(*candidates: str) -> str | None:
         except KeyError:
             continue
     raise StackFailure("no system user to run databases as; to mend: adduser --system nobody")
+
+
+def reaches(user: str, folder: Path) -> bool:
+    """Whether `user` may pass through every folder down to `folder`, as in a clone below /root."""
+    entry = pwd.getpwnam(user)
+    for place in (folder, *folder.parents):
+        found = place.stat()
+        if found.st_uid == entry.pw_uid:
+            needed = stat.S_IXUSR
+        elif found.st_gid == entry.pw_gid:
+            needed = stat.S_IXGRP
+        else:
+            needed = stat.S_IXOTH
+        if not found.st_mode & needed:
+            return False
+    return True
 
 
 def primary_group(user: str | None) -> int | None:

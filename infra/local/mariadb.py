@@ -6,7 +6,15 @@ from typing import ClassVar
 import pymysql
 
 from infra.local.authority import write_private
-from infra.local.engine import Command, Engine, NotReady, give_to, service_user, tool_path
+from infra.local.engine import (
+    Command,
+    Engine,
+    NotReady,
+    give_to,
+    reaches,
+    service_user,
+    tool_path,
+)
 from infra.local.failure import EngineFailure
 from infra.local.layout import LOOPBACK, Credentials
 from infra.local.processes import run_to_log
@@ -71,8 +79,8 @@ class MariaDb(Engine):
         return self.authority.ca_pem
 
     def prepare(self) -> None:
-        user = service_user("mysql")
-        if not (self.data / "mysql").is_dir():
+        user = self._user()
+        if not self.data.is_dir():
             self._install(user)
         for source in (self.authority.ca_path, self.authority.certificate_path):
             shutil.copyfile(source, self.data / source.name)
@@ -82,15 +90,23 @@ class MariaDb(Engine):
         write_private(first_statements, self._first_statements().encode())
         give_to(user, key, first_statements)
 
+    def _user(self) -> str | None:
+        """Whom the server runs as when we are root, None when we are not."""
+        user = service_user("mysql")
+        if user is not None and not reaches(user, self.data.parent):
+            # It opens its files by their full paths, so it has to pass through the folders above.
+            return "root"
+        return user
+
     def _install(self, user: str | None) -> None:
-        # A half-made folder of an interrupted first start would never become right.
-        shutil.rmtree(self.data, ignore_errors=True)
-        self.data.mkdir(mode=0o750)
-        give_to(user, self.data)
+        fresh = self.data.with_name("mariadb.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o750)
+        give_to(user, fresh)
         argv = [
             tool_path("mariadb-install-db"),
             "--no-defaults",
-            f"--datadir={self.data}",
+            f"--datadir={fresh}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--skip-name-resolve",
@@ -99,13 +115,14 @@ class MariaDb(Engine):
         if user is not None:
             argv.append(f"--user={user}")
         if not run_to_log(argv, self.log, timeout_s=_INSTALL_TIMEOUT_S):
-            shutil.rmtree(self.data, ignore_errors=True)
             raise EngineFailure(
                 self.name,
                 "its data folder could not be made",
                 log=self.log,
                 mend="read the log, then make up again",
             )
+        # Whole or not at all: a first start may be interrupted.
+        fresh.rename(self.data)
 
     def _first_statements(self) -> str:
         """Run at every start, before connections are accepted: one user, with our password."""
@@ -123,7 +140,6 @@ class MariaDb(Engine):
         )
 
     def command(self) -> Command:
-        # As root the server itself must drop its rights: it refuses to be started otherwise.
         argv = (
             tool_path("mariadbd"),
             "--no-defaults",
@@ -133,7 +149,10 @@ class MariaDb(Engine):
             "--init-file=first.sql",
             *_OPTIONS,
         )
-        return Command(argv, cwd=self.data, user=service_user("mysql"))
+        user = self._user()
+        if user == "root":
+            return Command((*argv, "--user=root"), cwd=self.data)
+        return Command(argv, cwd=self.data, user=user)
 
     def check(self) -> None:
         try:

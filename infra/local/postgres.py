@@ -1,5 +1,6 @@
 """PostgreSQL 15 in the place of RDS PostgreSQL: SCRAM passwords over TLS only, durable."""
 
+import os
 import shutil
 import signal
 from typing import ClassVar
@@ -64,7 +65,7 @@ class Postgres(Engine):
 
     def prepare(self) -> None:
         user = service_user("postgres")
-        if not (self.data / "PG_VERSION").exists():
+        if not self.data.is_dir():
             self._initialise(user)
         shutil.copyfile(self.authority.certificate_path, self.data / "server.pem")
         key = self.data / "server-key.pem"
@@ -74,24 +75,18 @@ class Postgres(Engine):
         give_to(user, self.data / "server.pem", key, rules)
 
     def _initialise(self, user: str | None) -> None:
-        # A half-made folder of an interrupted first start would never become right.
-        shutil.rmtree(self.data, ignore_errors=True)
-        self.data.mkdir(mode=0o700)
-        password = self.data.with_name("postgres.password")
-        write_private(password, self.admin.password.encode())
-        give_to(user, self.data, password)
+        fresh = self.data.with_name("postgres.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        secret = self.data.with_name("postgres.password")
+        write_private(secret, self.admin.password.encode())
+        give_to(user, fresh, secret)
+        folder = os.open(fresh, os.O_RDONLY | os.O_DIRECTORY)
+        password = os.open(secret, os.O_RDONLY)
         argv = (
-            tool_path("initdb"),
-            "-D",
-            str(self.data),
-            "-U",
-            self.admin.username,
-            "--auth=scram-sha-256",
-            f"--pwfile={password}",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "--no-instructions",
+            *(tool_path("initdb"), "-D", _by_descriptor(folder), "-U", self.admin.username),
+            *("--auth=scram-sha-256", f"--pwfile={_by_descriptor(password)}"),
+            *("-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"),
         )
         try:
             done = run_to_log(
@@ -101,23 +96,27 @@ class Postgres(Engine):
                 user=user,
                 group=primary_group(user),
                 cwd=self.data.parent,
+                pass_fds=(folder, password),
             )
         finally:
-            password.unlink()
+            os.close(folder)
+            os.close(password)
+            secret.unlink()
         if not done:
-            shutil.rmtree(self.data, ignore_errors=True)
             raise EngineFailure(
                 self.name,
                 "its data folder could not be made",
                 log=self.log,
                 mend="read the log, then make up again",
             )
+        fresh.rename(self.data)
 
     def command(self) -> Command:
+        folder = os.open(self.data, os.O_RDONLY | os.O_DIRECTORY)
         settings = (f"listen_addresses={LOOPBACK}", f"port={self.port}", *_SETTINGS)
         options = tuple(part for setting in settings for part in ("-c", setting))
-        argv = (tool_path("postgres"), "-D", str(self.data), *options)
-        return Command(argv, cwd=self.data, user=service_user("postgres"))
+        argv = (tool_path("postgres"), "-D", _by_descriptor(folder), *options)
+        return Command(argv, cwd=self.data, user=service_user("postgres"), pass_fds=(folder,))
 
     def check(self) -> None:
         try:
@@ -153,3 +152,12 @@ class Postgres(Engine):
             connect_timeout=timeout_s,
             autocommit=True,
         )
+
+
+def _by_descriptor(descriptor: int) -> str:
+    """A name of an open file that works whatever folders lie above it.
+
+    PostgreSQL refuses to run as root, and another user cannot pass through /root: proc(5) lets a
+    process reach what it holds open without walking its path.
+    """
+    return f"/proc/self/fd/{descriptor}"

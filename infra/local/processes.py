@@ -191,6 +191,7 @@ def run_to_log(
     user: str | None = None,
     group: int | None = None,
     cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> bool:
     """Run a short program to its end, its output appended to `log`; whether it ended well."""
     with log.open("ab") as output:
@@ -207,6 +208,7 @@ def run_to_log(
                 group=group,
                 extra_groups=[] if user is not None else None,
                 cwd=cwd,
+                pass_fds=tuple(pass_fds),
             )
         except subprocess.TimeoutExpired:
             output.write(f"error: {argv[0]} took over {timeout_s:.0f} s\n".encode())
