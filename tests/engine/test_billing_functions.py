@@ -16,6 +16,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from orion.adapters.aws.webhook_secrets import KmsSecretKeeper, KmsSecretReader, SecretUnusable
+from orion.errors import Unavailable
 from orion.ids import public_id
 from orion.records import Record, canonical_json
 from orion.runtime import billing, settings, wakeup, webhook_sender
@@ -246,6 +247,11 @@ def test_a_webhook_travels_from_the_outbox_to_the_merchant_and_its_answer_back(
     recorded = run("webhook_results", sqs_event(results))
     assert recorded == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
     assert scene.one("SELECT state FROM orion_billing.webhook_delivery") == "delivered"
+
+
+def test_a_batch_of_which_nothing_was_sent_fails_as_a_whole(scene: BillingScene) -> None:
+    with pytest.raises(Unavailable):
+        run("webhook_sender", sqs_event(["{broken"]))
 
 
 def sqs_event(bodies: list[str]) -> Mapping[str, object]:

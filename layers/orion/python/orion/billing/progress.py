@@ -74,7 +74,7 @@ def read_credits(record: Record) -> Sequence[PostedCredit]:
     trace_id = fields.trace_id()
     return [
         PostedCredit(
-            trace_id,
+            transfer.trace_id(default=trace_id),
             transfer.object("cause").id("deposit_id"),
             transfer.object("cause").integer("credit_epoch", maximum=2**31 - 1),
             transfer.id("id"),

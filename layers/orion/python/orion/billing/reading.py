@@ -23,7 +23,10 @@ class Fields:
         """16 bytes written as 32 hex digits."""
         return bytes.fromhex(self._matching(name, _ID))
 
-    def trace_id(self) -> str:
+    def trace_id(self, *, default: str | None = None) -> str:
+        """The trace of this object, or of what it came in where it has none of its own."""
+        if default is not None and self._body.get("trace_id") is None:
+            return default
         return self._matching("trace_id", _ID)
 
     def units(self, name: str) -> int:

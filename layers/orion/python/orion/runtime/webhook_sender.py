@@ -91,6 +91,9 @@ def send_batch(event: Mapping[str, object]) -> Mapping[str, object]:
     _secrets(), _sender(), queue_url("webhook-results")
     with ThreadPoolExecutor(max_workers=BATCH_MAX) as pool:
         done = list(pool.map(_handled, messages))
+    if messages and not any(done):
+        # Also right where the mapping reads no list of failures, as with batches of one.
+        raise Unavailable("no webhook of this batch was attempted")
     return {
         "batchItemFailures": [
             {"itemIdentifier": message["messageId"]}
