@@ -17,6 +17,7 @@ from orion.money import asset
 _ASSETS = {
     "checkout.css": "text/css; charset=utf-8",
     "checkout.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
 }
 
 
