@@ -1,5 +1,6 @@
 """The agent beside btcd, and beside Bitcoin Core's ZMQ form; the test plays moneyin."""
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,24 @@ def test_a_two_block_reorg_disconnects_newest_first_and_connects_in_order(
     before = moneyin.events[0]["hash"]
     assert gone == [(old[1], old[0]), (old[0], before)]
     assert [name for _, name in moneyin.blocks][-3:] == new
+
+
+def test_a_longer_chain_that_came_between_two_looks_is_told_by_its_parent_hash(
+    scene: Scene, name: str
+) -> None:
+    moneyin = Moneyin(scene, "bitcoin", name)
+    with scene.agent("bitcoin", name) as process:
+        moneyin.until(lambda: moneyin.top() == head(scene))
+        old = scene.bitcoin("generate", 3)
+        moneyin.until(lambda: moneyin.top() == head(scene))
+        process.send_signal(signal.SIGSTOP)
+        scene.bitcoin("invalidateblock", old[1])
+        new = scene.bitcoin("generate", 5)
+        process.send_signal(signal.SIGCONT)
+        moneyin.until(lambda: moneyin.top() == head(scene))
+    gone = [event["hash"] for event in moneyin.events if event["kind"] == "disconnected"]
+    assert gone == [old[2], old[1]]
+    assert [name for _, name in moneyin.blocks][-6:] == [old[0], *new]
 
 
 def test_a_reorg_while_the_agent_was_down_is_published_from_what_moneyin_knows(

@@ -1,6 +1,7 @@
 """The agent beside anvil, over IPC and over WebSocket; the test plays moneyin."""
 
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,12 @@ def deploy(scene: Scene, code: str) -> str:
     return str(receipt["contractAddress"]).lower()
 
 
+def pay_three_times(scene: Scene) -> None:
+    """Three blocks that differ from empty ones: anvil may mine an empty block again as it was."""
+    for units in (1, 2, 3):
+        scene.send(to=BOB, value=hex(units))
+
+
 def paid(moneyin: Moneyin, receipt: Any) -> list[tuple[str, str | None, str, str]]:
     return [
         (row["position"], row["contract"], row["to"], row["units"])
@@ -121,13 +128,31 @@ def test_a_two_block_reorg_disconnects_newest_first_and_connects_in_order(
     assert [event["kind"] for event in moneyin.events[-2:]] == ["connected", "connected"]
 
 
+def test_a_longer_chain_that_came_between_two_looks_is_told_by_its_parent_hash(
+    scene: Scene, name: str
+) -> None:
+    moneyin = Moneyin(scene, "ethereum", name)
+    with scene.agent("ethereum", name) as process:
+        moneyin.until(lambda: moneyin.top() == head(scene))
+        pay_three_times(scene)
+        moneyin.until(lambda: moneyin.top() == head(scene))
+        old = moneyin.blocks[-2:]
+        process.send_signal(signal.SIGSTOP)
+        scene.ethereum("anvil_reorg", 2, [])
+        scene.ethereum("anvil_mine", "0x4")
+        process.send_signal(signal.SIGCONT)
+        moneyin.until(lambda: moneyin.top() == head(scene))
+    assert moneyin.story()[-8:-6] == [("disconnected", height) for height, _ in old[::-1]]
+    assert [kind for kind, _ in moneyin.story()[-6:]] == ["connected"] * 6
+
+
 def test_a_reorg_while_the_agent_was_down_is_published_from_what_moneyin_knows(
     scene: Scene, name: str
 ) -> None:
     moneyin = Moneyin(scene, "ethereum", name)
     process = scene.start_agent("ethereum", name)
     moneyin.until(lambda: moneyin.top() == head(scene))
-    scene.ethereum("anvil_mine", "0x3")
+    pay_three_times(scene)
     moneyin.until(lambda: moneyin.top() == head(scene))
     process.kill()
     process.wait()
@@ -151,19 +176,21 @@ def test_whatever_the_chain_and_the_agent_go_through_moneyin_ends_with_the_nodes
     try:
         moneyin.until(lambda: moneyin.top() == head(scene))
         for _ in range(40):
-            step = dice.choice(["mine", "mine", "reorg", "reorg", "settle", "pause", "kill"])
+            step = dice.choice(["mine", "mine", "reorg", "reorg", "settle", "freeze", "kill"])
             if step == "mine":
                 scene.ethereum("anvil_mine", hex(dice.randint(1, 4)))
             elif step == "reorg":
                 scene.ethereum("anvil_reorg", dice.randint(1, 6), [])
             elif step == "settle":
+                process.send_signal(signal.SIGCONT)
                 moneyin.until(lambda: moneyin.top() == head(scene))
-            elif step == "pause":
-                moneyin.quiet(0.3)
+            elif step == "freeze":
+                process.send_signal(signal.SIGSTOP)
             else:
                 process.kill()
                 process.wait()
                 process = scene.start_agent("ethereum", name)
+        process.send_signal(signal.SIGCONT)
         moneyin.until(lambda: moneyin.top() == head(scene))
     finally:
         process.kill()
