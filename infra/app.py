@@ -1,4 +1,6 @@
-"""The CDK app: `cdk synth`, `cdk deploy --all`. Context `stage` names the deployment (default `dev`)."""
+"""The CDK app: `cdk synth`, `cdk deploy --all`. Context `stage` names the deployment (default
+`dev`).
+"""
 
 import sys
 from pathlib import Path
@@ -19,14 +21,16 @@ DEFAULT_STAGE = "dev"
 
 
 def build(app: App, stage_name: str, *, check: bool = True) -> App:
-    """Add the stacks of one stage to `app`; environment-agnostic, so it synthesizes without an account."""
+    """Add the stacks of one stage to `app`; environment-agnostic, so it synthesizes without an
+    account.
+    """
     stage = Stage(stage_name)
     keys = KeysStack(app, stage)
     serverless = ServerlessStack(app, stage)
     # It reads the keys' ARNs from the parameters that the keys stack writes.
     serverless.add_stack_dependency(keys)
+    acknowledge(app, APP)
     if check:
-        acknowledge(app, APP)
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app
 

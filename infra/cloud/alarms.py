@@ -1,4 +1,6 @@
-"""Alarms: a message in any dead-letter queue, a mapping that does not advance, a function that fails."""
+"""Alarms: a message in any dead-letter queue, a mapping that does not advance, a function that
+fails.
+"""
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
@@ -16,7 +18,9 @@ STOPPED_MINUTES = 2
 
 
 class Alarms(Construct):
-    """Every alarm tells the topic `orion-<stage>-alarms`; who listens is the operator's to subscribe."""
+    """Every alarm tells the topic `orion-<stage>-alarms`; who listens is the operator's to
+    subscribe.
+    """
 
     def __init__(
         self,

@@ -1,8 +1,10 @@
-"""The two REST APIs, one a lane: routes from the product's own table, all proxied to functions of that lane."""
+"""The two REST APIs, one a lane: routes from the product's own table, all proxied to functions of
+that lane.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Aws
@@ -132,7 +134,7 @@ class LaneApi(Construct):
         return method
 
     def _resource(self, path: str) -> str:
-        """Id of the resource at `path`, such as /v1/invoices/{invoice_id}; its parents come first."""
+        """Id of the resource at `path`, such as /v1/invoices/{invoice_id}; parents come first."""
         path = path.rstrip("/")
         if path not in self._resources:
             parent, _, part = path.rpartition("/")
@@ -175,7 +177,7 @@ class LaneApi(Construct):
                 source_arn=self._execute_arn("*/*/*"),
             )
 
-    def _deploy(self, described: list[Construct], routes: tuple[ApiRoute, ...]) -> None:
+    def _deploy(self, described: Sequence[Construct], routes: tuple[ApiRoute, ...]) -> None:
         # A deployment is a snapshot: its id must change with what it shows.
         shape = json.dumps(
             [
@@ -222,7 +224,8 @@ class LaneApi(Construct):
 
     def _invocation(self, function: str) -> str:
         arn = self._functions.arn(function, self._lane)
-        return f"arn:{Aws.PARTITION}:apigateway:{Aws.REGION}:lambda:path/2015-03-31/functions/{arn}/invocations"
+        service = f"arn:{Aws.PARTITION}:apigateway:{Aws.REGION}:lambda"
+        return f"{service}:path/2015-03-31/functions/{arn}/invocations"
 
     def _execute_arn(self, rest: str) -> str:
         return (

@@ -1,4 +1,6 @@
-"""The bucket of the audit log: versioned and locked, so that a segment once written stays as it is."""
+"""The bucket of the audit log: versioned and locked, so that a segment once written stays as it
+is.
+"""
 
 from aws_cdk import Aws, CfnDeletionPolicy
 from aws_cdk import aws_s3 as s3

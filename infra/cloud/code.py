@@ -1,51 +1,33 @@
-"""What each function and layer is made of on disk: one handler file a function, one folder or archive a layer."""
+"""What each function and layer is made of on disk: one handler file a function, one folder a
+layer.
+"""
 
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from aws_cdk import IgnoreMode
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from infra.cloud.function_table import FUNCTIONS, FunctionRow, Layer
+from infra.cloud.function_table import FunctionRow, Layer
+from infra.cloud.handler_files import handler_file
 from infra.cloud.names import ROOT, logical
 from layers.build import layer_path
 
-STAGING = ROOT / "var" / "assets"
-MIGRATIONS = ROOT / "infra" / "migrations"
-
-
-class HandlerMissing(Exception):
-    """A row of the function table without its file: AWS would deploy it and fail at the first call."""
-
-
-def handler_file(row: FunctionRow) -> Path:
-    """The one file of a function's code. Raises HandlerMissing when it is not there."""
-    path = ROOT / "functions" / row.module / f"{row.file}.py"
-    if not path.is_file():
-        raise HandlerMissing(
-            f"{path.relative_to(ROOT)} does not exist; the function table names it"
-        )
-    return path
-
-
-def missing_handlers() -> list[str]:
-    """Files that the function table names and that do not exist, relative to the clone."""
-    found = []
-    for row in FUNCTIONS:
-        try:
-            handler_file(row)
-        except HandlerMissing:
-            found.append(f"functions/{row.module}/{row.file}.py")
-    return found
-
 
 def code_asset(scope: Construct, row: FunctionRow) -> assets.Asset:
-    """The function's code as an asset that holds its file only (and the migrations, where the row says so)."""
+    """The function's code as an asset that holds its file only (and the folder that its row
+    names).
+    """
     path = handler_file(row)
-    if row.carries_migrations:
-        folder = _with_migrations(path)
-        return assets.Asset(scope, logical(row.module, row.file, "code"), path=str(folder))
+    if row.carries is not None:
+        # The asset is copied into the assembly when it is made, so its source may go at once; a
+        # folder
+        # of its own lets two synthesize side by side.
+        with TemporaryDirectory() as scratch:
+            folder = _with_folder(path, row.carries, Path(scratch) / "asset")
+            return assets.Asset(scope, logical(row.module, row.file, "code"), path=str(folder))
     return assets.Asset(
         scope,
         logical(row.module, row.file, "code"),
@@ -59,14 +41,13 @@ def layer_asset(scope: Construct, layer: Layer) -> assets.Asset:
     return assets.Asset(scope, logical(layer, "layer", "content"), path=str(layer_path(layer)))
 
 
-def _with_migrations(handler: Path) -> Path:
-    folder = STAGING / f"{handler.parent.name}-{handler.stem}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def _with_folder(handler: Path, carried: str, folder: Path) -> Path:
+    """`carried` is a path in the repository; it lies under its own last name beside the handler."""
+    folder.mkdir()
     shutil.copyfile(handler, folder / handler.name)
     shutil.copytree(
-        MIGRATIONS,
-        folder / "migrations",
+        ROOT / carried,
+        folder / Path(carried).name,
         ignore=shutil.ignore_patterns("__pycache__", "*.py"),
     )
     return folder

@@ -12,13 +12,16 @@ from infra.cloud.queues import Queues
 # 0 in provisioned mode: a record is handed on at once. Unset it would wait 500 ms a hop
 # (AWS Lambda, "Low latency processing for Kafka event sources").
 WINDOW_S = 0
-# About a minute with the poller's back-off: a database that fails over must not fill a dead-letter topic.
+# About a minute with the poller's back-off: a database that fails over must not fill a dead-
+# letter topic.
 RETRIES_MAX = 12
 RETRIES_INFINITE = -1
 
 
 class Consumers(Construct):
-    """`kafka[(module/file, topic)]` are the mappings that stop on a record they cannot process, or set it aside."""
+    """`kafka[(module/file, topic)]` are the mappings that stop on a record they cannot process, or
+    set it aside.
+    """
 
     def __init__(
         self, scope: Construct, parameters: Parameters, queues: Queues, functions: Functions
@@ -54,7 +57,8 @@ class Consumers(Construct):
                     uri=self._parameters.value(f"kafka/secret-arn/{trigger.principal}"),
                 )
             ],
-            # Low latency, bounded retries and a Kafka topic as failure destination need provisioned mode.
+            # Low latency, bounded retries and a Kafka topic as failure destination need
+            # provisioned mode.
             provisioned_poller_config=lambda_.CfnEventSourceMapping.ProvisionedPollerConfigProperty(
                 minimum_pollers=1, maximum_pollers=trigger.pollers_max
             ),

@@ -1,4 +1,6 @@
-"""cdk-nag and CloudFormation findings that stand, each with its reason; any other fails the synthesis."""
+"""cdk-nag and CloudFormation findings that stand, each with its reason; any other fails the
+synthesis.
+"""
 
 from collections.abc import Mapping
 

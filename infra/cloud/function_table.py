@@ -1,6 +1,8 @@
-"""Every Lambda function of the serverless stack, one row each: what runs, what starts it, what it may touch.
+"""Every Lambda function of the serverless stack, one row each: what runs, what starts it, what it
+may touch.
 
-A row is the whole truth about a function's permissions: its role grants what stands here and nothing else.
+A row is the whole truth about a function's permissions: its role grants what stands here and
+nothing else.
 """
 
 from dataclasses import dataclass, field
@@ -70,7 +72,7 @@ class FunctionRow:
     encrypts: tuple[str, ...] = ()
     decrypts: tuple[str, ...] = ()
     writes_audit: bool = False
-    carries_migrations: bool = False
+    carries: str | None = None
     topics: tuple[KafkaTrigger, ...] = ()
     queue: QueueTrigger | None = None
     every_minute: bool = False
@@ -117,7 +119,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         sends=("outbox-billing",),
         encrypts=("webhook-secrets",),
     ),
-    _api("billing", "checkout", standard=60, vip=30, mysql=("billing",)),
+    _api("billing", "checkout", standard=60, vip=30, mysql=("billing",), carries="web/checkout"),
     FunctionRow(
         "billing",
         "deposits",
@@ -227,7 +229,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         timeout_s=600,
         mysql=MYSQL_PRINCIPALS,
         postgres=("arch",),
-        carries_migrations=True,
+        carries="infra/migrations",
     ),
 )
 

@@ -106,7 +106,9 @@ class Functions(Construct):
         return function
 
     def _network(self) -> object:
-        """Inside the VPC where the stage has one; Lambda's own network where `network/vpc-id` is `none`."""
+        """Inside the VPC where the stage has one; Lambda's own network where `network/vpc-id` is
+        `none`.
+        """
         return Fn.condition_if(
             self._parameters.in_vpc.logical_id,
             {

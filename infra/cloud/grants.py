@@ -110,10 +110,8 @@ def statements(
                 [queue_arns[purpose] for purpose in row.sends],
             )
         )
-    for purpose in row.encrypts:
-        found.append(allow(ENCRYPT, (parameters.value(f"keys/{purpose}-arn"),)))
-    for purpose in row.decrypts:
-        found.append(allow(DECRYPT, (parameters.value(f"keys/{purpose}-arn"),)))
+    for actions, purposes in ((ENCRYPT, row.encrypts), (DECRYPT, row.decrypts)):
+        found.extend(allow(actions, (parameters.value(f"keys/{p}-arn"),)) for p in purposes)
     if row.writes_audit:
         found.append(allow(("s3:PutObject", "s3:GetObject"), (f"{audit_bucket_arn}/*",)))
     return found

@@ -57,8 +57,10 @@ def _roles(stage: Stage, rows: Sequence[FunctionRow]) -> list[str]:
 def _use(actions: Sequence[str], roles: Sequence[str]) -> Statement:
     """Use by named roles only.
 
-    The roles come with a later stack, and KMS refuses a policy that names a role which does not exist yet;
-    a condition on the caller's ARN may name it before. The role's own policy must allow the use as well.
+    The roles come with a later stack, and KMS refuses a policy that names a role which does not
+    exist yet;
+    a condition on the caller's ARN may name it before. The role's own policy must allow the use as
+    well.
     """
     return _account(
         {

@@ -62,6 +62,8 @@ def consumer_group(module: str, file: str, part: str | None = None) -> str:
 
 
 def logical(*parts: str) -> str:
-    """CloudFormation logical id of lower-case names: ("moneyin", "node_answers") -> MoneyinNodeAnswers."""
+    """CloudFormation logical id of lower-case names: ("moneyin", "node_answers") ->
+    MoneyinNodeAnswers.
+    """
     words = re.split(r"[^A-Za-z0-9]+", " ".join(parts))
     return "".join(word[:1].upper() + word[1:] for word in words if word)

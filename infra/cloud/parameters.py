@@ -1,4 +1,4 @@
-"""SSM parameters that another stack, or the local stack, writes and this one reads at deploy time."""
+"""SSM parameters that others write and this stack reads when it is deployed."""
 
 from aws_cdk import Aws, CfnCondition, CfnParameter, Fn, Stack
 
@@ -6,7 +6,9 @@ from infra.cloud.names import Stage, logical
 
 
 class Parameters:
-    """Template parameters of type SSM value, made once each; their defaults are the parameters' names."""
+    """Template parameters of type SSM value, made once each; their defaults are the parameters'
+    names.
+    """
 
     def __init__(self, stack: Stack, stage: Stage) -> None:
         self._stack = stack
@@ -27,7 +29,9 @@ class Parameters:
 
     @property
     def in_vpc(self) -> CfnCondition:
-        """True unless `network/vpc-id` is the word `none`: decided by CloudFormation, per deployment."""
+        """True unless `network/vpc-id` is the word `none`: decided by CloudFormation, per
+        deployment.
+        """
         if self._in_vpc is None:
             outside = Fn.condition_equals(self.value("network/vpc-id"), "none")
             self._in_vpc = CfnCondition(self._stack, "InVpc", expression=Fn.condition_not(outside))
@@ -35,5 +39,6 @@ class Parameters:
 
     def path_arns(self) -> list[str]:
         """All of the stage's parameters, which a function reads in one call by path."""
-        base = f"arn:{Aws.PARTITION}:ssm:{Aws.REGION}:{Aws.ACCOUNT_ID}:parameter/orion/{self._stage.name}"
+        account = f"arn:{Aws.PARTITION}:ssm:{Aws.REGION}:{Aws.ACCOUNT_ID}"
+        base = f"{account}:parameter/orion/{self._stage.name}"
         return [base, f"{base}/*"]

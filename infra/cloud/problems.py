@@ -1,4 +1,6 @@
-"""What API Gateway answers by itself, in the form of the functions' own problems (`orion.runtime.problems`)."""
+"""What API Gateway answers by itself, in the form of the functions' own problems
+(`orion.runtime.problems`).
+"""
 
 import json
 from collections.abc import Mapping

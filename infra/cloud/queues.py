@@ -16,7 +16,9 @@ DEAD_RETENTION_S = 14 * 24 * 3600
 
 
 class Queues(Construct):
-    """`live[purpose]` and `dead[purpose]` for every queue that a row of the function table consumes."""
+    """`live[purpose]` and `dead[purpose]` for every queue that a row of the function table
+    consumes.
+    """
 
     def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(scope, "Queues")

@@ -1,4 +1,6 @@
-"""What runs every minute: the relays, whose wake-up may have been lost, and functions whose work is due by time."""
+"""What runs every minute: the relays, whose wake-up may have been lost, and functions whose work
+is due by time.
+"""
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -42,7 +44,8 @@ class Schedules(Construct):
         )
         for row in timed:
             self._schedule(f"{row.module}-{row.file}".replace("_", "-"), function_arns[row.name])
-            # The schedule itself retries nothing, so Lambda's own two retries would only double the work.
+            # The schedule itself retries nothing, so Lambda's own two retries would only double
+            # the work.
             lambda_.CfnEventInvokeConfig(
                 self,
                 logical(row.module, row.file, "async"),

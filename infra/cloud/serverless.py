@@ -9,21 +9,21 @@ from infra.cloud.alarms import Alarms
 from infra.cloud.api import API_STAGE, LaneApi
 from infra.cloud.audit import AuditBucket
 from infra.cloud.consumers import Consumers
-from infra.cloud.function_table import LANES
 from infra.cloud.exceptions import API_LOGGING, AUDIT, NO_RESOURCE, acknowledge, own_prefix
+from infra.cloud.function_table import LANES
 from infra.cloud.functions import Functions
 from infra.cloud.grants import trust
 from infra.cloud.names import Stage, logical
+from infra.cloud.outputs import (
+    API_OUTPUT,
+    AUDIT_BUCKET_OUTPUT,
+    STAGE_OUTPUT,
+    WALLET_GROUP_OUTPUT,
+)
 from infra.cloud.parameters import Parameters
 from infra.cloud.queues import Queues
 from infra.cloud.schedules import Schedules
 from infra.cloud.workflows import Workflows
-
-# The lane's API id, from which whoever has no own host name yet forms its URL.
-API_OUTPUT = "{lane}ApiId"
-STAGE_OUTPUT = "ApiStage"
-WALLET_GROUP_OUTPUT = "WalletGroupArn"
-AUDIT_BUCKET_OUTPUT = "AuditBucketName"
 
 
 class ServerlessStack(Stack):
@@ -53,7 +53,9 @@ class ServerlessStack(Stack):
         CfnOutput(self, AUDIT_BUCKET_OUTPUT, value=audit.bucket.ref)
 
     def _api_logging(self, stage: Stage) -> apigateway.CfnAccount:
-        """API Gateway logs through one role an account and region; the last stage deployed names it."""
+        """API Gateway logs through one role an account and region; the last stage deployed names
+        it.
+        """
         role = iam.CfnRole(
             self,
             "ApiLoggingRole",

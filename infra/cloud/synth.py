@@ -1,6 +1,6 @@
 """Synthesis with a memory: the app runs again only when something that it reads has changed.
 
-    python -m infra.cloud.synth [--stage dev] [--output var/cdk.out]
+python -m infra.cloud.synth [--stage dev] [--output var/cdk.out]
 """
 
 import argparse
@@ -13,12 +13,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.names import ROOT
 from infra.setup.tools import tool
 from layers.build import LAYERS, layer_path
 
 DIGEST_FILE = "inputs.sha256"
-_TREES = ("infra/cloud", "infra/migrations", "functions", "statemachines", "layers")
+_TREES = ("infra/cloud", "functions", "statemachines", "layers")
 _FILES = ("cdk.json", "infra/app.py", "infra/__init__.py", "locks/host.txt", "pyproject.toml")
 _TIMEOUT_S = 300
 
@@ -40,7 +41,7 @@ def inputs_digest(stage: str) -> str:
 
 
 def synthesize(stage: str, output: Path) -> Path:
-    """The assembly of `stage` in `output`, made anew when its inputs changed. Raises SynthFailed."""
+    """The assembly of `stage` in `output`, new when its inputs changed. Raises SynthFailed."""
     wanted = inputs_digest(stage)
     mark = output / DIGEST_FILE
     if mark.is_file() and mark.read_text().strip() == wanted:
@@ -91,7 +92,8 @@ def _inputs() -> Iterator[Path]:
     for name in _FILES:
         if (ROOT / name).is_file():
             yield ROOT / name
-    for tree in _TREES:
+    carried = {row.carries for row in FUNCTIONS if row.carries is not None}
+    for tree in (*_TREES, *sorted(carried)):
         for path in sorted((ROOT / tree).rglob("*")):
             # The product itself is in its layer's name.
             inside = path.relative_to(ROOT / tree).parts

@@ -71,6 +71,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import importlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
     from infra.local.failure import EngineFailure, StackFailure
     from infra.local.layout import DEFAULT_VAR, Credentials
     from infra.local.processes import ProcessRecord
@@ -78,21 +83,31 @@ if TYPE_CHECKING:
     from infra.local.stack import ENGINES, Stack
     from infra.local.steps import STEPS, Step, run_steps, stack_down, stack_up
 
-_PLACES = {
-    "EngineFailure": "failure",
-    "StackFailure": "failure",
-    "DEFAULT_VAR": "layout",
-    "Credentials": "layout",
-    "ProcessRecord": "processes",
-    "Program": "programs",
-    "ENGINES": "stack",
-    "Stack": "stack",
-    "STEPS": "steps",
-    "Step": "steps",
-    "run_steps": "steps",
-    "stack_down": "steps",
-    "stack_up": "steps",
-}
+# Imported when first asked for: a poller must not carry the clients of all engines.
+_PLACES = MappingProxyType(
+    {
+        "DEFAULT_VAR": "layout",
+        "ENGINES": "stack",
+        "STEPS": "steps",
+        "Credentials": "layout",
+        "EngineFailure": "failure",
+        "ProcessRecord": "processes",
+        "Program": "programs",
+        "Stack": "stack",
+        "StackFailure": "failure",
+        "Step": "steps",
+        "run_steps": "steps",
+        "stack_down": "steps",
+        "stack_up": "steps",
+    }
+)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+
 
 __all__ = [
     "DEFAULT_VAR",
@@ -112,7 +127,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # Late, because a poller needs none of it: with all engines' clients it would be three times as large.
+    # Late: a poller needs none of it, and with all engines' clients is three times as large.
+    # as large.
     if name not in _PLACES:
         raise AttributeError(name)
     return getattr(import_module(f"infra.local.{_PLACES[name]}"), name)

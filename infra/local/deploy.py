@@ -2,7 +2,8 @@
 
     python -m infra.local.deploy --stage STAGE [--endpoint-url URL] [--region REGION] [--var FOLDER]
 
-With an endpoint URL the CDK and every client speak with that engine, and the lanes' URLs are those of its
+With an endpoint URL the CDK and every client speak with that engine, and the lanes' URLs are those
+of its
 REST APIs. Without one they speak with AWS, where the edge stack writes the URLs.
 """
 
@@ -16,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from infra.cloud.code import missing_handlers
 from infra.cloud.function_table import LANES, topic_principals
+from infra.cloud.handler_files import missing_handlers
 from infra.cloud.names import ROOT, Stage, logical
-from infra.cloud.serverless import (
+from infra.cloud.outputs import (
     API_OUTPUT,
     AUDIT_BUCKET_OUTPUT,
     STAGE_OUTPUT,
@@ -52,7 +53,7 @@ _TELLING = ("failed", "error", "rolled back", "❌")
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What others need of a deployment. `template` is the serverless one, which the pollers read."""
+    """What others need of a deployment. The pollers read `template`, the serverless one."""
 
     template: Path
     assembly: Path
@@ -83,7 +84,7 @@ def deploy(
     assembly = _synthesized(stage, var, report)
     template = template_path(assembly, "serverless")
     body = cast(Mapping[str, object], json.loads(template.read_text(encoding="utf-8")))
-    account = Account(endpoint_url, region)
+    account = Account(endpoint_url, region, environment or {})
     write_secret_arns(account, named, topic_principals())
     missing = missing_parameters(account, body, named)
     if missing:
@@ -181,7 +182,9 @@ def _write_urls(
     api_ids: Mapping[str, str],
     api_stage: str,
 ) -> Mapping[str, str]:
-    """`api/<lane>-url`: written for an engine without host names, else read from what the edge wrote."""
+    """`api/<lane>-url`: written for an engine without host names, else read from what the edge
+    wrote.
+    """
     names = {lane: stage.parameter(f"api/{lane}-url") for lane in api_ids}
     if endpoint_url is None:
         known = account.parameters(list(names.values()))

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectLockConfigurationTypeDef
 
 # A migration may run for as long as its function may.
-_CONFIG = Config(connect_timeout=3, read_timeout=620, retries={"mode": "standard", "max_attempts": 3})
+_CONFIG = Config(
+    connect_timeout=3, read_timeout=620, retries={"mode": "standard", "max_attempts": 3}
+)
 _WALLET_TIMEOUT_S = 180
 _WALLET_POLL_S = 0.2
 _RANGE_WALLETS = 500
@@ -34,10 +36,19 @@ class DeployFailed(Exception):
 
 
 class Account:
-    """The AWS account (or the local engine) at `endpoint_url`; credentials from the environment."""
+    """The AWS account (or the local engine) at `endpoint_url`.
 
-    def __init__(self, endpoint_url: str | None, region: str) -> None:
-        session = boto3.Session(region_name=region)
+    Credentials are those of `environment`, or boto3's own where it names none.
+    """
+
+    def __init__(
+        self, endpoint_url: str | None, region: str, environment: Mapping[str, str]
+    ) -> None:
+        session = boto3.Session(
+            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+            region_name=region,
+        )
         self._ssm = session.client("ssm", endpoint_url=endpoint_url, config=_CONFIG)
         self._secrets = session.client("secretsmanager", endpoint_url=endpoint_url, config=_CONFIG)
         self._lambda = session.client("lambda", endpoint_url=endpoint_url, config=_CONFIG)
@@ -86,24 +97,26 @@ class Account:
                 )
 
     def apply_bucket_protection(self, template: Json, bucket: str) -> None:
-        """Encryption, versioning and Object Lock of the audit bucket as the template states them."""
+        """Encryption, versions and Object Lock of the audit bucket as the template states them."""
         properties = next(_of_type(template, "AWS::S3::Bucket"))
-        lock = cast(Mapping[str, Mapping[str, Mapping[str, object]]],
-                    properties["ObjectLockConfiguration"])
+        lock = cast(
+            Mapping[str, Mapping[str, Mapping[str, object]]], properties["ObjectLockConfiguration"]
+        )
         retention = lock["Rule"]["DefaultRetention"]
-        rule = cast("ObjectLockConfigurationTypeDef", {
-            "ObjectLockEnabled": "Enabled",
-            "Rule": {"DefaultRetention": dict(cast(Json, retention))},
-        })
+        rule = cast(
+            "ObjectLockConfigurationTypeDef",
+            {
+                "ObjectLockEnabled": "Enabled",
+                "Rule": {"DefaultRetention": dict(retention)},
+            },
+        )
         self._s3.put_bucket_encryption(
             Bucket=bucket,
             ServerSideEncryptionConfiguration={
                 "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
             },
         )
-        self._s3.put_bucket_versioning(
-            Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
-        )
+        self._s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         self._s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=rule)
 
     def invoke(self, function: str) -> Json:
@@ -119,7 +132,7 @@ class Account:
         return cast(Json, body) if isinstance(body, dict) else {}
 
     def make_wallets(self, machine_arn: str, group: int, count: int, report: Report) -> None:
-        """Start `wallet-group` and wait for its end; a run that succeeded before is not repeated."""
+        """Start `wallet-group` and wait for its end; one that succeeded before is not repeated."""
         ranges = [
             {"first_index": first, "count": min(_RANGE_WALLETS, count - first)}
             for first in range(0, count, _RANGE_WALLETS)
@@ -138,7 +151,9 @@ class Account:
     def _run(
         self, machine_arn: str, name: str, request: str, report: Report
     ) -> tuple[str, str | None]:
-        """Status of the execution `name`; a cause only when it was started here and did not succeed."""
+        """Status of the execution `name`; a cause only when it was started here and did not
+        succeed.
+        """
         execution = f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
         started = self._started_before(execution)
         if started is None:
@@ -173,7 +188,7 @@ def write_secret_arns(account: Account, stage: Stage, principals: Sequence[str])
 
 
 def missing_parameters(account: Account, template: Json, stage: Stage) -> list[str]:
-    """SSM parameters that the template reads, that no stack of ours writes, and that do not exist."""
+    """SSM parameters that the template reads, others must write, and that do not exist."""
     declared = cast(Mapping[str, Mapping[str, str]], template.get("Parameters", {}))
     wanted = [
         row["Default"]

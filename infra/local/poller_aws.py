@@ -1,6 +1,7 @@
 """The three AWS calls of a poller, signed by botocore but without its clients.
 
-Eleven pollers run beside each other: a boto3 client costs about 35 MB of memory a process, this 7 MB.
+Eleven pollers run beside each other: a boto3 client costs about 35 MB of memory a process, this 7
+MB.
 """
 
 import http.client
@@ -44,7 +45,9 @@ class Endpoint:
 
     @staticmethod
     def from_environment() -> "Endpoint":
-        """AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY. Raises CallFailed."""
+        """AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY. Raises
+        CallFailed.
+        """
         try:
             return Endpoint(
                 os.environ["AWS_ENDPOINT_URL"],

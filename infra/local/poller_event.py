@@ -1,4 +1,6 @@
-"""The `aws:kafka` event, as AWS builds it (Lambda Developer Guide, "Using Lambda with Amazon MSK")."""
+"""The `aws:kafka` event, as AWS builds it (Lambda Developer Guide, "Using Lambda with Amazon
+MSK").
+"""
 
 import base64
 import json

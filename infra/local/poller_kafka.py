@@ -1,4 +1,6 @@
-"""A poller's broker side: one consumer, and a producer for the dead-letter topic once it is needed."""
+"""A poller's broker side: one consumer, and a producer for the dead-letter topic once it is
+needed.
+"""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -28,7 +30,9 @@ class DeadLetterRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Brokers:
-    """How the mapping's principal reaches the cluster. `authority_pem` None: the system's trust store."""
+    """How the mapping's principal reaches the cluster. `authority_pem` None: the system's trust
+    store.
+    """
 
     servers: str
     username: str
@@ -68,7 +72,8 @@ class Source:
             {
                 **brokers.settings(),
                 "group.id": mapping.group,
-                # A poller that was killed and started again keeps its partitions at once, instead of
+                # A poller that was killed and started again keeps its partitions at once, instead
+                # of
                 # waiting until the group misses its former self (KIP-345).
                 "group.instance.id": mapping.logical_id,
                 "session.timeout.ms": 10_000,
@@ -77,7 +82,8 @@ class Source:
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest" if mapping.from_start else "latest",
-                # One record is enough for an answer, so this only bounds how long a partition that was
+                # One record is enough for an answer, so this only bounds how long a partition
+                # that was
                 # paused waits for the fetch after it is resumed.
                 "fetch.min.bytes": 1,
                 "fetch.wait.max.ms": 100,
@@ -97,7 +103,9 @@ class Source:
         )
 
     def poll(self, timeout_s: float, limit: int) -> list[Fetched]:
-        """At most `limit` records; waits only for the first. Broker trouble is logged and outlived."""
+        """At most `limit` records; waits only for the first. Broker trouble is logged and
+        outlived.
+        """
         first = self._consumer.poll(timeout_s)
         if first is None:
             return []
@@ -113,7 +121,9 @@ class Source:
         return fetched
 
     def commit(self, partition: int, offset: int, *, wait: bool = False) -> None:
-        """Record that everything below `offset` is done. A lost commit means redelivery, never loss."""
+        """Record that everything below `offset` is done. A lost commit means redelivery, never
+        loss.
+        """
         place = TopicPartition(self._topic, partition, offset)
         try:
             if wait:
@@ -140,7 +150,9 @@ class Source:
 
 
 class DeadLetters:
-    """Produces set-aside records with the cause of their failure; opens its connection at first use."""
+    """Produces set-aside records with the cause of their failure; opens its connection at first
+    use.
+    """
 
     def __init__(self, mapping: KafkaMapping, brokers: Brokers) -> None:
         self._mapping = mapping

@@ -1,4 +1,6 @@
-"""What a poller knows of one partition: records in order, attempts, back-off. No clock, no sockets."""
+"""What a poller knows of one partition: records in order, attempts, back-off. No clock, no
+sockets.
+"""
 
 from collections import deque
 from collections.abc import Sequence
@@ -37,7 +39,8 @@ class Policy:
 class Partition:
     """`pending` are fetched records that are not done; the first of them is always the next to run.
 
-    `plan` holds the sizes of the batches that a failure laid down; while it is not empty the partition
+    `plan` holds the sizes of the batches that a failure laid down; while it is not empty the
+    partition
     runs in events of its own, so that its failure is nobody else's.
     """
 
@@ -124,7 +127,7 @@ class Partition:
 def mixed_batch(
     partitions: Sequence[Partition], batch_size: int
 ) -> list[tuple[Partition, Sequence[Fetched]]]:
-    """Records of several healthy partitions for one event, within AWS's limits of count and size."""
+    """Records of several healthy partitions for one event, within AWS's limits."""
     chosen: list[tuple[Partition, Sequence[Fetched]]] = []
     records_left, bytes_left = batch_size, EVENT_BYTES_MAX
     for partition in partitions:

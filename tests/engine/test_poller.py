@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -22,9 +23,11 @@ from infra.local.layout import Credentials
 from infra.local.ministack import MiniStack
 from infra.local.poller import READY
 
+Json = Mapping[str, object]
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 30.0
-# Writes what it processes; a file `hold` keeps it inside an invocation, `poison-ok` makes it forgiving.
+# Writes what it processes; a file `hold` keeps it inside an invocation, `poison-ok` makes it
+# forgiving.
 FUNCTION = """
 import base64, json, os, time
 from pathlib import Path
@@ -108,20 +111,24 @@ class Scene:
     def committed(self, partition: int) -> int:
         consumer = Consumer(self._client(self.consumer) | {"group.id": self.group})
         try:
-            return int(consumer.committed([TopicPartition(self.topic, partition)], WAIT_S)[0].offset)
+            return int(
+                consumer.committed([TopicPartition(self.topic, partition)], WAIT_S)[0].offset
+            )
         finally:
             consumer.close()
 
     def dead_letters(self, topic: str, reader: Credentials) -> list[tuple[str, dict[str, str]]]:
         """This run's records of a dead-letter topic with their headers."""
-        consumer = Consumer(self._client(reader) | {"group.id": "admin", "enable.auto.commit": False})
+        consumer = Consumer(
+            self._client(reader) | {"group.id": "admin", "enable.auto.commit": False}
+        )
         try:
             place = TopicPartition(topic, 0, 0)
             end = consumer.get_watermark_offsets(place, WAIT_S)[1]
             consumer.assign([place])
             messages = consumer.consume(end, WAIT_S) if end else []
             return [
-                (message.value().decode(), {k: v.decode() for k, v in message.headers()})
+                (_text(message.value()), _texts(message.headers()))
                 for message in messages
                 if message.key() == self.run.encode()
             ]
@@ -139,6 +146,16 @@ class Scene:
         }
 
 
+def _text(value: object) -> str:
+    assert isinstance(value, bytes)
+    return value.decode()
+
+
+def _texts(headers: object) -> dict[str, str]:
+    assert isinstance(headers, list)
+    return {name: _text(body) for name, body in headers}
+
+
 def wait(condition: Callable[[], bool], otherwise: Callable[[], str]) -> None:
     deadline_s = time.monotonic() + WAIT_S
     while not condition():
@@ -146,7 +163,11 @@ def wait(condition: Callable[[], bool], otherwise: Callable[[], str]) -> None:
         time.sleep(0.02)
 
 
-def template_of(function: str, topic: str, group: str, principal: str, rule: dict) -> dict:
+def is_committed(scene: Scene, partition: int, offset: int) -> bool:
+    return scene.committed(partition) == offset
+
+
+def template_of(function: str, topic: str, group: str, principal: str, rule: Json) -> Json:
     """A template with one function and one mapping, in the form that the CDK app makes."""
     parameter = "AWS::SSM::Parameter::Value<String>"
     return {
@@ -230,7 +251,7 @@ def make_scene(
 ) -> Iterator[Callable[..., Scene]]:
     scenes: list[Scene] = []
 
-    def make(topic: str, group: str, principal: str, producer: str, rule: dict) -> Scene:
+    def make(topic: str, group: str, principal: str, producer: str, rule: Json) -> Scene:
         run = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:50]
         user = kafka_cluster.credentials(principal)
         publish_surroundings(aws_engine, kafka_cluster, principal, user)
@@ -243,8 +264,15 @@ def make_scene(
             **aws_engine.environment(),
         }
         scene = Scene(
-            tmp_path, run, topic, group, user, kafka_cluster.credentials(producer),
-            kafka_cluster, environment, template,
+            tmp_path,
+            run,
+            topic,
+            group,
+            user,
+            kafka_cluster.credentials(producer),
+            kafka_cluster,
+            environment,
+            template,
         )
         scenes.append(scene)
         return scene
@@ -276,7 +304,8 @@ def test_each_partitions_records_are_processed_in_order_and_then_committed(
     for partition in range(4):
         assert scene.values(partition) == [str(n) for n in range(100) if n % 4 == partition]
         last = max(offset for number, offset, _ in scene.processed() if number == partition)
-        wait(lambda p=partition, o=last: scene.committed(p) == o + 1, lambda: scene.log)
+        place = (partition, last + 1)
+        wait(partial(is_committed, scene, *place), lambda: scene.log)
 
 
 def test_a_poller_killed_before_its_commit_delivers_the_records_again(
@@ -345,9 +374,19 @@ def test_a_poller_with_a_wrong_password_does_not_serve(make_scene: Callable[...,
     try:
         with (scene.folder / "poller.log").open("ab") as sink:
             process = subprocess.Popen(
-                [sys.executable, "-m", "infra.local.poller", "--template", str(scene.template),
-                 "--mapping", "Mapping"],
-                cwd=ROOT, env=scene.environment, stdout=sink, stderr=subprocess.STDOUT,
+                [
+                    sys.executable,
+                    "-m",
+                    "infra.local.poller",
+                    "--template",
+                    str(scene.template),
+                    "--mapping",
+                    "Mapping",
+                ],
+                cwd=ROOT,
+                env=scene.environment,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
             )
         scene.processes.append(process)
         wait(lambda: "Authentication failed" in scene.log, lambda: scene.log)

@@ -1,4 +1,6 @@
-"""The event that a poller builds, beside the one that AWS documents; and what it makes of failures."""
+"""The event that a poller builds, beside the one that AWS documents; and what it makes of
+failures.
+"""
 
 import base64
 import json

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +15,7 @@ STAGE = "prod"
 
 
 @pytest.fixture(scope="session")
-def assembly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cloud assembly of a cloud stage, with cdk-nag as a condition of its synthesis."""
     before = os.environ["PATH"]
     os.environ["PATH"] = f"{tool('node').parent}:{before}"
@@ -28,7 +28,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     output = tmp_path_factory.mktemp("cdk.out")
     build(App(outdir=str(output)), STAGE).synth()
     os.environ["PATH"] = before
-    yield output
+    return output
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,7 @@
+"""Names of the serverless stack's outputs."""
+
+# A lane's API id, from which whoever has no own host name yet forms its URL.
+API_OUTPUT = "{lane}ApiId"
+STAGE_OUTPUT = "ApiStage"
+WALLET_GROUP_OUTPUT = "WalletGroupArn"
+AUDIT_BUCKET_OUTPUT = "AuditBucketName"
