@@ -67,11 +67,7 @@ Command line: `python -m infra.local up [--detach] [--lifetime-h 8] [--engines-o
 | down | status | logs [NAME] | restart NAME`, each with `--var FOLDER`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import importlib
+import importlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -124,11 +120,3 @@ __all__ = [
     "stack_down",
     "stack_up",
 ]
-
-
-def __getattr__(name: str) -> object:
-    # Late: a poller needs none of it, and with all engines' clients is three times as large.
-    # as large.
-    if name not in _PLACES:
-        raise AttributeError(name)
-    return getattr(import_module(f"infra.local.{_PLACES[name]}"), name)
