@@ -1,5 +1,9 @@
 """Addresses against EIP-55's own examples and web3, payment links against EIP-681's grammar."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +127,16 @@ def test_an_unknown_chain_is_refused(name: str) -> None:
 def test_an_unknown_network_of_bitcoin_has_no_confirmations() -> None:
     with pytest.raises(UnknownNetwork):
         chain_data("bitcoin").confirmations("simnet")
+
+
+def test_naming_one_chain_imports_no_other() -> None:
+    code = (
+        "import sys, orion.chains as c; c.chain_data('ethereum');"
+        "c.chain('bitcoin'); print(*sorted(m for m in sys.modules if m.startswith('orion.chains')))"
+    )
+    env = {"PYTHONPATH": str(Path(__file__).parents[2] / "layers/orion/python")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert "orion.chains.bitcoin" in done.stdout
+    assert "orion.chains.ethereum" not in done.stdout
