@@ -22,7 +22,7 @@ from infra.setup.console import run
 
 LOCK = ROOT / "locks" / "lambda.txt"
 PRODUCT = ROOT / "layers" / "orion" / "python" / "orion"
-THIRD_PARTY = ("base", "kafka", "postgres", "keys")
+THIRD_PARTY = ("base", "kafka", "postgres", "ethereum", "keys")
 VARIANTS = ("orion", "orion_kms")
 LAYERS = THIRD_PARTY + VARIANTS
 SIZE_LIMIT_BYTES = 250 * 1024 * 1024

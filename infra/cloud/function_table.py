@@ -10,7 +10,7 @@ from typing import Literal
 
 LANES = ("standard", "vip")
 
-Layer = Literal["orion", "orion_kms", "base", "kafka", "postgres", "keys"]
+Layer = Literal["orion", "orion_kms", "base", "kafka", "postgres", "ethereum", "keys"]
 
 MYSQL_PRINCIPALS = (
     "user",
@@ -23,6 +23,9 @@ MYSQL_PRINCIPALS = (
     "arch",
 )
 OUTBOXES = ("user", "billing", "ledger", "moneyin", "kms")
+
+# What writes an invoice's addresses and payment links needs each chain's own encoding.
+INVOICES: tuple[Layer, ...] = ("orion", "base", "ethereum")
 
 API_TIMEOUT_S = 10  # Nothing synchronous takes longer: longer work answers 202.
 CONSUMER_TIMEOUT_S = 60
@@ -113,16 +116,26 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     _api(
         "billing",
         "api",
+        layers=INVOICES,
         standard=120,
         vip=60,
         mysql=("billing",),
         sends=("outbox-billing",),
         encrypts=("webhook-secrets",),
     ),
-    _api("billing", "checkout", standard=60, vip=30, mysql=("billing",), carries="web/checkout"),
+    _api(
+        "billing",
+        "checkout",
+        layers=INVOICES,
+        standard=60,
+        vip=30,
+        mysql=("billing",),
+        carries="web/checkout",
+    ),
     FunctionRow(
         "billing",
         "deposits",
+        layers=INVOICES,
         mysql=("billing",),
         sends=("outbox-billing",),
         topics=(KafkaTrigger("moneyin.deposits", "billing", 100),),
@@ -138,6 +151,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     FunctionRow(
         "billing",
         "ledger_posted",
+        layers=INVOICES,
         mysql=("billing",),
         sends=("outbox-billing",),
         topics=(KafkaTrigger("ledger.posted", "billing", 500),),
@@ -162,7 +176,12 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         "billing", "webhook_due", mysql=("billing",), sends=("outbox-billing",), every_minute=True
     ),
     FunctionRow(
-        "billing", "expiry", mysql=("billing",), sends=("outbox-billing",), every_minute=True
+        "billing",
+        "expiry",
+        layers=INVOICES,
+        mysql=("billing",),
+        sends=("outbox-billing",),
+        every_minute=True,
     ),
     _relay("billing", "outbox_relay", "billing", sends=("webhooks",)),
     _relay("billing", "ledger_outbox_relay", "ledger"),
@@ -197,7 +216,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     FunctionRow(
         "kms",
         "create_group",
-        layers=("orion_kms", "base", "keys"),
+        layers=("orion_kms", "base", "ethereum", "keys"),
         mysql=("kms",),
         sends=("outbox-kms",),
         encrypts=("wallet-seeds",),
@@ -206,7 +225,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     FunctionRow(
         "kms",
         "address_pool",
-        layers=("orion_kms", "base", "keys"),
+        layers=("orion_kms", "base", "ethereum", "keys"),
         memory_mb=1024,
         mysql=("kms",),
         sends=("outbox-kms",),

@@ -16,7 +16,8 @@ IMPORTS = {
     "base": "aws_lambda_powertools, boto3, botocore.session, pymemcache, pymysql, segno, urllib3",
     "kafka": "kafka, kafka.errors",
     "postgres": "psycopg, psycopg_binary",
-    "keys": "aws_encryption_sdk, aws_cryptographic_material_providers.mpl, coincurve, sha3, "
+    "ethereum": "sha3",
+    "keys": "aws_encryption_sdk, aws_cryptographic_material_providers.mpl, coincurve, "
     "cryptography.hazmat.primitives.asymmetric.ec",
 }
 MARKERS = {
@@ -100,7 +101,7 @@ def test_private_keys_travel_only_in_the_kms_variant() -> None:
 def test_a_function_without_the_kms_variant_cannot_load_private_keys() -> None:
     wanted = "import orion.kms.keys"
     assert "No module named 'orion.kms.keys'" in run_isolated(["base", "orion"], wanted).stderr
-    done = run_isolated(["base", "keys", "orion_kms"], wanted)
+    done = run_isolated(["base", "ethereum", "keys", "orion_kms"], wanted)
     assert done.returncode == 0, done.stderr
 
 
