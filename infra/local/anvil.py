@@ -8,12 +8,14 @@ import signal
 from pathlib import Path
 from typing import ClassVar
 
-from eth_account import Account
+from coincurve import PrivateKey
 
 from infra.local.engine import Command, Engine, NotReady, tool_path
 from infra.local.failure import EngineFailure
 from infra.local.json_rpc import JsonRpc, RpcRefused
 from infra.local.layout import LOOPBACK
+from orion.chains.ethereum.address import checksum_address
+from orion.chains.ethereum.keccak import keccak256
 
 _DUMP_INTERVAL_S = 5
 # sun_path of unix(7) holds 108 bytes with its final zero.
@@ -21,6 +23,8 @@ _SOCKET_PATH_BYTES_MAX = 107
 
 
 def _fresh_mnemonic() -> str:
+    from eth_account import Account  # Half a second of imports, needed once in a chain's life.
+
     Account.enable_unaudited_hdwallet_features()
     _, mnemonic = Account.create_with_mnemonic()
     return str(mnemonic)
@@ -28,6 +32,8 @@ def _fresh_mnemonic() -> str:
 
 def _first_key(mnemonic: str) -> str:
     """The key of m/44'/60'/0'/0/0, the first account that anvil funds."""
+    from eth_account import Account
+
     Account.enable_unaudited_hdwallet_features()
     return "0x" + bytes(Account.from_mnemonic(mnemonic).key).hex()
 
@@ -69,7 +75,9 @@ class Anvil(Engine):
     @property
     def faucet_address(self) -> str:
         """With the mixed-case checksum of EIP-55."""
-        return str(Account.from_key(self.faucet_private_key).address)
+        key = PrivateKey(bytes.fromhex(self.faucet_private_key.removeprefix("0x")))
+        public = key.public_key.format(compressed=False)[1:]
+        return checksum_address(keccak256(public)[12:])
 
     def prepare(self) -> None:
         if len(str(self.ipc_path).encode()) > _SOCKET_PATH_BYTES_MAX:

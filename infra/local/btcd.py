@@ -1,7 +1,13 @@
-"""btcd as the Bitcoin node: a regtest chain of its own, kept over restarts, without peers."""
+"""btcd as the Bitcoin node: a regtest chain of its own, without peers.
+
+btcd begins a regtest chain anew at every start. Its blocks are given back to it before others use
+it, so a chain is kept over restarts (its mempool is not). Who is connected meanwhile sees the chain
+grow from nothing: stop the agent before restarting the node under it.
+"""
 
 import hashlib
 import secrets
+from pathlib import Path
 from typing import ClassVar
 
 from coincurve import PrivateKey
@@ -10,6 +16,7 @@ from infra.local.authority import write_private
 from infra.local.engine import Command, Engine, NotReady, tool_path
 from infra.local.json_rpc import JsonRpc, RpcRefused
 from infra.local.layout import LOOPBACK, Credentials
+from infra.local.regtest_blocks import keep, kept_blocks, stored_blocks
 from orion.chains.bitcoin.address import address_of
 from orion.chains.bitcoin.network import network_of
 
@@ -80,8 +87,14 @@ class Btcd(Engine):
             raise ValueError("a P2WPKH script has an address")
         return found
 
+    @property
+    def _archive(self) -> Path:
+        return self.data / "kept.blocks"
+
     def prepare(self) -> None:
         self.data.mkdir(mode=0o700, exist_ok=True)
+        folder = self.data / "data" / self.network / "blocks_ffldb"
+        keep(stored_blocks(folder), self._archive)
         user = self.rpc
         write_private(
             self.data / "btcd.conf",
@@ -104,3 +117,7 @@ class Btcd(Engine):
             self.client.call("getblockcount", timeout_s=1)
         except (OSError, RpcRefused) as exc:
             raise NotReady(str(exc)) from exc
+
+    def provision(self) -> None:
+        for block in kept_blocks(self._archive):
+            self.client.call("submitblock", block.hex())

@@ -11,9 +11,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal, overload
 
-import boto3
-from botocore.config import Config
-
 from infra.local.engine import Command, Engine, NotReady, tool_path
 from infra.local.layout import LOOPBACK
 
@@ -21,9 +18,6 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
 
-_CLIENT = Config(
-    max_pool_connections=16, connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 3}
-)
 _SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "BIND_HOST": LOOPBACK,
@@ -72,13 +66,22 @@ class MiniStack(Engine):
     def client(self, service: Literal["secretsmanager"]) -> "SecretsManagerClient": ...
     def client(self, service: Literal["ssm", "secretsmanager"]) -> object:
         """A boto3 client of this engine, whatever this process's environment says of AWS."""
+        import boto3
+        from botocore.config import Config
+
         environment = self.environment()
         session = boto3.Session(
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             region_name=self.region,
         )
-        return session.client(service, endpoint_url=self.url, config=_CLIENT)
+        config = Config(
+            max_pool_connections=16,
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"total_max_attempts": 3},
+        )
+        return session.client(service, endpoint_url=self.url, config=config)
 
     def prepare(self) -> None:
         for folder in (self.data, *(self.data / name for name in ("home", "tmp", "state", "s3"))):
