@@ -23,8 +23,7 @@ def code_asset(scope: Construct, row: FunctionRow) -> assets.Asset:
     path = handler_file(row)
     if row.carries is not None:
         # The asset is copied into the assembly when it is made, so its source may go at once; a
-        # folder
-        # of its own lets two synthesize side by side.
+        # folder of its own lets two synthesize side by side.
         with TemporaryDirectory() as scratch:
             folder = _with_folder(path, row.carries, Path(scratch) / "asset")
             return assets.Asset(scope, logical(row.module, row.file, "code"), path=str(folder))

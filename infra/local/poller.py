@@ -3,14 +3,11 @@
     python -m infra.local.poller --template FILE --mapping LOGICAL_ID
 
 The order of each partition is kept: a batch is committed after its function succeeded, and a
-failing
-partition is tried again alone, with back-off, while the others go on. A record that cannot be
-processed
-stops its partition for ever where the mapping never skips (with an ALARM line in the log), and
-goes to
-the dead-letter topic with its cause where the mapping names one. Credentials and addresses come
-from SSM
-and Secrets Manager, as in the cloud. Ends on SIGTERM or SIGINT.
+failing partition is tried again alone, with back-off, while the others go on. A record that
+cannot be processed stops its partition for ever where the mapping never skips (with an ALARM line
+in the log), and goes to the dead-letter topic with its cause where the mapping names one.
+Credentials and addresses come from SSM and Secrets Manager, as in the cloud. Ends on SIGTERM or
+SIGINT.
 """
 
 import argparse

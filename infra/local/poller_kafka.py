@@ -73,8 +73,7 @@ class Source:
                 **brokers.settings(),
                 "group.id": mapping.group,
                 # A poller that was killed and started again keeps its partitions at once, instead
-                # of
-                # waiting until the group misses its former self (KIP-345).
+                # of waiting until the group misses its former self (KIP-345).
                 "group.instance.id": mapping.logical_id,
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 1_000,
@@ -82,9 +81,8 @@ class Source:
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest" if mapping.from_start else "latest",
-                # One record is enough for an answer, so this only bounds how long a partition
-                # that was
-                # paused waits for the fetch after it is resumed.
+                # One record is enough for an answer, so this only bounds how long a partition that
+                # was paused waits for the fetch after it is resumed.
                 "fetch.min.bytes": 1,
                 "fetch.wait.max.ms": 100,
                 "fetch.max.bytes": 4_194_304,
