@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 from demos.first_light.merchant import StoryFailure
 from infra.setup.tools import tool
 
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 45_000
 PHONE = {"width": 420, "height": 900}
 ARGUMENTS = (
     "--no-sandbox",  # Chromium refuses its sandbox to root; the page is our own.

@@ -38,9 +38,10 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step("faucets", "infra.local.faucet:prepare"),
     Step("parameters and secrets", "infra.local.seed:seed"),
-    Step("migrations", "infra.local.migrations:apply"),
     Step("deployment", "infra.local.poller_programs:deploy_step"),
     Step("pollers", "infra.local.poller_programs:pollers_step"),
+    Step("agents", "infra.local.serving:agents"),
+    Step("wallets", "infra.local.serving:pool"),
 )
 
 
