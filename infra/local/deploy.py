@@ -81,11 +81,11 @@ def deploy(
     absent = missing_handlers()
     if absent:
         raise DeployFailed(f"functions without code: {', '.join(absent)}")
+    account = Account(endpoint_url, region, environment or {})
+    write_secret_arns(account, named, topic_principals())
     assembly = _synthesized(stage, var, report)
     template = template_path(assembly, "serverless")
     body = cast(Mapping[str, object], json.loads(template.read_text(encoding="utf-8")))
-    account = Account(endpoint_url, region, environment or {})
-    write_secret_arns(account, named, topic_principals())
     missing = missing_parameters(account, body, named)
     if missing:
         raise DeployFailed(f"these SSM parameters must exist first: {', '.join(missing)}")

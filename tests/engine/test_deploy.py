@@ -1,0 +1,161 @@
+"""A deployment to a real engine: what answers, what is enforced, what a repeat does."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.cloud.function_table import FUNCTIONS
+from infra.cloud.names import Stage
+from infra.local import Stack
+from infra.local.deploy import Outputs, deploy
+from infra.local.deploy_aws import DeployFailed
+from infra.local.seed import parameters, secrets
+
+STAGE = Stage("rollout")
+
+
+@dataclass
+class Rollout:
+    """One deployed stage. `session` is boto3's, `told` what the deployment reported."""
+
+    stack: Stack
+    var: Path
+    session: boto3.Session
+    told: list[str] = field(default_factory=list)
+
+    def deploy(self, stage: str = STAGE.name) -> Outputs:
+        aws = self.stack.ministack
+        return deploy(
+            aws.url,
+            stage,
+            self.var,
+            region=aws.region,
+            account_id=aws.account_id,
+            environment=aws.environment(),
+            report=self.told.append,
+        )
+
+
+@pytest.fixture(scope="module")
+def rollout(engines: Stack, tmp_path_factory: pytest.TempPathFactory) -> Rollout:
+    """A stage of its own on the session's engines, deployed once."""
+    engines.up(("kafka", "mariadb", "postgres", "memcached", "ministack", "anvil", "btcd"))
+    aws = engines.ministack
+    session = boto3.Session("test", "test", region_name=aws.region)
+    ssm = session.client("ssm", endpoint_url=aws.url)
+    for path, value in parameters(engines).items():
+        ssm.put_parameter(Name=STAGE.parameter(path), Value=value, Type="String", Overwrite=True)
+    vault = session.client("secretsmanager", endpoint_url=aws.url)
+    for name, login in secrets(engines).items():
+        body = json.dumps({"username": login.username, "password": login.password})
+        vault.create_secret(
+            Name=name.replace("orion/local/", f"orion/{STAGE.name}/").replace(
+                "orion_local_", f"orion_{STAGE.name}_"
+            ),
+            SecretString=body,
+        )
+    return Rollout(engines, tmp_path_factory.mktemp("rollout"), session)
+
+
+@pytest.fixture(scope="module")
+def deployed(rollout: Rollout) -> Outputs:
+    return rollout.deploy()
+
+
+def ask(url: str) -> tuple[int, Mapping[str, object]]:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, json.load(refusal)
+
+
+@pytest.mark.parametrize("lane", ["standard", "vip"])
+def test_both_lanes_answer_over_http(deployed: Outputs, lane: str) -> None:
+    status, _ = ask(f"{deployed.api_urls[lane]}/health")
+    assert status == 200
+
+
+def test_the_gateway_itself_answers_with_problem_documents(deployed: Outputs) -> None:
+    url = deployed.api_urls["standard"]
+    status, problem = ask(f"{url}/nothing-here")
+    assert (status, problem["code"]) == (404, "not_found")
+    status, problem = ask(f"{url}/v1/invoices")
+    assert (status, problem["code"]) == (401, "unauthorized")
+
+
+def test_the_lanes_urls_are_where_the_functions_look_for_them(
+    rollout: Rollout, deployed: Outputs
+) -> None:
+    ssm = rollout.session.client("ssm", endpoint_url=rollout.stack.ministack.url)
+    for lane, url in deployed.api_urls.items():
+        stored = ssm.get_parameter(Name=STAGE.parameter(f"api/{lane}-url"))
+        assert stored["Parameter"]["Value"] == url
+        assert not url.endswith("/")
+
+
+def test_a_segment_of_the_audit_log_can_neither_be_changed_nor_removed(
+    rollout: Rollout, deployed: Outputs
+) -> None:
+    s3 = rollout.session.client("s3", endpoint_url=rollout.stack.ministack.url)
+    bucket = deployed.audit_bucket
+    version = s3.put_object(Bucket=bucket, Key="segment", Body=b"once")["VersionId"]
+    with pytest.raises(ClientError):
+        s3.delete_object(Bucket=bucket, Key="segment", VersionId=version)
+    until = s3.get_object_retention(Bucket=bucket, Key="segment")["Retention"]["RetainUntilDate"]
+    assert (until - datetime.now(UTC)).days >= 390
+    rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules
+
+
+def test_reserved_concurrency_is_what_the_table_says(rollout: Rollout, deployed: Outputs) -> None:
+    client = rollout.session.client("lambda", endpoint_url=rollout.stack.ministack.url)
+    for row in FUNCTIONS:
+        for lane, reserved in row.reserved.items():
+            name = STAGE.function(row.module, row.file, lane)
+            found = client.get_function_concurrency(FunctionName=name)
+            assert found["ReservedConcurrentExecutions"] == reserved
+
+
+def test_a_repeated_deployment_uploads_nothing_and_gives_the_same_urls(
+    rollout: Rollout, deployed: Outputs
+) -> None:
+    rollout.told.clear()
+    again = rollout.deploy()
+    assert again.api_urls == deployed.api_urls
+    assert "deploy: nothing changed" in rollout.told
+
+
+def test_a_deployment_without_its_secrets_names_the_one_that_is_missing(
+    rollout: Rollout, deployed: Outputs
+) -> None:
+    with pytest.raises(DeployFailed, match="AmazonMSK_orion_rollout2_"):
+        rollout.deploy("rollout2")
+
+
+def test_a_deployment_whose_migration_fails_says_so(rollout: Rollout, deployed: Outputs) -> None:
+    vault = rollout.session.client("secretsmanager", endpoint_url=rollout.stack.ministack.url)
+    name = STAGE.mysql_secret("arch")
+    right = vault.get_secret_value(SecretId=name)["SecretString"]
+    client = rollout.session.client("lambda", endpoint_url=rollout.stack.ministack.url)
+    function = STAGE.function("arch", "migrate")
+    vault.put_secret_value(SecretId=name, SecretString="{}")
+    try:
+        # A fresh worker: a warm one has read its secret already.
+        variables = client.get_function_configuration(FunctionName=function)["Environment"]
+        client.update_function_configuration(
+            FunctionName=function,
+            Environment={"Variables": {**variables["Variables"], "ORION_LOG_LEVEL": "WARNING"}},
+        )
+        with pytest.raises(DeployFailed, match="arch-migrate failed"):
+            rollout.deploy()
+    finally:
+        vault.put_secret_value(SecretId=name, SecretString=right)
