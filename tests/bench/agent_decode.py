@@ -5,13 +5,12 @@ block hashes all of it once at least (we hash every transaction and the tree abo
 Ethereum's reference is `json.loads` of the same answer, which every client pays before it decodes
 anything; our figure does not contain it. Rounds of both alternate in one run; the median counts.
 
-Run: `python tests/bench/agent_decode.py`.
+Run: `make bench BENCH=agent_decode`.
 """
 
 import gzip
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from node_stacks.agent.events import Source, connected, new_trace_id
 from orion.chains import Block, bitcoin, ethereum
 from orion.chains.bitcoin.hashing import sha256d
+from tests.bench.figures import Figure, progress
 
 ROUNDS = 15
 BLOCKS = Path(__file__).parents[1] / "data/blocks"
@@ -88,36 +88,28 @@ def measure(case: Case) -> None:
         ("decode_and_write_blocks_per_s", 1 / (per_block + statistics.median(encode))),
     )
     for metric, value in figures:
-        report = {
-            "bench": "agent_decode",
-            "case": f"{case.name}, {len(block.transfers)} transfers",
-            "metric": metric,
-            "value": round(value, 1),
-            "unit": "1/s",
-            "reference": round(base, 1),
-            "reference_is": case.reference_is,
-            "ratio": round(value / base, 4),
-        }
-        sys.stdout.write(json.dumps(report) + "\n")
-    transfers = {
-        "bench": "agent_decode",
-        "case": case.name,
-        "metric": "transfers_per_s",
-        "value": round(len(block.transfers) / per_block),
-        "unit": "1/s",
-        "reference": round(len(block.transfers) * base),
-        "reference_is": f"as many transfers in the time of {case.reference_is}",
-        "ratio": round(1 / per_block / base, 4),
-    }
-    sys.stdout.write(json.dumps(transfers) + "\n")
+        Figure(
+            "agent_decode",
+            f"{case.name}, {len(block.transfers)} transfers",
+            metric,
+            value,
+            "1/s",
+            base,
+            case.reference_is,
+        ).show()
+    Figure(
+        "agent_decode",
+        case.name,
+        "transfers_per_s",
+        len(block.transfers) / per_block,
+        "1/s",
+        len(block.transfers) * base,
+        f"as many transfers in the time of {case.reference_is}",
+    ).show()
 
 
 def main() -> None:
     """Measure every block."""
     for case in cases():
-        sys.stderr.write(f"[agent_decode] {case.name}\n")
+        progress("agent_decode", case.name)
         measure(case)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,15 +5,13 @@ tweaks of libsecp256k1, SHA-256, RIPEMD-160 and Keccak-256, without addresses as
 two alternate, so that both see the same machine; the median counts. Ranges are 1,000 wallets, as in
 production, each beginning from the seed.
 
-Run: `python tests/bench/derivation.py`.
+Run: `make bench BENCH=derivation`.
 """
 
 import hashlib
 import hmac
-import json
 import secrets
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -22,6 +20,7 @@ from coincurve import PublicKey
 from orion.chains.ethereum.keccak import keccak256
 from orion.kms.keys.branches import branches
 from orion.wallet.addresses import MAX_RANGE, WalletRange, addresses
+from tests.bench.figures import Figure, progress
 
 ROUNDS = 15
 SEED = secrets.token_bytes(32)
@@ -63,20 +62,13 @@ def main() -> None:
         if turn:  # The first round warms both.
             ours.append(pair[0])
             reference.append(pair[1])
-        print(f"derivation: round {turn} of {ROUNDS}", file=sys.stderr)
-    value, base = statistics.median(ours), statistics.median(reference)
-    figure = {
-        "bench": "derivation",
-        "case": "bitcoin and ethereum, ranges of 1,000, one core, processor time",
-        "metric": "wallets_per_s",
-        "value": round(value),
-        "unit": "1/s",
-        "reference": round(base),
-        "reference_is": "bare tweak and hash calls for as many wallets, same run",
-        "ratio": round(value / base, 3),
-    }
-    print(json.dumps(figure))
-
-
-if __name__ == "__main__":
-    main()
+        progress("derivation", f"round {turn} of {ROUNDS}")
+    Figure(
+        "derivation",
+        "bitcoin and ethereum, ranges of 1,000, one core, processor time",
+        "wallets_per_s",
+        statistics.median(ours),
+        "1/s",
+        statistics.median(reference),
+        "bare tweak and hash calls for as many wallets, same run",
+    ).show()

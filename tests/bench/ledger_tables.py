@@ -2,8 +2,8 @@
 fast?
 
 Starts a private MariaDB that is durable (binlog and redo log flushed at every commit) and times
-whole transactions. Prints one JSON object a figure; LOAD DATA of the same rows into the same table
-is the reference of each, measured in the same run. Run: `python tests/bench/ledger_tables.py`.
+whole transactions. LOAD DATA of the same rows into the same table is the reference of each,
+measured in the same run. Run: `make bench BENCH=ledger_tables`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import json
 import secrets
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,8 @@ from pathlib import Path
 
 import pymysql
 from pymysql.cursors import Cursor
+
+from tests.bench.figures import Figure, progress
 
 BATCH_ROWS = 8_000
 BATCHES = 12
@@ -205,21 +206,15 @@ def main() -> None:
         for design, keys in DESIGNS.items():
             reference = 0.0
             for means, insert in MEANS.items():
-                print(f"ledger_tables: {design}, {means} …", file=sys.stderr)
+                progress("ledger_tables", f"{design}, {means}")
                 rate = _rate(connection, keys, insert, Path(name))
                 reference = rate if means == REFERENCE else reference
-                figure = {
-                    "bench": "ledger_tables",
-                    "case": f"{design}; {means}; batch {BATCH_ROWS}",
-                    "metric": "rows_per_s",
-                    "value": round(rate),
-                    "unit": "1/s",
-                    "reference": round(reference),
-                    "reference_is": "LOAD DATA LOCAL of as many rows into the same table, same run",
-                    "ratio": round(rate / reference, 2),
-                }
-                print(json.dumps(figure), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+                Figure(
+                    "ledger_tables",
+                    f"{design}; {means}; batch {BATCH_ROWS}",
+                    "rows_per_s",
+                    rate,
+                    "1/s",
+                    reference,
+                    "LOAD DATA LOCAL of as many rows into the same table, same run",
+                ).show()

@@ -1,0 +1,49 @@
+"""`python -m tests.bench [NAME]`: measure all, or one; JSON Lines on stdout, progress on stderr."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import cast
+
+from demos.first_light.merchant import StoryFailure
+from infra.local.failure import StackFailure
+from tests.bench.figures import machine, progress
+
+# In the order of a full run: seconds first, the whole stack last.
+BENCHES: Mapping[str, str] = MappingProxyType(
+    {
+        "agent_decode": "tests.bench.agent_decode",
+        "derivation": "tests.bench.derivation",
+        "ledger_tables": "tests.bench.ledger_tables",
+        "first_light": "tests.bench.first_light",
+        "start": "tests.bench.start",
+    }
+)
+
+
+def measure(name: str) -> None:
+    """Run the `main` of one bench."""
+    progress(name, machine())
+    cast(Callable[[], None], import_module(BENCHES[name]).main)()
+    progress(name, f"done; {machine()}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 when measured, 1 when the system did not do what is measured, 2 for a name that is none."""
+    unknown = [name for name in arguments if name not in BENCHES]
+    if unknown or len(arguments) > 1:
+        asked = " ".join(unknown or arguments)
+        print(f"no bench {asked}; name one of: {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    try:
+        for name in arguments or BENCHES:
+            measure(name)
+    except (StackFailure, StoryFailure) as exc:
+        print(f"not measured: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
