@@ -67,7 +67,7 @@ REFUSALS = [
     (b"[]", 400, "malformed_json"),
     (b'{"amount": 25.00, "currency": "EUR", "assets": ["BTC.bitcoin"]}', 400, "malformed_json"),
     (b'{"amount": 1e3, "currency": "EUR", "assets": ["BTC.bitcoin"]}', 400, "malformed_json"),
-    (invoice(amount=25), 422, "malformed_amount"),
+    (invoice(amount=25), 400, "malformed_field"),
     (invoice(amount="1e3"), 422, "malformed_amount"),
     (invoice(amount="25.001"), 422, "inexact_amount"),
     (invoice(amount="-25.00"), 422, "amount_not_positive"),

@@ -1,4 +1,4 @@
-"""From a price in fiat to coins: worked numbers, and the bounds of the rounding for every number."""
+"""A quote rounds once, up, at the displayed decimals, and says who gains the fraction."""
 
 from fractions import Fraction
 

@@ -132,7 +132,7 @@ def test_shares_equal_the_sum_of_fractions(dues: list[int], data: st.DataObject)
 
 @dataclass(frozen=True)
 class Fact:
-    """What tells two deposits apart for the rule: a deposit of asset A, of which 2 units are due."""
+    """What tells two deposits apart for the rule: one of asset A, of which 2 units are due."""
 
     units: int
     state: DepositState
@@ -163,7 +163,7 @@ def status_of(scene: Scene) -> InvoiceStatus:
 
 
 def following(scene: Scene) -> Iterator[Scene]:
-    """Every scene that one fact makes of this one; the expiry may come with it, not yet recorded."""
+    """Every scene that one fact makes of this one; expiry may come with it, not yet recorded."""
     expired, one, two = scene
     for later in {expired, True}:
         yield later, one, two

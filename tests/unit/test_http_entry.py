@@ -3,7 +3,9 @@ it should not.
 """
 
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,3 +137,9 @@ def test_a_number_field_is_whole_and_within_its_bounds(value: object) -> None:
 def test_a_list_field_has_no_repeats_and_a_limit(value: object) -> None:
     with pytest.raises(MalformedField):
         Body({"n": value}).texts("n", max_items=3, max_length=8)
+
+
+def test_every_problem_is_documented_with_its_status() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "problems.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_]+)` \| ([0-9]{3}) \| .+ \|$", page, re.MULTILINE)
+    assert {code: int(status) for code, status in rows} == problems.STATUS

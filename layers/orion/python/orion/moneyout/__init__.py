@@ -1,1 +1,1 @@
-"""Payouts: policy, approvals, reservation in the ledger, signing 3 of 5, broadcast and follow-up."""
+"""Payouts: policy, approvals, signing by custodians and one effect each. Built later."""

@@ -33,9 +33,12 @@ def health(request: Request) -> Response:
         except OrionError as error:
             states[name] = error.code
     well = all(state == "ok" for state in states.values())
-    return json_response(
-        200 if well else 503, {"status": "ok" if well else "ill", "checks": states}
-    )
+    body: Mapping[str, object] = {
+        "status": "ok" if well else "ill",
+        "checks": states,
+        "trace_id": request.trace_id,
+    }
+    return json_response(200 if well else 503, body)
 
 
 HANDLERS: Mapping[tuple[str, str], Handler] = {("GET", "/health"): health}
