@@ -126,6 +126,8 @@ def kafka_settings(stack: Stack) -> dict[str, str | int | float | bool]:
         "sasl.username": stack.kafka.admin.username,
         "sasl.password": stack.kafka.admin.password,
         "ssl.ca.location": stack.kafka.ca_path,
+        # A connection that is closed while it opens would be a line on people's screens.
+        "log_level": 2,
     }
 
 

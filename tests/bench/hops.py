@@ -12,7 +12,7 @@ from tests.e2e.scene import rows
 
 # Each hop ends where the next begins.
 HOPS = (
-    "block mined → its record made by the agent",
+    "block ordered → its record made by the agent (node, notification, decoding)",
     "→ moneyin's function has the record (Kafka, poller, invocation)",
     "→ deposit record made by moneyin's relay (commit, wake-up, invocation)",
     "→ billing's function has the record (Kafka, poller, invocation)",
@@ -23,14 +23,13 @@ HOPS = (
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One payment. `mining_s`: the node's own time for the settling block. `mined_at`: its answer,
-    in seconds since 1970. `took_s`: from there until the webhook arrived.
+    """One payment. `ordered_at`: when the settling block was asked for, in seconds since 1970.
+    `took_s`: from there until the webhook arrived.
     """
 
     invoice_id: str
     block_hash: str
-    mining_s: float
-    mined_at: float
+    ordered_at: float
     took_s: float
 
 
@@ -69,13 +68,13 @@ class Hops:
             (invoice_id,),
         )
         marks = (
-            paid.mined_at,
+            paid.ordered_at,
             self._blocks[paid.block_hash],
             _seconds(moved[2]),
             self._deposits[str(moved[0]), int(moved[1])],
             _seconds(changed[0]),
             _seconds(changed[1]),
-            paid.mined_at + paid.took_s,
+            paid.ordered_at + paid.took_s,
         )
         return [after - before for before, after in pairwise(marks)]
 
