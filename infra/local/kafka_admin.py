@@ -1,6 +1,7 @@
 """Users, topics and access lists of a broker, made to agree with a plan; safe to repeat."""
 
 import logging
+import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from types import MappingProxyType, TracebackType
@@ -29,6 +30,7 @@ from infra.local.layout import Credentials
 from infra.local.topics import Operation, Resource, Rule, Topic
 
 _TIMEOUT_S = 20.0
+_POLL_S = 0.02
 # While the broker starts, each refused connection would be a line on people's screens.
 _SILENT = logging.getLogger("infra.local.kafka_admin")
 _SILENT.addHandler(logging.NullHandler())
@@ -128,6 +130,23 @@ class KafkaAdmin:
 
     def ensure_rules(self, wanted: Collection[Rule]) -> None:
         """Make the broker's access list exactly `wanted`."""
+        present = self._bindings()
+        target = {_binding(rule) for rule in wanted}
+        missing = [binding for binding in target if binding not in present]
+        excess = [_exactly(binding) for binding in present if binding not in target]
+        if missing:
+            _await_all(self._client.create_acls(missing, request_timeout=_TIMEOUT_S))
+        if excess:
+            _await_all(self._client.delete_acls(excess, request_timeout=_TIMEOUT_S))
+        # The controller answers before the broker's own view has changed.
+        deadline = time.monotonic() + _TIMEOUT_S
+        while self._bindings() != target:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the broker does not take over its access list")
+            time.sleep(_POLL_S)
+
+    def _bindings(self) -> set[AclBinding]:
+        """The access list that the broker enforces now."""
         every = AclBindingFilter(
             ResourceType.ANY,
             None,  # type: ignore[arg-type] # Any.
@@ -137,16 +156,7 @@ class KafkaAdmin:
             AclOperation.ANY,
             AclPermissionType.ANY,
         )
-        present = set(
-            self._client.describe_acls(every, request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
-        )
-        target = {_binding(rule) for rule in wanted}
-        missing = [binding for binding in target if binding not in present]
-        excess = [_exactly(binding) for binding in present if binding not in target]
-        if missing:
-            _await_all(self._client.create_acls(missing, request_timeout=_TIMEOUT_S))
-        if excess:
-            _await_all(self._client.delete_acls(excess, request_timeout=_TIMEOUT_S))
+        return set(self._client.describe_acls(every, request_timeout=_TIMEOUT_S).result(_TIMEOUT_S))
 
 
 def _binding(rule: Rule) -> AclBinding:
