@@ -10,6 +10,7 @@ import os
 import random
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ DEFAULT_VAR = Path("var/stack")
 _PORT_FIRST = 20_000
 _PORT_LAST = 31_999
 _PORT_ATTEMPTS = 200
+_PORT_PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,18 @@ def port_is_free(port: int) -> bool:
             probe.bind((LOOPBACK, port))
         except OSError:
             return False
+    return True
+
+
+def _becomes_free(port: int) -> bool:
+    """Whether `port` is free within a moment: a killed engine's listener may outlive it briefly, and
+    its clients know no other port.
+    """
+    deadline_s = time.monotonic() + _PORT_PATIENCE_S
+    while not port_is_free(port):
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.05)
     return True
 
 
@@ -125,7 +139,7 @@ class Layout:
         """
         with self.change_record("ports") as ports:
             before = ports.get(name)
-            if isinstance(before, int) and port_is_free(before):
+            if isinstance(before, int) and _becomes_free(before):
                 return before, None
             used = set(ports.values())
             for _ in range(_PORT_ATTEMPTS):

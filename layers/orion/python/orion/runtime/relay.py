@@ -14,7 +14,7 @@ from functools import cache
 from typing import Protocol
 
 from orion.adapters.kafka.producer import Message, Producer
-from orion.adapters.mysql import outbox
+from orion.adapters.mysql import idempotency, outbox
 from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import Unavailable
 from orion.runtime import clock
@@ -28,6 +28,7 @@ _LOCK_WAIT_S = 5
 _SESSION_IDLE_S = 30
 _STOP_BEFORE_DEADLINE_MS = 15_000
 _KEEP_SENT = timedelta(days=7)
+_KEEP_KEYS = timedelta(days=7)  # As docs/contracts.md promises to those who retry.
 _FORGET_ROWS = 2_000
 # A ledger shard is a partition, so the key says which.
 _KEY_IS_PARTITION = frozenset({"ledger.transfers", "ledger.posted", "ledger.refused"})
@@ -132,8 +133,11 @@ def _mark(database: Database, sequences: Sequence[int]) -> None:
     database.run(lambda cursor: outbox.mark_sent(cursor, sequences, clock.now()))
 
 
-def _forget(cursor: Cursor) -> int:
-    return outbox.forget_sent(cursor, clock.now(), older_than=_KEEP_SENT, limit=_FORGET_ROWS)
+def _forget(cursor: Cursor) -> None:
+    """Both tables stand in every schema, and old rows of both prove nothing any more."""
+    now = clock.now()
+    outbox.forget_sent(cursor, now, older_than=_KEEP_SENT, limit=_FORGET_ROWS)
+    idempotency.forget(cursor, now, older_than=_KEEP_KEYS, limit=_FORGET_ROWS)
 
 
 def _lock_name(module: str) -> str:
