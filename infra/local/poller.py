@@ -185,7 +185,7 @@ class Poller:
         elif verdict is Verdict.SET_ASIDE:
             self._set_aside(number, part, batch, str(error), where)
         else:
-            _log.warning("%s: %s, then retry: %s", where, verdict, error)
+            _log.warning("%s: failed, next: %s: %s", where, verdict, error)
 
     def _set_aside(
         self, number: int, part: Partition, batch: Sequence[Fetched], cause: str, where: str
