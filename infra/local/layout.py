@@ -50,7 +50,7 @@ def port_is_free(port: int) -> bool:
 
 
 def _becomes_free(port: int) -> bool:
-    """Whether `port` is free within a moment: a killed engine's listener may outlive it briefly, and
+    """Whether `port` is free within a moment: a killed engine's listener may outlive it, and
     its clients know no other port.
     """
     deadline_s = time.monotonic() + _PORT_PATIENCE_S
