@@ -96,7 +96,7 @@ def start(var: Path, *options: str) -> tuple[float, Mapping[str, int]]:
 
 
 def demo(var: Path) -> tuple[float, Mapping[str, int]]:
-    """Seconds of `make demo` on a folder that was up before, and the memory held at the story's end.
+    """Seconds of `make demo` on a folder that was up before, and the memory held at its end.
 
     Started with KEEP=1 and stopped here, so that the stack can be looked at in between; stopping
     counts, as it does without KEEP. Raises StackFailure.
