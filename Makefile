@@ -42,7 +42,8 @@ unit: setup ## pure rules only, seconds
 test: lint ## everything: lint, then all tests, engines and stack included
 	@$(PY) -m pytest --timeout=600 $(wildcard $(addprefix tests/,unit house infra moto contract engine e2e))
 
-bench: setup ## measure (BENCH=name for one)
+bench: ## measure (BENCH=name for one); only figures on stdout
+	@$(MAKE) --no-print-directory setup >&2
 	@$(PY) -m tests.bench $(BENCH)
 
 synth: setup ## synthesize the CDK app, offline
