@@ -121,19 +121,13 @@ class Follower:
             await self._rewind(Point(height - 1, block.parent))
             return False
         trace_id = new_trace_id()
+        told = {"trace_id": trace_id, "height": height, "hash": block_hash}
+        _log.info("publishing", extra=told)
         await self._publisher.publish(connected(self._source, block, trace_id))
         if len(self._published) == self._depth_max:
             self._whole = False
         self._published.append(_Placed(point, block.parent))
-        _log.info(
-            "connected",
-            extra={
-                "trace_id": trace_id,
-                "height": height,
-                "hash": block_hash,
-                "transfers": len(block.transfers),
-            },
-        )
+        _log.info("connected", extra={**told, "transfers": len(block.transfers)})
         return True
 
     async def _rewind(self, other: Point) -> None:

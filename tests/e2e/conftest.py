@@ -17,8 +17,13 @@ from tests.e2e.scene import Shop, open_shop
 def running_stack() -> Iterator[Stack]:
     """Engines, deployed functions, pollers and agents, in a folder of their own.
 
-    With ORION_TEST_KEEP=1 its folder stays for looking at the logs.
+    With ORION_TEST_KEEP=1 its folder stays for looking at the logs. ORION_TEST_STACK names the
+    folder of a stack that runs already, to try one test again and again.
     """
+    running = os.environ.get("ORION_TEST_STACK")
+    if running:
+        yield Stack(Path(running))
+        return
     # Not pytest's own folder: the database servers run as another user, who must reach theirs.
     folder = Path(tempfile.mkdtemp(prefix="orion-e2e-"))
     folder.chmod(0o711)

@@ -8,12 +8,13 @@ its event id. Rows are marked only after every acknowledgement.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Protocol
 
-from orion.adapters.kafka.producer import Message, Producer
+from orion.adapters.kafka.producer import BrokerUnavailable, Message, Producer
 from orion.adapters.mysql import idempotency, outbox
 from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import Unavailable
@@ -26,7 +27,8 @@ BATCH_ROWS = 500
 MAX_BATCHES = 40
 _LOCK_WAIT_S = 5
 _SESSION_IDLE_S = 30
-_STOP_BEFORE_DEADLINE_MS = 15_000
+_STOP_BEFORE_DEADLINE_MS = 25_000  # One attempt may take as long as a delivery's time-out.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 _KEEP_SENT = timedelta(days=7)
 _KEEP_KEYS = timedelta(days=7)  # As docs/contracts.md promises to those who retry.
 _FORGET_ROWS = 2_000
@@ -61,11 +63,11 @@ def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> M
             if not _take_lock(cursor, module):
                 return {"sent": 0}
         for _ in range(MAX_BATCHES):
-            count = _send_batch(database, producer)
+            count = _send_patiently(database, producer, context)
             sent += count
             if count < BATCH_ROWS:
                 break
-            if context.get_remaining_time_in_millis() < _STOP_BEFORE_DEADLINE_MS:
+            if _must_stop(context):
                 _log.warning("relay stops before its deadline", extra={"sent": sent})
                 break
         if scheduled:
@@ -74,6 +76,28 @@ def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> M
         _release_lock(database, module)
     _log.info("relayed", extra={"module_name": module, "sent": sent})
     return {"sent": sent}
+
+
+def _send_patiently(database: Database, producer: Producer, context: LambdaContext) -> int:
+    """As `_send_batch`, again while the brokers are away and there is time.
+
+    A failed invocation's message comes back only after the queue's visibility time-out, and the
+    schedule after up to a minute; brokers that restart are back sooner. Raises BrokerUnavailable.
+    """
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return _send_batch(database, producer)
+        except BrokerUnavailable:
+            if _must_stop(context):
+                raise
+            _log.warning("brokers away, waiting", extra={"pause_ms": int(pause_s * 1000)})
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def _must_stop(context: LambdaContext) -> bool:
+    return context.get_remaining_time_in_millis() < _STOP_BEFORE_DEADLINE_MS
 
 
 def _send_batch(database: Database, producer: Producer) -> int:
