@@ -50,6 +50,8 @@ def main() -> int:
     keep = os.environ.get("KEEP") == "1"
     started = time.monotonic()
     var = Path(os.environ.get("ORION_VAR", "var/stack"))
+    # A stack that somebody else started is used and left running.
+    keep = keep or Stack(var).alive("ministack")
     stack = None
     try:
         stack = stack_up(var)

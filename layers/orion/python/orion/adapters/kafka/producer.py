@@ -10,8 +10,8 @@ from kafka.errors import KafkaError
 from orion.adapters.kafka.config import KafkaConfig
 from orion.errors import OrionError, Retry
 
-REQUEST_TIMEOUT_MS = 10_000
-DELIVERY_TIMEOUT_MS = 20_000
+REQUEST_TIMEOUT_MS = 5_000
+DELIVERY_TIMEOUT_MS = 10_000
 
 
 class BrokerUnavailable(OrionError):
@@ -87,5 +87,6 @@ class Producer:
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
                 max_block_ms=REQUEST_TIMEOUT_MS,
+                bootstrap_timeout_ms=REQUEST_TIMEOUT_MS,
             )
         return self._producer
