@@ -106,6 +106,15 @@ def test_an_unknown_place_is_not_found() -> None:
     assert problem_of(serve(event("GET", "/v1/nothing"), {}))["code"] == "not_found"
 
 
+def test_a_known_place_names_the_methods_it_takes() -> None:
+    def never(request: Request) -> Response:
+        raise AssertionError("a refused request must not reach the handler")
+
+    answer = serve(event("PATCH", "/v1/balances"), {("GET", "/v1/balances"): never})
+    assert problem_of(answer)["code"] == "method_not_allowed"
+    assert problem_of(answer)["allowed"] == "GET"
+
+
 def test_a_body_takes_only_the_fields_of_its_request() -> None:
     with pytest.raises(UnknownField):
         Body.parse(b'{"amuont": "25.00"}', {"amount"})

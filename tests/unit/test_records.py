@@ -52,7 +52,7 @@ EVENT: dict[str, object] = {
                 "timestampType": "CREATE_TIME",
                 "key": "YWJj",
                 "value": "e30=",
-                "headers": [{"event-id": [104, 101, 97]}],
+                "headers": [{"event-id": [104, 101, 97]}, {"raw": [-1, 0]}],
             },
             {
                 "topic": "mytopic",
@@ -81,7 +81,11 @@ EVENT: dict[str, object] = {
 def test_an_event_is_split_by_partition_in_offset_order() -> None:
     first, second = partitions(EVENT)
     assert [(r.partition, r.offset) for r in first] == [(0, 15), (0, 16)]
-    assert (first[1].key, first[1].value, first[1].headers) == (b"abc", b"{}", {"event-id": b"hea"})
+    assert (first[1].key, first[1].value, first[1].headers) == (
+        b"abc",
+        b"{}",
+        {"event-id": b"hea", "raw": b"\xff\x00"},
+    )
     assert [(r.partition, r.offset, r.key) for r in second] == [(1, 3, b"")]
 
 

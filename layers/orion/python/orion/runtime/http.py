@@ -29,6 +29,12 @@ class NotFound(OrionError):
     code = "not_found"
 
 
+class MethodNotAllowed(OrionError):
+    """The address exists, this method does not; `allowed` lists those that do."""
+
+    code = "method_not_allowed"
+
+
 class ForbiddenScope(OrionError):
     """The key may not do this."""
 
@@ -103,6 +109,8 @@ def serve(
     except OrionError as error:
         status, body = problems.of_error(error, trace_id)
         headers = {"Content-Type": problems.CONTENT_TYPE, **_NO_STORE}
+        if status == 405:
+            headers["Allow"] = str(error.fields.get("allowed", ""))
         if status == 503:
             headers["Retry-After"] = str(problems.RETRY_AFTER_S)
         response = Response(status, body, headers)
@@ -139,6 +147,9 @@ def _answer(
     known = routes.find(method, route)
     handler = handlers.get((method, route))
     if known is None or handler is None:
+        allowed = sorted(place[0] for place in handlers if place[1] == route)
+        if allowed and method not in allowed:
+            raise MethodNotAllowed("this address takes other methods", allowed=", ".join(allowed))
         raise NotFound("there is nothing here")
     request = _request(event, method, route, trace_id)
     if known.scope is not None:

@@ -40,7 +40,8 @@ def _record(row: Mapping[str, object]) -> Record:
             key=base64.b64decode(cast(str, row.get("key") or ""), validate=True),
             value=base64.b64decode(cast(str, row.get("value") or ""), validate=True),
             headers={
-                name: bytes(body)
+                # AWS writes them as signed bytes: -1 is 0xff.
+                name: bytes(value & 0xFF for value in body)
                 for header in cast(Sequence[Mapping[str, Sequence[int]]], row.get("headers") or ())
                 for name, body in header.items()
             },
