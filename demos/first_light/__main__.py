@@ -70,7 +70,7 @@ def main() -> int:
         print(f"the stack stays up: API {standard_url(stack)}")
         print(f"open a checkout page: {standard_url(stack)}/checkout/{stories[0].invoice_id}")
         print("stop it with: make down")
-    unequal = [told.asset for told in stories if not told.balanced]
+    unequal = report.unequal(stories)
     if unequal:
         say(f"ledger and chain differ for {', '.join(unequal)}: see the table")
     return 1 if unequal else 0

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
 
 from demos.first_light.story import Told
@@ -33,14 +32,9 @@ def table(stories: Sequence[Told]) -> str:
     return "\n".join(lines)
 
 
-def difference(left: str, right: str) -> str:
-    """`left` - `right`, exactly, with as many places as `left` has."""
-    places = len(left.partition(".")[2])
-    scale = 10**places
-    units = int(Fraction(left) * scale) - int(Fraction(right) * scale)
-    digits = str(abs(units)).rjust(places + 1, "0")
-    sign = "-" if units < 0 else ""
-    return sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
+def unequal(stories: Sequence[Told]) -> list[str]:
+    """The assets whose ledger and chain differ; an account that is absent differs from zero."""
+    return [told.asset for told in stories if not told.balanced]
 
 
 def write(stories: Sequence[Told], path: Path) -> None:
