@@ -16,7 +16,9 @@ from orion.chains.errors import (
     UnknownNetwork,
     WrongNetworkAddress,
 )
+from orion.money import Amount, asset
 
+BTC = asset("BTC.bitcoin")
 VECTORS = json.loads((Path(__file__).parents[1] / "data/blocks/bech32.json").read_text())
 BDK_NETWORKS = {
     "mainnet": bdk.Network.BITCOIN,
@@ -138,15 +140,18 @@ def test_a_script_without_an_address_has_none(script: bytes) -> None:
 )
 def test_a_payment_link_names_the_exact_amount_in_coins(units: int, amount: str) -> None:
     address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
-    assert payment_link(address, units, "regtest") == f"bitcoin:{address}?amount={amount}"
+    link = payment_link(address, Amount(units, BTC), "regtest")
+    assert link == f"bitcoin:{address}?amount={amount}"
 
 
 @pytest.mark.parametrize("units", [0, -1, 2_100_000_000_000_001])
 def test_a_payment_link_for_no_payable_amount_is_refused(units: int) -> None:
     with pytest.raises(AmountNotPayable):
-        payment_link("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", units, "regtest")
+        payment_link("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", Amount(units, BTC), "regtest")
 
 
 def test_a_payment_link_never_names_a_token_contract() -> None:
     with pytest.raises(AmountNotPayable):
-        payment_link("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", 1, "regtest", "0xabc")
+        payment_link(
+            "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", Amount(1, BTC), "regtest", "0xabc"
+        )

@@ -38,6 +38,4 @@ def payment_link(amount: Amount, address: str, places: Networks) -> str:
     if chain is None:
         raise UnknownAsset("fiat money has no payment link", asset=amount.asset.code)
     contract = places.contracts.get(amount.asset.code)
-    return registry.chain(chain).payment_link(
-        address, amount.units, places.networks[chain], contract
-    )
+    return registry.chain(chain).payment_link(address, amount, places.networks[chain], contract)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from orion.chains.errors import UnknownChain, UnknownNetwork
+from orion.money import Amount
 
 _FOLDER = Path(__file__).parent
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,15}\Z", re.ASCII)
@@ -59,9 +60,9 @@ class Chain(Protocol):
         ...
 
     def payment_link(
-        self, address: str, units: int, network: str, contract: str | None = None
+        self, address: str, amount: Amount, network: str, contract: str | None = None
     ) -> str:
-        """A link that a customer's wallet opens: pay exactly `units` (smallest) to `address`.
+        """A link that a customer's wallet opens: pay exactly `amount` to `address`.
 
         `contract` names a token, None the chain's own coin. Raises what `canonical_address` raises,
         and AmountNotPayable.

@@ -7,7 +7,8 @@ BIP-350). Bare public keys and bare multisig have no address.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orion.chains.bitcoin import base58, bech32
+from orion.chains import base58
+from orion.chains.bitcoin import bech32
 from orion.chains.bitcoin.network import NETWORKS, Network, network_of
 from orion.chains.errors import MalformedAddress, WrongNetworkAddress
 
