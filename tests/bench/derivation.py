@@ -1,74 +1,123 @@
-"""How many wallets a second one core derives: Bitcoin and Ethereum address each, from a seed.
+"""How many wallets a second are derived from a seed: with two addresses each and with four, by one
+process and by two at the same time.
 
-The reference does the bare primitives of the same wallets in the same run: two HMAC-SHA-512, two
-tweaks of libsecp256k1, SHA-256, RIPEMD-160 and Keccak-256, without addresses as text. Rounds of the
-two alternate, so that both see the same machine; the median counts. Ranges are 1,000 wallets, as in
-production, each beginning from the seed.
+The reference does the bare primitives of the same wallets in the same run: for Bitcoin, Ethereum
+and Tron an HMAC-SHA-512 and a tweak of libsecp256k1 each, SHA-256 and RIPEMD-160 or Keccak-256; for
+Solana two HMAC-SHA-512 and an Ed25519 public key; no addresses as text. Rounds of the two
+alternate, so that both see the same machine; the median counts. Ranges are 1,000 wallets, as in production,
+each beginning from the seed. Time is processor time, which other processes do not change; two
+processes' rates are added, and slow each other down where they share caches and memory.
 
 Run: `make bench BENCH=derivation`.
 """
 
 import hashlib
 import hmac
+import multiprocessing
 import secrets
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.pool import Pool
 
 from coincurve import PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from orion.chains.ethereum.keccak import keccak256
-from orion.kms.keys.branches import branches
+from orion.kms.keys.branches import wallet_keys
 from orion.wallet.addresses import MAX_RANGE, WalletRange, addresses
 from tests.bench.figures import Figure, progress
 
-ROUNDS = 15
+ROUNDS = 11
+ROUND_LIMIT_S = 120
 SEED = secrets.token_bytes(32)
+TWO = {"bitcoin": "regtest", "ethereum": "31337"}
+FOUR = {**TWO, "tron": "private", "solana": "localnet"}
 
 
-def derived(first_index: int) -> int:
-    """One production range; how many wallets it had."""
-    public = branches(SEED, "regtest")
-    return sum(1 for _ in addresses(public, WalletRange(first_index, MAX_RANGE)))
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`processes` at once derive the chains of `networks`."""
+
+    name: str
+    networks: Mapping[str, str]
+    processes: int
 
 
-def primitives(first_index: int) -> int:
-    """The same count of bare calls, on any parent key."""
+CASES = (
+    Case("bitcoin and ethereum, ranges of 1,000, one process", TWO, 1),
+    Case("four chains, ranges of 1,000, one process", FOUR, 1),
+    Case("four chains, ranges of 1,000, two processes", FOUR, 2),
+)
+
+
+def derived(networks: Mapping[str, str], first_index: int) -> None:
+    """One production range."""
+    keys = wallet_keys(SEED, networks, WalletRange(first_index, MAX_RANGE))
+    for _ in addresses(keys):
+        pass
+
+
+def primitives(networks: Mapping[str, str], first_index: int) -> None:
+    """The bare calls of as many wallets, on any parent key."""
     parent = PublicKey.from_secret(SEED)
     compressed = parent.format()
     for index in range(first_index, first_index + MAX_RANGE):
         data = compressed + index.to_bytes(4, "big")
         bitcoin = parent.add(hmac.digest(SEED, data, "sha512")[:32]).format()
         hashlib.new("ripemd160", hashlib.sha256(bitcoin).digest()).digest()
-        ethereum = parent.add(hmac.digest(SEED, data, "sha512")[:32]).format(compressed=False)
-        keccak256(ethereum[1:])
-    return MAX_RANGE
+        for chain in ("ethereum", "tron"):
+            if chain in networks:
+                point = parent.add(hmac.digest(SEED, data, "sha512")[:32])
+                keccak256(point.format(compressed=False)[1:])
+        if "solana" in networks:
+            account = hmac.digest(SEED, b"\0" + data, "sha512")
+            secret = hmac.digest(account[32:], b"\0" + data, "sha512")[:32]
+            Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
 
 
-def rate(work: Callable[[int], int], first_index: int) -> float:
-    """Wallets a second of processor time, which other processes do not change."""
+def rate(
+    work: Callable[[Mapping[str, str], int], None], networks: Mapping[str, str], first: int
+) -> float:
+    """Wallets a second of processor time."""
     started = time.process_time()
-    count = work(first_index)
-    return count / (time.process_time() - started)
+    work(networks, first)
+    return MAX_RANGE / (time.process_time() - started)
+
+
+def rates(networks: Mapping[str, str]) -> tuple[float, float]:
+    """Medians of this process: derived wallets, and bare calls for as many."""
+    pairs = [
+        (rate(derived, networks, first), rate(primitives, networks, first))
+        for first in (turn % 9 * MAX_RANGE for turn in range(ROUNDS + 1))
+    ][1:]  # The first round warms both.
+    return statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs)
+
+
+def measured(case: Case, pool: Pool) -> tuple[float, float]:
+    """Both rates of a case, summed over its processes, which run at the same time."""
+    waiting = [pool.apply_async(rates, (case.networks,)) for _ in range(case.processes)]
+    found = [answer.get(timeout=ROUND_LIMIT_S) for answer in waiting]
+    return sum(pair[0] for pair in found), sum(pair[1] for pair in found)
 
 
 def main() -> None:
-    """Measure and print one figure."""
-    ours: list[float] = []
-    reference: list[float] = []
-    for turn in range(ROUNDS + 1):
-        first_index = turn % 9 * MAX_RANGE
-        pair = rate(derived, first_index), rate(primitives, first_index)
-        if turn:  # The first round warms both.
-            ours.append(pair[0])
-            reference.append(pair[1])
-        progress("derivation", f"round {turn} of {ROUNDS}")
-    Figure(
-        "derivation",
-        "bitcoin and ethereum, ranges of 1,000, one core, processor time",
-        "wallets_per_s",
-        statistics.median(ours),
-        "1/s",
-        statistics.median(reference),
-        "bare tweak and hash calls for as many wallets, same run",
-    ).show()
+    """Measure and print one figure a case."""
+    for case in CASES:
+        progress("derivation", f"{case.name}: {ROUNDS} rounds")
+        with multiprocessing.get_context("spawn").Pool(case.processes) as pool:
+            ours, reference = measured(case, pool)
+        Figure(
+            "derivation",
+            f"{case.name}, processor time",
+            "wallets_per_s",
+            ours,
+            "1/s",
+            reference,
+            "bare tweak, hash and Ed25519 calls for as many wallets, same run",
+        ).show()
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA512
@@ -13,8 +14,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orion.adapters.mysql.outbox import MAX_PAYLOAD_BYTES
+from orion.ids import fact_id
 from orion.kms.errors import MalformedRequest
-from orion.kms.keys.branches import branches
+from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import (
     MAX_GROUP,
     Message,
@@ -37,11 +40,12 @@ REQUEST: Mapping[str, object] = {
     "v": 1, "trace_id": TRACE, "kind": "extend_pool", "group": 0, "first_index": 0, "count": 500,
 }  # fmt: skip
 NETWORKS = Networks("regtest", "31337")
+FOUR = Networks("regtest", "31337", tron="private", solana="localnet")
 
 
 def messages(first: int, count: int, networks: Networks = NETWORKS) -> list[Message]:
     wanted = WalletRange(first, count)
-    wallets = list(addresses(branches(bytes(range(32)), networks.bitcoin), wanted))
+    wallets = list(addresses(wallet_keys(bytes(range(32)), networks.by_chain(), wanted)))
     return list(address_messages(PoolRequest(0, wanted, TRACE), wallets, networks))
 
 
@@ -80,6 +84,32 @@ def test_a_range_leaves_in_records_of_at_most_500_wallets() -> None:
 
     assert sizes == [500, 500]
     assert len(canonical_json(messages(9_500, 500)[0].body)) < 100_000
+
+
+def test_a_stage_with_four_chains_tells_four_addresses_a_wallet_within_a_records_size() -> None:
+    (message,) = messages(9_500, 500, FOUR)
+    rows = cast(list[Any], message.body["wallets"])
+
+    assert {tuple(sorted(row["addresses"])) for row in rows} == {
+        ("bitcoin", "ethereum", "solana", "tron")
+    }
+    assert len(canonical_json(message.body)) < 150_000 < MAX_PAYLOAD_BYTES
+
+
+def test_each_added_chain_makes_a_range_another_event_and_two_chains_the_old_one() -> None:
+    identities = {
+        messages(0, 1, networks)[0].event_id
+        for networks in (
+            NETWORKS,
+            FOUR,
+            Networks("regtest", "31337", tron="private"),
+            Networks("regtest", "31337", solana="private"),
+            Networks("regtest", "31337", tron="nile", solana="localnet"),
+        )
+    }
+
+    assert len(identities) == 5
+    assert fact_id("wallet.addresses", 0, 0, 1, "regtest", "31337") in identities
 
 
 def test_the_same_range_is_the_same_event_and_another_network_another() -> None:
@@ -163,6 +193,24 @@ def test_responses_of_kms_are_not_logged_even_at_debug_level() -> None:
         "print(logging.getLogger('botocore.parsers').isEnabledFor(logging.DEBUG))"
     )
     assert python(program) == "False"
+
+
+def test_the_networks_of_a_stage_are_read_from_its_parameter() -> None:
+    # In a process of its own, because the import seals it.
+    program = (
+        "from orion.runtime.kms import MissingSetting, _networks as read\n"
+        "two = {'bitcoin': 'regtest', 'ethereum': '31337'}\n"
+        "print(read(two).by_chain() == two, list(read({**two, 'tron': 'nile'}).by_chain()))\n"
+        "print(list(read({**two, 'solana': 'devnet', 'tron': 'nile'}).by_chain()))\n"
+        "for bad in ({**two, 'tron': 7}, {'bitcoin': 'regtest'}, {**two, 'ethereum': 31337}):\n"
+        "    try: read(bad)\n"
+        "    except MissingSetting: print('refused')\n"
+    )
+    assert python(program).splitlines() == [
+        "True ['bitcoin', 'ethereum', 'tron']",
+        "['bitcoin', 'ethereum', 'tron', 'solana']",
+        *["refused"] * 3,
+    ]
 
 
 def test_only_the_kms_composition_brings_private_derivation() -> None:

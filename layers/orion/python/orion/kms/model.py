@@ -39,12 +39,28 @@ class WalletGroup:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """The networks that addresses are written for: a name for Bitcoin, a decimal chain id for
-    Ethereum.
+    """The networks that addresses are written for: names, and a decimal chain id for Ethereum. A
+    stage without Tron or Solana has no addresses there.
     """
 
     bitcoin: str
     ethereum: str
+    tron: str | None = None
+    solana: str | None = None
+
+    def by_chain(self) -> Mapping[str, str]:
+        """The chains that wallets have an address on, each with its network."""
+        optional = {"tron": self.tron, "solana": self.solana}
+        present = {chain: network for chain, network in optional.items() if network is not None}
+        return {"bitcoin": self.bitcoin, "ethereum": self.ethereum, **present}
+
+    def identity(self) -> Sequence[str]:
+        """What names these networks in an event's identity. With Tron or Solana a range is another
+        event than without, and the identities of a stage with two chains are what they were.
+        """
+        present = self.by_chain()
+        added = [f"{chain}:{present[chain]}" for chain in ("tron", "solana") if chain in present]
+        return [self.bitcoin, self.ethereum, *added]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +146,7 @@ def address_messages(
                 request.group_no,
                 part[0].index,
                 len(part),
-                networks.bitcoin,
-                networks.ethereum,
+                *networks.identity(),
             ),
         )
 

@@ -1,5 +1,5 @@
-"""Creates groups and derives their wallets. Seeds are open only while branches are derived from
-them.
+"""Creates groups and derives their wallets. Seeds are open only while the keys that addresses
+follow from are derived.
 """
 
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orion.kms.errors import GroupNotFound
-from orion.kms.keys.branches import branches
+from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import (
     NO_TRACE,
     Message,
@@ -87,5 +87,5 @@ class WalletService:
 
     def _wallets(self, group: WalletGroup, request: PoolRequest) -> Sequence[WalletAddresses]:
         with self.vault.opened(group.group_no, group.seed) as seed:
-            public = branches(seed, self.networks.bitcoin)
-        return list(addresses(public, request.wallets))
+            keys = wallet_keys(seed, self.networks.by_chain(), request.wallets)
+        return list(addresses(keys))

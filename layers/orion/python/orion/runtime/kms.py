@@ -121,7 +121,16 @@ def _networks(document: Mapping[str, object]) -> Networks:
     bitcoin, ethereum = document.get("bitcoin"), document.get("ethereum")
     if not isinstance(bitcoin, str) or not isinstance(ethereum, str):
         raise MissingSetting("a chain has no network", parameter="chains/networks")
-    return Networks(bitcoin, ethereum)
+    return Networks(
+        bitcoin, ethereum, tron=_optional(document, "tron"), solana=_optional(document, "solana")
+    )
+
+
+def _optional(document: Mapping[str, object], chain: str) -> str | None:
+    network = document.get(chain)
+    if network is not None and not isinstance(network, str):
+        raise MissingSetting("a chain's network is a text", parameter="chains/networks")
+    return network
 
 
 def _counts(received: int, new: int) -> Mapping[str, int]:

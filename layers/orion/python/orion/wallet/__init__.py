@@ -1,3 +1,3 @@
-"""Public derivation (BIP-32) and the paths of a wallet. Nothing in this package can hold a
-private key.
+"""Public derivation (BIP-32), the paths and the addresses of a wallet. Nothing in this package can
+hold a private key.
 """

@@ -27,6 +27,12 @@ class HardenedFromPublic(OrionError):
     code = "hardened_from_public"
 
 
+class NormalFromEd25519(OrionError):
+    """SLIP-10: a key on the Ed25519 curve has hardened children only."""
+
+    code = "normal_from_ed25519"
+
+
 class DepthExceeded(OrionError):
     """BIP-32 stores the depth in one byte: no key lies deeper than 255."""
 

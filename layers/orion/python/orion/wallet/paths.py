@@ -1,7 +1,9 @@
 """Derivation paths: BIP-32's notation, and the accounts that a wallet's addresses come from.
 
 A wallet is one index under a group seed. Its path on a chain is the chain's account path, the
-external branch 0 and that index: BIP-84 for Bitcoin, BIP-44 for Ethereum, coin types from SLIP-44.
+external branch 0 and that index: BIP-84 for Bitcoin, BIP-44 for Ethereum and Tron. On Solana, whose
+curve has no public derivation (SLIP-10), it is an account of its own, m/44'/501'/index'/0', as
+Solana's wallets count them. Coin types are from SLIP-44.
 """
 
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ HARDENED = 1 << 31
 MAX_DEPTH = 255
 _COIN_BY_BITCOIN_NETWORK = {"mainnet": 0, "testnet": 1, "signet": 1, "regtest": 1}
 _COIN_ETHEREUM = 60
+_COIN_TRON = 195
+_COIN_SOLANA = 501
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,21 @@ def bitcoin_branch(network: str) -> Path:
 def ethereum_branch() -> Path:
     """m/44'/60'/0'/0 (BIP-44, SLIP-44 coin 60): the same for every EVM network."""
     return Path((hardened(44), hardened(_COIN_ETHEREUM), hardened(0), 0))
+
+
+def tron_branch() -> Path:
+    """m/44'/195'/0'/0 (BIP-44, SLIP-44 coin 195): the same for every network of Tron."""
+    return Path((hardened(44), hardened(_COIN_TRON), hardened(0), 0))
+
+
+def solana_root() -> Path:
+    """m/44'/501' (SLIP-44 coin 501): the node that a group's Solana accounts are below."""
+    return Path((hardened(44), hardened(_COIN_SOLANA)))
+
+
+def solana_account(index: int) -> Path:
+    """index'/0' below `solana_root`, hardened throughout. Raises IndexOutOfRange."""
+    return Path((hardened(index), hardened(0)))
 
 
 def _step(step: str) -> int:

@@ -1,20 +1,52 @@
-"""From a group's seed to the public branches that its wallets are children of."""
+"""From a group's seed to the public keys that its wallets' addresses follow from."""
 
+from collections.abc import Mapping, Sequence
+
+from orion.chains.errors import UnknownChain
+from orion.kms.keys.ed25519_key import Ed25519Key
 from orion.kms.keys.extended_private_key import ExtendedPrivateKey
-from orion.wallet.addresses import Branches
-from orion.wallet.paths import bitcoin_branch, ethereum_branch
+from orion.wallet.addresses import WalletKeys, WalletRange
+from orion.wallet.paths import (
+    Path,
+    bitcoin_branch,
+    ethereum_branch,
+    solana_account,
+    solana_root,
+    tron_branch,
+)
 
 
-def branches(seed: bytes | bytearray, bitcoin_network: str) -> Branches:
-    """The branches m/84'/coin'/0'/0 and m/44'/60'/0'/0, without private keys. Raises InvalidSeed,
-    UnknownNetwork.
+def wallet_keys(
+    seed: bytes | bytearray, networks: Mapping[str, str], wanted: WalletRange
+) -> WalletKeys:
+    """The keys of a range for every chain of `networks`, without private ones.
 
-    The private steps end here: four a chain, once a range. Every wallet below costs one public
-    tweak a chain.
+    For Bitcoin, Ethereum and Tron the private steps end at the branch: four a chain, once a range,
+    and every wallet below costs one public tweak. For Solana all steps are private, two a wallet.
+    Raises InvalidSeed, UnknownChain, UnknownNetwork.
     """
     root = ExtendedPrivateKey.master(seed)
-    return Branches(
-        bitcoin=root.derive(bitcoin_branch(bitcoin_network)).public(),
-        ethereum=root.derive(ethereum_branch()).public(),
-        bitcoin_network=bitcoin_network,
-    )
+    branches = {
+        chain: root.derive(_branch(chain, network)).public()
+        for chain, network in networks.items()
+        if chain != "solana"
+    }
+    leaves = {"solana": solana_keys(seed, wanted)} if "solana" in networks else {}
+    return WalletKeys(wanted, branches, leaves, networks.get("bitcoin", ""))
+
+
+def solana_keys(seed: bytes | bytearray, wanted: WalletRange) -> Sequence[bytes]:
+    """The Ed25519 public keys m/44'/501'/index'/0' of a range, in order. Raises InvalidSeed."""
+    parent = Ed25519Key.master(seed).derive(solana_root())
+    return [parent.derive(solana_account(index)).public_key() for index in wanted.indexes()]
+
+
+def _branch(chain: str, network: str) -> Path:
+    match chain:
+        case "bitcoin":
+            return bitcoin_branch(network)
+        case "ethereum":
+            return ethereum_branch()
+        case "tron":
+            return tron_branch()
+    raise UnknownChain("wallets have no address on this chain", chain=chain[:32])

@@ -38,10 +38,8 @@ class ExtendedPrivateKey:
         """The root of a seed of 16 to 64 bytes. Raises InvalidSeed (of the right length:
         probability below 2^-127).
         """
-        if not SEED_BYTES_MIN <= len(seed) <= SEED_BYTES_MAX:
-            raise InvalidSeed("a seed has 16 to 64 bytes")
-        mixed = hmac.digest(b"Bitcoin seed", seed, "sha512")
-        if not 0 < int.from_bytes(mixed[:32], "big") < ORDER:
+        mixed = hmac.digest(b"Bitcoin seed", checked_seed(seed), "sha512")
+        if not is_secret(mixed[:32]):
             raise InvalidSeed("this seed has no master key")
         return cls(mixed[:32], mixed[32:], Lineage())
 
@@ -80,7 +78,7 @@ class ExtendedPrivateKey:
             raise MalformedExtendedKey("not the version of an extended private key")
         if payload[45] != 0:
             raise MalformedExtendedKey("a private key is written with a leading zero byte")
-        if not 0 < int.from_bytes(payload[46:], "big") < ORDER:
+        if not is_secret(payload[46:]):
             raise MalformedExtendedKey("the private key is not in 1 to n-1")
         return cls(payload[46:], payload[13:45], Lineage.parse(payload[4:13]))
 
@@ -89,6 +87,18 @@ class ExtendedPrivateKey:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a private key is not copied or pickled")
+
+
+def checked_seed(seed: bytes | bytearray) -> bytes | bytearray:
+    """The same seed, of 16 to 64 bytes (BIP-32 and SLIP-10 alike). Raises InvalidSeed."""
+    if not SEED_BYTES_MIN <= len(seed) <= SEED_BYTES_MAX:
+        raise InvalidSeed("a seed has 16 to 64 bytes")
+    return seed
+
+
+def is_secret(number: bytes) -> bool:
+    """Whether parse256(number) is in 1 to n-1: whether secp256k1 has this private key."""
+    return 0 < int.from_bytes(number, "big") < ORDER
 
 
 def added(secret: bytes, tweak: bytes) -> bytes:
