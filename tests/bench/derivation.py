@@ -4,9 +4,9 @@ process and by two at the same time.
 The reference does the bare primitives of the same wallets in the same run: for Bitcoin, Ethereum
 and Tron an HMAC-SHA-512 and a tweak of libsecp256k1 each, SHA-256 and RIPEMD-160 or Keccak-256; for
 Solana two HMAC-SHA-512 and an Ed25519 public key; no addresses as text. Rounds of the two
-alternate, so that both see the same machine; the median counts. Ranges are 1,000 wallets, as in production,
-each beginning from the seed. Time is processor time, which other processes do not change; two
-processes' rates are added, and slow each other down where they share caches and memory.
+alternate, so that both see the same machine; the median counts. Ranges are 1,000 wallets, as in
+production, each beginning from the seed. Time is processor time, which other processes do not
+change; two processes' rates are added, and slow each other down where they share caches and memory.
 
 Run: `make bench BENCH=derivation`.
 """

@@ -8,7 +8,8 @@ from node_stacks.agent.node import Point
 from orion.billing.model import DepositState
 from orion.billing.progress import read_deposit
 from orion.chains.blocks import Block, Transfer
-from orion.kms.model import Networks, address_messages, extend_pool_request
+from orion.kms.keys.branches import wallet_keys
+from orion.kms.model import Networks, PoolRequest, address_messages, extend_pool_request
 from orion.ledger.model import Code as LedgerCode
 from orion.ledger.transfer_record import read_transfers
 from orion.money import MAX_UNITS, asset
@@ -34,7 +35,7 @@ from orion.moneyin.model import (
 from orion.moneyin.policy import ChainPolicy
 from orion.moneyin.pool import LOW_MARK, next_request, request_message
 from orion.records import Record, canonical_json, parse_json
-from orion.wallet.addresses import WalletAddresses
+from orion.wallet.addresses import WalletAddresses, WalletRange, addresses
 
 TRACE = "cd" * 16
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -146,3 +147,13 @@ def test_kms_reads_what_the_pool_asks_and_the_pool_reads_what_kms_answers() -> N
     extension = read_addresses(parse_json(canonical_json(answer.body)))
     assert [w.index for w in extension.wallets] == list(range(500))
     assert extension.wallets[1].addresses == {"ethereum": f"0x{1:040x}"}
+
+
+def test_the_pool_reads_an_address_on_each_of_four_chains() -> None:
+    networks = Networks("regtest", "31337", tron="private", solana="localnet")
+    asked = PoolRequest(0, WalletRange(0, 2), TRACE)
+    wallets = list(addresses(wallet_keys(bytes(32), networks.by_chain(), asked.wallets)))
+    (answer,) = address_messages(asked, wallets, networks)
+    extension = read_addresses(parse_json(canonical_json(answer.body)))
+    assert [dict(w.addresses) for w in extension.wallets] == [dict(w.addresses) for w in wallets]
+    assert len(extension.wallets[0].addresses) == 4

@@ -67,14 +67,18 @@ def forms(name: str, secret: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def canaries(seed: bytes) -> dict[str, bytes]:
-    """The seed, its master key and both accounts' private keys, made without the product."""
+    """The seed, its master keys and all accounts' private keys, made without the product."""
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     mixed = hmac.digest(b"Bitcoin seed", seed, "sha512")
     found = dict(forms("seed", seed)) | dict(forms("master key", mixed[:32]))
     root = bytes(9) + mixed[32:] + b"\0" + mixed[:32]
     found["master xprv"] = base58check(bytes.fromhex("0488ade4") + root).encode()
     found["master tprv"] = base58check(bytes.fromhex("04358394") + root).encode()
-    for name, purpose, coin in (("bitcoin account", 84, 1), ("ethereum account", 44, 60)):
+    for name, purpose, coin in (
+        ("bitcoin account", 84, 1),
+        ("ethereum account", 44, 60),
+        ("tron account", 44, 195),
+    ):
         key, chain = mixed[:32], mixed[32:]
         for index in (purpose, coin, 0):
             number = (index | 1 << 31).to_bytes(4, "big")
@@ -82,6 +86,17 @@ def canaries(seed: bytes) -> dict[str, bytes]:
             total = int.from_bytes(child[:32], "big") + int.from_bytes(key, "big")
             key, chain = (total % order).to_bytes(32, "big"), child[32:]
         found |= dict(forms(name, key))
+    return found | solana_canaries(seed)
+
+
+def solana_canaries(seed: bytes) -> dict[str, bytes]:
+    """Every private key from the seed's Ed25519 root to the first wallet's Solana account."""
+    mixed = hmac.digest(b"ed25519 seed", seed, "sha512")
+    found = dict(forms("ed25519 m", mixed[:32]))
+    for depth, index in enumerate((44, 501, 0, 0), start=1):
+        number = (index | 1 << 31).to_bytes(4, "big")
+        mixed = hmac.digest(mixed[32:], b"\0" + mixed[:32] + number, "sha512")
+        found |= dict(forms(f"ed25519 depth {depth}", mixed[:32]))
     return found
 
 
@@ -137,7 +152,9 @@ def deployment(aws_engine: Any, mysql_admin: Any) -> Mapping[str, str]:
         "mysql/proxy-host": mysql_admin.host,
         "mysql/proxy-port": str(mysql_admin.port),
         "mysql/ca-pem": mysql_admin.ca_pem,
-        "chains/networks": json.dumps({"bitcoin": "regtest", "ethereum": "31337"}),
+        "chains/networks": json.dumps(
+            {"bitcoin": "regtest", "ethereum": "31337", "tron": "private", "solana": "localnet"}
+        ),
     }
     for name, value in parameters.items():
         ssm.put_parameter(Name=f"/orion/{stage}/{name}", Value=value, Type="String")
@@ -222,6 +239,7 @@ def test_no_seed_or_key_leaves_the_kms_functions(
         assert sign in output
     assert b"RAISED GroupNotFound" in output
     assert b'"index":599' in dump
+    assert dump.count(b'"solana":"') == dump.count(b'"tron":"') == 609
 
     places = {"logs and answers": output, "database and outbox": dump}
     wanted = canaries(seed)
