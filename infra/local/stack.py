@@ -19,6 +19,7 @@ from infra.local.ministack import MiniStack
 from infra.local.postgres import Postgres
 from infra.local.processes import ProcessRecord, ProcessTable, is_alive
 from infra.local.programs import Program, Programs
+from infra.local.solana_node import Solana
 
 Report = Callable[[str], None]
 
@@ -57,6 +58,7 @@ class Stack:
         self.ministack = MiniStack(self.layout)
         self.anvil = Anvil(self.layout)
         self.btcd = Btcd(self.layout)
+        self.solana = Solana(self.layout)
         self._engines: Mapping[str, Engine] = {
             engine.name: engine
             for engine in (
@@ -67,6 +69,7 @@ class Stack:
                 self.ministack,
                 self.anvil,
                 self.btcd,
+                self.solana,
             )
         }
 
