@@ -20,6 +20,7 @@ from infra.local.postgres import Postgres
 from infra.local.processes import ProcessRecord, ProcessTable, is_alive
 from infra.local.programs import Program, Programs
 from infra.local.solana_node import Solana
+from infra.local.tron_node import TronNode
 
 Report = Callable[[str], None]
 
@@ -58,6 +59,7 @@ class Stack:
         self.ministack = MiniStack(self.layout)
         self.anvil = Anvil(self.layout)
         self.btcd = Btcd(self.layout)
+        self.tron = TronNode(self.layout)
         self.solana = Solana(self.layout)
         self._engines: Mapping[str, Engine] = {
             engine.name: engine
@@ -70,6 +72,7 @@ class Stack:
                 self.anvil,
                 self.btcd,
                 self.solana,
+                self.tron,
             )
         }
 
