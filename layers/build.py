@@ -7,6 +7,7 @@ AWS Lambda quotas: a function with all its layers has at most 250 MB unzipped.
 """
 
 import argparse
+import compileall
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from tempfile import TemporaryDirectory
 
 from infra.setup.cache import ROOT, SetupFailed, cache_root, digest, published
@@ -31,7 +33,7 @@ PYTHON_VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool
 ]
 
 # Raise it when a layer is built in another way from the same inputs.
-_RECIPE = "2"
+_RECIPE = "3"
 _KEYS_PACKAGE = Path("kms") / "keys"
 _KEPT_VARIANT_DAYS = 7
 # Lambda's python3.11 has glibc 2.26, so nothing newer than manylinux2014 (glibc 2.17) may come in.
@@ -69,7 +71,11 @@ def layer_path(name: str) -> Path:
 
 def distributions(name: str) -> tuple[str, ...]:
     """What a third-party layer holds, from its packages.txt."""
-    lines = (ROOT / "layers" / name / "packages.txt").read_text().splitlines()
+    return _lines(ROOT / "layers" / name / "packages.txt")
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    lines = path.read_text().splitlines() if path.exists() else []
     return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 
@@ -91,13 +97,17 @@ def _third_party(name: str) -> Path:
     if missing:
         raise NotLocked(f"layers/{name}/packages.txt: {', '.join(missing)} not in {LOCK.name}")
     requirements = "".join(locked[item] for item in wanted)
+    services = _lines(ROOT / "layers" / name / "services.txt")
 
     def build(folder: Path) -> None:
         _install(name, requirements, folder / "python")
         _prune(folder)
+        _prune_services(folder / "python", services)
+        _compile(folder)
         _refuse_large(name, folder)
 
-    return published(f"layer-{name}-{digest(requirements, PYTHON_VERSION, _RECIPE)}", build)
+    key = digest(requirements, PYTHON_VERSION, " ".join(services), _RECIPE)
+    return published(f"layer-{name}-{key}", build)
 
 
 def _install(name: str, requirements: str, target: Path) -> None:
@@ -126,6 +136,31 @@ def _prune(folder: Path) -> None:
             path.unlink()
 
 
+def _prune_services(python: Path, services: Sequence[str]) -> None:
+    """Keep the SDK's descriptions of `services` only: all of them are most of the layer."""
+    for data in (python / "botocore" / "data", python / "boto3" / "data"):
+        for folder in data.glob("*/"):
+            if folder.name not in services:
+                shutil.rmtree(folder)
+
+
+def _compile(folder: Path) -> None:
+    """Put bytecode beside the source: a cold start must not compile, and /opt is read-only.
+
+    Unchecked by hash (PEP 552): valid whatever time the files get on their way. Only Lambda's own
+    Python version may make it; with another the layer stays as it is, and works.
+    """
+    if f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON_VERSION:
+        return
+    compileall.compile_dir(
+        folder,
+        quiet=1,
+        stripdir=str(folder),
+        prependdir="/opt",
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
+
+
 def _refuse_large(name: str, folder: Path) -> None:
     size = size_bytes(folder)
     if size > SIZE_LIMIT_BYTES:
@@ -145,9 +180,10 @@ def _variant(name: str) -> Path:
             target = folder / "python" / "orion" / inside
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
+        _compile(folder)
         _refuse_large(name, folder)
 
-    entry = published(f"layer-{name}-{digest(*contents, _RECIPE)}", build)
+    entry = published(f"layer-{name}-{digest(*contents, PYTHON_VERSION, _RECIPE)}", build)
     os.utime(entry)
     _forget_old_variants(name)
     return entry

@@ -7,6 +7,7 @@ that what the databases hold encrypted stays readable.
 
 import http.client
 import os
+import shutil
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal, overload
@@ -84,6 +85,8 @@ class MiniStack(Engine):
         return session.client(service, endpoint_url=self.url, config=config)
 
     def prepare(self) -> None:
+        # Unpacked functions of earlier workers: the engine leaves them behind, some 50 MB each.
+        shutil.rmtree(self.data / "tmp", ignore_errors=True)
         for folder in (self.data, *(self.data / name for name in ("home", "tmp", "state", "s3"))):
             folder.mkdir(mode=0o700, exist_ok=True)
 

@@ -81,12 +81,20 @@ def test_the_agent_is_killed_between_the_node_and_kafka(shop: Shop, running_stac
     customer = BitcoinCustomer(running_stack)
     invoice = shop.invoice(customer.asset)
     pay(customer, invoice)
-    agent = running_stack.programs()["agent-bitcoin"]
+    agent, faucet = running_stack.programs()["agent-bitcoin"], BitcoinFaucet(running_stack.btcd)
+
+    def agent_says(word: str, block_hash: str) -> bool:
+        lines = log_of(running_stack, "agent-bitcoin").splitlines()
+        return any(f'"{word}"' in line and block_hash in line for line in lines)
+
+    funding = faucet.tip()[1]
+    wait_until(lambda: agent_says("connected", funding), "the agent to have told of all before")
     with paused(process_id(running_stack, "kafka")):
         # The agent has the block and cannot have Kafka's acknowledgement.
         customer.mine(1)
-        tip = BitcoinFaucet(running_stack.btcd).tip()[1]
-        wait_until(lambda: tip in log_of(running_stack, "agent-bitcoin"), "the agent to see it")
+        block = faucet.tip()[1]
+        wait_until(lambda: agent_says("publishing", block), "the agent to have the block")
+        assert not agent_says("connected", block)
         running_stack.kill_program("agent-bitcoin")
     running_stack.run_program(agent)
     settle_once(shop, customer, invoice, 1)

@@ -76,10 +76,23 @@ def test_a_layer_and_the_base_hold_all_that_their_packages_require(name: str) ->
 
 
 @pytest.mark.parametrize("name", build.LAYERS)
-def test_a_layer_carries_no_bytecode_and_fits_lambda(name: str) -> None:
+def test_a_layer_carries_bytecode_that_needs_no_check_and_fits_lambda(name: str) -> None:
     folder = build.layer_path(name)
-    assert not [path for path in folder.rglob("*") if re.search(r"__pycache__|\.pyc$", str(path))]
+    tag = f"cpython-{build.PYTHON_VERSION.replace('.', '')}"
+    compiled = list(folder.rglob("*.pyc"))
+    assert compiled
+    for path in compiled:
+        assert path.name.endswith(f".{tag}.pyc")
+        # PEP 552: flags 1 mean bytecode checked by nothing, whatever the file times are.
+        assert path.read_bytes()[4:8] == b"\x01\x00\x00\x00", path
     assert build.size_bytes(folder) <= build.SIZE_LIMIT_BYTES
+
+
+def test_the_base_describes_exactly_the_services_that_the_product_calls() -> None:
+    source = "".join(path.read_text() for path in build.PRODUCT.rglob("*.py"))
+    called = set(re.findall(r"""\bclient\(\s*"([a-z0-9-]+)\"""", source))
+    data = build.layer_path("base") / "python" / "botocore" / "data"
+    assert {folder.name for folder in data.iterdir() if folder.is_dir()} == called
 
 
 @pytest.mark.parametrize("name", build.THIRD_PARTY)
@@ -126,4 +139,8 @@ def _installed(name: str) -> dict[str, str]:
 
 def _product_files(name: str) -> set[str]:
     folder = build.layer_path(name) / "python"
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
