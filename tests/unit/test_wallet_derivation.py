@@ -2,8 +2,11 @@
 
 import copy
 import hmac
+import json
 import pickle
 from collections.abc import Mapping
+from pathlib import Path as File
+from typing import Any
 
 import bdkpython as bdk
 import pytest
@@ -15,10 +18,12 @@ from solders.keypair import Keypair
 
 from orion.chains import base58, chain, chain_names
 from orion.chains.errors import UnknownChain, UnknownNetwork
+from orion.chains.tron import parse_address
 from orion.kms.keys.branches import wallet_keys
 from orion.kms.keys.ed25519_key import Ed25519Key
 from orion.kms.keys.errors import InvalidSeed
 from orion.kms.keys.extended_private_key import ORDER, ExtendedPrivateKey, added, is_secret
+from orion.kms.keys.mnemonic import seed_of
 from orion.wallet.addresses import WalletAddresses, WalletRange, addresses
 from orion.wallet.errors import (
     DepthExceeded,
@@ -40,6 +45,8 @@ from orion.wallet.paths import (
     tron_branch,
 )
 
+VECTORS = File(__file__).parents[1] / "data" / "vectors"
+TRONWEB: Any = json.loads((VECTORS / "tronweb-addresses.json").read_text())
 SEEDS = st.binary(min_size=32, max_size=64)
 INDEXES = st.integers(0, 9_999)
 ROOT = ExtendedPrivateKey.master(bytes(range(32)))
@@ -192,6 +199,18 @@ def test_ethereum_and_tron_addresses_are_those_of_eth_account(seed: bytes, index
 
     assert found["ethereum"] == ethereum.lower()
     assert base58.decode_check(found["tron"]) == bytes.fromhex("41" + tron[2:])
+
+
+@pytest.mark.parametrize("row", TRONWEB, ids=[row["mnemonic"].split()[0] for row in TRONWEB])
+def test_tron_addresses_are_those_of_tronweb_for_the_same_words(row: Any) -> None:
+    seed = bytes(seed_of(row["mnemonic"]))
+
+    for theirs in row["addresses"]:
+        path = Path.parse(theirs["path"])
+        index = path.numbers[-1]
+        assert tron_branch().child(index) == path
+        assert only(seed, index)["tron"] == theirs["address"]
+        assert parse_address(theirs["address"]).hex() == theirs["hex"][2:]
 
 
 @given(st.binary(min_size=64, max_size=64), INDEXES)

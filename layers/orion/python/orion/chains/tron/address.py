@@ -1,7 +1,7 @@
 """Addresses: 0x41 and the last 20 bytes of the key's Keccak-256, in Base58Check ("T...").
 
-Source: TRON Developer Hub, "Accounts", section "Account Address Format". Shasta and Nile use 0x41
-as well (0xa0 was a test network of 2018), so that an address does not tell its network.
+Source: TRON Developer Hub, "Accounts and keys", section "Address format". Shasta and Nile use 0x41
+as well, so that an address does not tell its network.
 """
 
 from orion.chains import base58
