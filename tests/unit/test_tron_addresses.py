@@ -20,8 +20,8 @@ from orion.chains.tron import (
 from orion.money import Amount, UnknownAsset, asset
 
 TRX, USDT = asset("TRX.tron"), asset("USDT.tron")
-# The example of TRON Developer Hub, "Accounts and keys", in both forms; the contract of Tether's USDT
-# on mainnet.
+# The example of TRON Developer Hub, "Accounts and keys", in both forms; the contract of Tether's
+# USDT on mainnet.
 PUBLISHED = (
     ("418840e6c55b9ada326d211d818c34a994aeced808", "TNPeeaaFB7K9cmo4uQpcU32zGK8G1NYqeL"),
     ("41a614f803b6fd780986a42c78ec9c7f77e6ded13c", "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t"),
