@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from infra.local.memcached import Memcached
     from infra.local.ministack import MiniStack
     from infra.local.postgres import Postgres
+    from infra.local.solana_node import Solana
     from infra.local.stack import Stack
 
 
@@ -122,6 +123,14 @@ def btcd_node(engines: Stack) -> Btcd:
     """
     engines.start("btcd")
     return engines.btcd
+
+
+@pytest.fixture(scope="session")
+def solana_node(engines: Stack) -> Solana:
+    """A running Solana stand-in whose slots close on request: `.http_url .ws_url .rpc.call(…)`."""
+    engines.start("solana")
+    engines.solana.rpc.call("local_clock", 0)
+    return engines.solana
 
 
 @pytest.fixture(scope="session")

@@ -232,7 +232,7 @@ def _inner(meta: TransactionMetadata) -> tuple[tuple[int, tuple[InnerCall, ...]]
 
 def _stack_height(call: InnerInstruction) -> int:
     # The wheel's type stubs lack the method.
-    return int(json.loads(call.to_json())["stack_height"])
+    return int(json.loads(call.to_json())["stackHeight"])
 
 
 def _return_data(meta: TransactionMetadata) -> tuple[str, bytes] | None:

@@ -1,0 +1,369 @@
+"""Transactions on the Solana stand-in, judged by solana-py: it signs, sends and reads them."""
+
+import pytest
+from solana.rpc.commitment import Confirmed, Finalized, Processed
+from solana.rpc.core import RPCException
+from solana.rpc.models import TxOpts
+from solders.address_lookup_table_account import AddressLookupTableAccount
+from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
+from solders.errors import SerdeJSONError
+from solders.hash import Hash
+from solders.keypair import Keypair
+from solders.message import Message
+from solders.pubkey import Pubkey
+from solders.rpc.errors import SendTransactionPreflightFailureMessage
+from solders.signature import Signature
+from solders.system_program import ID as SYSTEM
+from solders.system_program import (
+    AdvanceNonceAccountParams,
+    CreateLookupTableParams,
+    ExtendLookupTableParams,
+    InitializeNonceAccountParams,
+    advance_nonce_account,
+    create_lookup_table,
+    extend_lookup_table,
+    initialize_nonce_account,
+)
+from solders.transaction import VersionedTransaction
+from solders.transaction_status import (
+    TransactionErrorFieldless,
+    TransactionErrorInstructionError,
+)
+
+from infra.local.json_rpc import number, sequence
+from infra.local.solana_node import Solana
+from tests.engine.solana_scene import SOL, Scene, pay, play
+
+pytestmark = pytest.mark.engine
+_NONCE_BYTES = 80
+
+
+def _error_of(caught: pytest.ExceptionInfo[RPCException]) -> object:
+    found = caught.value.args[0]
+    assert isinstance(found, SendTransactionPreflightFailureMessage)
+    return found.data.err
+
+
+async def _balance(scene: Scene, key: Pubkey) -> int:
+    return (await scene.client.get_balance(key, Processed)).value
+
+
+def test_a_transfer_moves_lamports_and_the_payer_bears_the_fee(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        transaction = await scene.signed([pay(payer, to, 3 * SOL)], [payer])
+        fee = await scene.fee_lamports(transaction)
+        await scene.post(transaction)
+        assert fee == 5_000
+        assert await _balance(scene, to) == 3 * SOL
+        assert await _balance(scene, payer.pubkey()) == 97 * SOL - fee
+
+    play(solana_node, story)
+
+
+def test_a_priority_fee_is_charged_as_it_was_foretold(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        for extra in (
+            [set_compute_unit_price(1_000_000), set_compute_unit_limit(1_001)],
+            [set_compute_unit_price(333_333)],
+        ):
+            transaction = await scene.signed([*extra, pay(payer, to, SOL)], [payer])
+            foretold = await scene.fee_lamports(transaction)
+            before = await _balance(scene, payer.pubkey())
+            await scene.post(transaction)
+            assert foretold is not None
+            assert foretold > 5_000
+            assert before - await _balance(scene, payer.pubkey()) == SOL + foretold
+
+    play(solana_node, story)
+
+
+def test_a_transaction_is_executed_once_even_when_sent_again(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        transaction = await scene.signed([pay(payer, to, SOL)], [payer])
+        first = await scene.post(transaction)
+        scene.advance()
+        with pytest.raises(RPCException) as caught:
+            await scene.post(transaction)
+        again = await scene.post(transaction, preflight=False)
+        assert _error_of(caught) == TransactionErrorFieldless.AlreadyProcessed
+        assert again == first
+        assert await _balance(scene, to) == SOL
+
+    play(solana_node, story)
+
+
+def test_a_blockhash_expires_after_its_last_valid_block_height(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        latest = (await scene.client.get_latest_blockhash(Processed)).value
+        held = await scene.signed([pay(payer, to, SOL)], [payer], blockhash=latest.blockhash)
+        late = await scene.signed([pay(payer, to, 2 * SOL)], [payer], blockhash=latest.blockhash)
+        height = (await scene.client.get_block_height(Processed)).value
+        scene.advance(latest.last_valid_block_height - height)
+        assert scene.is_valid(latest.blockhash)
+        await scene.post(held)
+        scene.advance()
+        assert not scene.is_valid(latest.blockhash)
+        with pytest.raises(RPCException) as caught:
+            await scene.post(late)
+        lost = await scene.post(late, preflight=False)
+        assert _error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
+        assert (await scene.client.get_signature_statuses([lost])).value == [None]
+        assert await scene.fee_lamports(late) is None
+        assert await _balance(scene, to) == SOL
+
+    play(solana_node, story)
+
+
+def test_a_failed_transaction_pays_its_fee_and_shows_its_error(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(1), Keypair().pubkey()
+        transaction = await scene.signed([pay(payer, to, 5 * SOL)], [payer])
+        with pytest.raises(RPCException) as caught:
+            await scene.post(transaction)
+        assert isinstance(_error_of(caught), TransactionErrorInstructionError)
+        signature = await scene.post(transaction, preflight=False)
+        scene.advance()
+        found = (await scene.client.get_transaction(signature, "json", Confirmed, 0)).value
+        assert found is not None
+        meta = found.transaction.meta
+        assert meta is not None
+        assert isinstance(meta.err, TransactionErrorInstructionError)
+        assert meta.pre_balances[0] - meta.post_balances[0] == meta.fee == 5_000
+        status = (await scene.client.get_signature_statuses([signature])).value[0]
+        assert status is not None
+        assert status.err == meta.err
+
+    play(solana_node, story)
+
+
+def test_a_false_signature_is_refused(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer = await scene.funded()
+        true = await scene.signed([pay(payer, Keypair().pubkey(), SOL)], [payer])
+        false = VersionedTransaction.populate(true.message, [Keypair().sign_message(b"x")])
+        with pytest.raises(RPCException, match="SignatureVerificationFailure"):
+            await scene.post(false)
+        lost = await scene.post(false, preflight=False)
+        assert (await scene.client.get_signature_statuses([lost])).value == [None]
+
+    play(solana_node, story)
+
+
+def test_a_changed_amount_makes_the_signature_false(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        recent = await scene.blockhash()
+        true = await scene.signed([pay(payer, to, SOL)], [payer], blockhash=recent)
+        other = Message.new_with_blockhash([pay(payer, to, 2 * SOL)], payer.pubkey(), recent)
+        with pytest.raises(RPCException, match="SignatureVerificationFailure"):
+            await scene.post(VersionedTransaction.populate(other, true.signatures))
+
+    play(solana_node, story)
+
+
+def test_bytes_that_are_no_transaction_are_invalid_params(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        with pytest.raises((RPCException, SerdeJSONError), match="deserialize"):
+            await scene.client.send_raw_transaction(b"\1\2\3", TxOpts())
+
+    play(solana_node, story)
+
+
+def test_preflight_at_finalized_does_not_know_a_young_blockhash(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer = await scene.funded()
+        scene.advance()
+        young = await scene.signed([pay(payer, Keypair().pubkey(), SOL)], [payer])
+        options = TxOpts(preflight_commitment=Finalized)
+        with pytest.raises(RPCException) as caught:
+            await scene.client.send_raw_transaction(bytes(young), options)
+        assert _error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
+        await scene.post(young)
+
+    play(solana_node, story)
+
+
+def test_a_simulation_shows_the_outcome_and_changes_nothing(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        transaction = await scene.signed([pay(payer, to, SOL)], [payer])
+        tried = (await scene.client.simulate_transaction(transaction, commitment=Processed)).value
+        assert tried.err is None
+        assert tried.units_consumed == 150
+        assert tried.logs
+        assert await _balance(scene, to) == 0
+        bad = await scene.signed([pay(payer, to, 500 * SOL)], [payer])
+        assert (await scene.client.simulate_transaction(bad)).value.err is not None
+
+    play(solana_node, story)
+
+
+def test_a_simulation_at_finalized_sees_only_what_is_final(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, other = await scene.funded(10), await scene.funded(1)
+        final = (await scene.client.get_latest_blockhash(Finalized)).value.blockhash
+        await scene.send([pay(payer, other.pubkey(), 5 * SOL)], payer)
+        spend = [pay(other, Keypair().pubkey(), 4 * SOL)]
+        transaction = await scene.signed(spend, [other], blockhash=final)
+        now = await scene.client.simulate_transaction(transaction, commitment=Processed)
+        then = await scene.client.simulate_transaction(transaction, commitment=Finalized)
+        assert now.value.err is None
+        assert isinstance(then.value.err, TransactionErrorInstructionError)
+        assert await _balance(scene, other.pubkey()) == 6 * SOL
+
+    play(solana_node, story)
+
+
+def test_addresses_of_a_lookup_table_are_used_and_shown(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        scene.advance()
+        recent = (await scene.client.get_slot(Confirmed)).value
+        make, table = create_lookup_table(
+            CreateLookupTableParams(
+                authority_address=payer.pubkey(), payer_address=payer.pubkey(), recent_slot=recent
+            )
+        )
+        extend = extend_lookup_table(
+            ExtendLookupTableParams(
+                lookup_table_address=table,
+                authority_address=payer.pubkey(),
+                payer_address=payer.pubkey(),
+                new_addresses=[to, Keypair().pubkey()],
+            )
+        )
+        await scene.send([make, extend], payer)
+        scene.advance()
+        listed = AddressLookupTableAccount(key=table, addresses=[to])
+        transaction = await scene.signed([pay(payer, to, SOL)], [payer], tables=[listed])
+        assert to not in transaction.message.account_keys
+        signature = await scene.post(transaction)
+        scene.advance()
+        assert await _balance(scene, to) == SOL
+        found = (await scene.client.get_transaction(signature, "json", Confirmed, 0)).value
+        assert found is not None
+        meta = found.transaction.meta
+        assert meta is not None
+        assert meta.loaded_addresses is not None
+        assert meta.loaded_addresses.writable == [to]
+        assert meta.post_balances[-1] == SOL
+        with pytest.raises(RPCException, match="UnsupportedTransactionVersion"):
+            await scene.client.get_transaction(signature, "json", Confirmed)
+
+    play(solana_node, story)
+
+
+async def _nonce_account(scene: Scene, payer: Keypair) -> tuple[Pubkey, Hash]:
+    nonce = Keypair()
+    start = initialize_nonce_account(
+        InitializeNonceAccountParams(nonce_pubkey=nonce.pubkey(), authority=payer.pubkey())
+    )
+    await scene.send([await scene.create(payer, nonce, _NONCE_BYTES, SYSTEM), start], payer, nonce)
+    scene.advance()
+    return nonce.pubkey(), await _stored_nonce(scene, nonce.pubkey())
+
+
+async def _stored_nonce(scene: Scene, key: Pubkey) -> Hash:
+    account = (await scene.client.get_account_info(key, Processed)).value
+    assert account is not None
+    return Hash(account.data[40:72])
+
+
+def test_a_durable_nonce_outlives_blockhashes_and_works_once(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        key, stored = await _nonce_account(scene, payer)
+        advance = advance_nonce_account(
+            AdvanceNonceAccountParams(nonce_pubkey=key, authorized_pubkey=payer.pubkey())
+        )
+        calls = [advance, pay(payer, to, SOL)]
+        old = await scene.signed(calls, [payer], blockhash=stored)
+        rival = await scene.signed([advance, pay(payer, to, 2 * SOL)], [payer], blockhash=stored)
+        scene.advance(400)
+        await scene.post(old)
+        assert await _balance(scene, to) == SOL
+        scene.advance()
+        assert await _stored_nonce(scene, key) != stored
+        with pytest.raises(RPCException) as caught:
+            await scene.post(rival)
+        assert _error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
+
+    play(solana_node, story)
+
+
+def test_a_failed_transaction_uses_its_durable_nonce_up(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer = await scene.funded()
+        key, stored = await _nonce_account(scene, payer)
+        advance = advance_nonce_account(
+            AdvanceNonceAccountParams(nonce_pubkey=key, authorized_pubkey=payer.pubkey())
+        )
+        calls = [advance, pay(payer, Keypair().pubkey(), 10_000 * SOL)]
+        failing = await scene.signed(calls, [payer], blockhash=stored)
+        signature = await scene.post(failing, preflight=False)
+        status = (await scene.client.get_signature_statuses([signature])).value[0]
+        assert status is not None
+        assert isinstance(status.err, TransactionErrorInstructionError)
+        assert await _stored_nonce(scene, key) != stored
+
+    play(solana_node, story)
+
+
+def test_an_airdrop_gives_what_was_asked_even_twice_in_a_slot(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        key = Keypair().pubkey()
+        first = (await scene.client.request_airdrop(key, SOL)).value
+        second = (await scene.client.request_airdrop(key, SOL)).value
+        assert first != second
+        assert await _balance(scene, key) == 2 * SOL
+
+    play(solana_node, story)
+
+
+def test_signatures_of_an_address_come_newest_first_in_pages(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        sent: list[Signature] = []
+        for lamports in range(SOL, SOL + 5):
+            sent.append(await scene.send([pay(payer, to, lamports)], payer))
+            scene.advance()
+        newest = sent[::-1]
+
+        async def page(
+            before: Signature | None, until: Signature | None, limit: int
+        ) -> list[Signature]:
+            rows = await scene.client.get_signatures_for_address(
+                to, before, until, limit, Confirmed
+            )
+            return [row.signature for row in rows.value]
+
+        assert await page(None, None, 1_000) == newest
+        assert await page(None, None, 2) == newest[:2]
+        assert await page(newest[1], None, 2) == newest[2:4]
+        assert await page(None, newest[3], 1_000) == newest[:3]
+        final = await scene.client.get_signatures_for_address(to, commitment=Finalized)
+        assert final.value == []
+
+    play(solana_node, story)
+
+
+def test_the_leader_earns_half_of_the_fees(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer = await scene.funded()
+        await scene.send([pay(payer, Keypair().pubkey(), SOL)], payer)
+        slot = scene.advance() - 1
+        scene.advance(31)
+        answer = await scene.client.get_block(slot, "json", 0, commitment=Finalized)
+        block = answer.value
+        assert block is not None
+        assert block.rewards is not None
+        assert [reward.lamports for reward in block.rewards] == [2_500]
+        fees = solana_node.rpc.call("getRecentPrioritizationFees", [str(payer.pubkey())])
+        assert len(sequence(fees)) <= 150
+        assert number(solana_node.rpc.call("getFirstAvailableBlock")) == 0
+
+    play(solana_node, story)
