@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from orion.adapters.mysql.outbox import MAX_PAYLOAD_BYTES
 from orion.ids import fact_id
-from orion.kms.errors import MalformedRequest
+from orion.kms.errors import MalformedRequest, UnusableNetworks
 from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import (
     MAX_GROUP,
@@ -112,6 +112,28 @@ def test_each_added_chain_makes_a_range_another_event_and_two_chains_the_old_one
     assert fact_id("wallet.addresses", 0, 0, 1, "regtest", "31337") in identities
 
 
+def test_the_networks_of_a_stage_are_read_from_its_parameter() -> None:
+    two = {"bitcoin": "regtest", "ethereum": "31337"}
+
+    assert Networks.read(two) == NETWORKS
+    assert Networks.read({**two, "tron": "private", "solana": "localnet"}) == FOUR
+    assert list(Networks.read({**two, "solana": "devnet"}).by_chain()) == [*two, "solana"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"tron": 7}, {"solana": None}, {"tron": ""}, {"ethereum": 31337}, {"bitcoin": None}]
+)
+def test_a_network_that_is_no_text_is_refused(changed: Mapping[str, object]) -> None:
+    with pytest.raises(UnusableNetworks):
+        Networks.read({"bitcoin": "regtest", "ethereum": "31337", **changed})
+
+
+@pytest.mark.parametrize("chain", ["bitcoin", "ethereum"])
+def test_a_stage_without_bitcoin_or_ethereum_is_refused(chain: str) -> None:
+    with pytest.raises(UnusableNetworks):
+        Networks.read({chain: "regtest", "tron": "nile"})
+
+
 def test_the_same_range_is_the_same_event_and_another_network_another() -> None:
     first = [message.event_id for message in messages(0, 600)]
 
@@ -193,24 +215,6 @@ def test_responses_of_kms_are_not_logged_even_at_debug_level() -> None:
         "print(logging.getLogger('botocore.parsers').isEnabledFor(logging.DEBUG))"
     )
     assert python(program) == "False"
-
-
-def test_the_networks_of_a_stage_are_read_from_its_parameter() -> None:
-    # In a process of its own, because the import seals it.
-    program = (
-        "from orion.runtime.kms import MissingSetting, _networks as read\n"
-        "two = {'bitcoin': 'regtest', 'ethereum': '31337'}\n"
-        "print(read(two).by_chain() == two, list(read({**two, 'tron': 'nile'}).by_chain()))\n"
-        "print(list(read({**two, 'solana': 'devnet', 'tron': 'nile'}).by_chain()))\n"
-        "for bad in ({**two, 'tron': 7}, {'bitcoin': 'regtest'}, {**two, 'ethereum': 31337}):\n"
-        "    try: read(bad)\n"
-        "    except MissingSetting: print('refused')\n"
-    )
-    assert python(program).splitlines() == [
-        "True ['bitcoin', 'ethereum', 'tron']",
-        "['bitcoin', 'ethereum', 'tron', 'solana']",
-        *["refused"] * 3,
-    ]
 
 
 def test_only_the_kms_composition_brings_private_derivation() -> None:

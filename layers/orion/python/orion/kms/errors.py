@@ -15,6 +15,12 @@ class MalformedRequest(OrionError):
     code = "malformed_request"
 
 
+class UnusableNetworks(OrionError):
+    """The stage's networks lack Bitcoin or Ethereum, or name one by something that is no text."""
+
+    code = "unusable_networks"
+
+
 class SeedRefused(OrionError):
     """The stored seed does not decrypt under this group's context: another group's, altered, or
     another key's.

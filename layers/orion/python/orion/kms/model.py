@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orion.ids import fact_id
-from orion.kms.errors import MalformedRequest
+from orion.kms.errors import MalformedRequest, UnusableNetworks
 from orion.wallet.addresses import WalletAddresses, WalletRange
 
 MAX_GROUP = 2**31 - 1
@@ -47,6 +47,18 @@ class Networks:
     ethereum: str
     tron: str | None = None
     solana: str | None = None
+
+    @classmethod
+    def read(cls, document: Mapping[str, object]) -> "Networks":
+        """From the parameter `chains/networks`. Raises UnusableNetworks."""
+        named = {}
+        for chain in ("bitcoin", "ethereum", "tron", "solana"):
+            network = document.get(chain)
+            if isinstance(network, str) and network:
+                named[chain] = network
+            elif chain in document or chain not in ("tron", "solana"):
+                raise UnusableNetworks("a chain has no network", parameter="chains/networks")
+        return cls(**named)
 
     def by_chain(self) -> Mapping[str, str]:
         """The chains that wallets have an address on, each with its network."""

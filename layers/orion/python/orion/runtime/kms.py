@@ -19,7 +19,7 @@ from orion.kms.service import WalletService
 from orion.runtime import clock
 from orion.runtime.kafka import partitions
 from orion.runtime.log import logger, set_trace_id
-from orion.runtime.settings import AWS_CLIENT, MissingSetting, mysql_config, settings
+from orion.runtime.settings import AWS_CLIENT, mysql_config, settings
 from orion.runtime.wakeup import wake
 
 seal()
@@ -39,7 +39,7 @@ def service() -> WalletService:
             known.stage,
         ),
         store=MySqlGroupStore(Database(mysql_config("kms", "orion_kms", direct=False))),
-        networks=_networks(known.document("chains/networks")),
+        networks=Networks.read(known.document("chains/networks")),
         now=clock.now,
     )
 
@@ -115,22 +115,6 @@ def _typed(work: Callable[[], Result]) -> Result:
             raise
         _log.warning("wallet call refused", extra={"code": refusal.code})
         return {"outcome": "refused", "code": refusal.code, "detail": refusal.detail}
-
-
-def _networks(document: Mapping[str, object]) -> Networks:
-    bitcoin, ethereum = document.get("bitcoin"), document.get("ethereum")
-    if not isinstance(bitcoin, str) or not isinstance(ethereum, str):
-        raise MissingSetting("a chain has no network", parameter="chains/networks")
-    return Networks(
-        bitcoin, ethereum, tron=_optional(document, "tron"), solana=_optional(document, "solana")
-    )
-
-
-def _optional(document: Mapping[str, object], chain: str) -> str | None:
-    network = document.get(chain)
-    if network is not None and not isinstance(network, str):
-        raise MissingSetting("a chain's network is a text", parameter="chains/networks")
-    return network
 
 
 def _counts(received: int, new: int) -> Mapping[str, int]:
