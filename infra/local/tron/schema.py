@@ -175,8 +175,8 @@ _CONTRACTS = (
         (
             _OWNER,
             _choice(2, "resource", RESOURCES),
-            _address(3, "receiver_address"),
-            _number(4, "balance"),
+            _number(3, "balance"),
+            _address(4, "receiver_address"),
             _truth(5, "lock"),
             _number(6, "lock_period"),
         ),
@@ -186,8 +186,8 @@ _CONTRACTS = (
         (
             _OWNER,
             _choice(2, "resource", RESOURCES),
-            _address(3, "receiver_address"),
-            _number(4, "balance"),
+            _number(3, "balance"),
+            _address(4, "receiver_address"),
         ),
     ),
 )
