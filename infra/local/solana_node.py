@@ -15,7 +15,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Solana(Engine):
-    """The node. Its slots close every 400 ms; `local_clock` changes that."""
+    """The node. Its slots close every 400 ms; `local_clock` changes that for good."""
 
     name: ClassVar[str] = "solana"
     ports: ClassVar[tuple[str, ...]] = ("solana",)

@@ -232,7 +232,6 @@ def test_a_killed_node_comes_back_as_it_was(own_node: Solana) -> None:
         before = await _view(scene, payer.pubkey(), to)
         own_node.kill()
         own_node.start()
-        own_node.rpc.call("local_clock", 0)
         assert await _view(scene, payer.pubkey(), to) == before
         assert (await scene.client.get_signature_statuses([dropped])).value == [None]
         with pytest.raises(RPCException):
@@ -252,13 +251,11 @@ def test_a_torn_last_record_is_cut_off(own_node: Solana) -> None:
         with (own_node.data / "journal").open("ab") as file:
             file.write(b'0badf00d {"t":"close","ti')
         own_node.start()
-        own_node.rpc.call("local_clock", 0)
         assert await _view(scene, payer.pubkey()) == before
         scene.advance()
         after = await _view(scene, payer.pubkey())
         own_node.stop()
         own_node.start()
-        own_node.rpc.call("local_clock", 0)
         assert await _view(scene, payer.pubkey()) == after
 
     play(own_node, story)

@@ -17,18 +17,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="infra.local.solana")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--slot-ms", type=int, default=0, help="0: slots close on request only")
+    parser.add_argument(
+        "--slot-ms", type=int, default=0, help="of a new chain; 0: slots close on request only"
+    )
     parser.add_argument("--confirmed", type=int, default=Depths().confirmed)
     parser.add_argument("--finalized", type=int, default=Depths().finalized)
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     try:
-        chain = Chain(given.data, Depths(given.confirmed, given.finalized))
+        depths = Depths(given.confirmed, given.finalized)
+        chain = Chain(given.data, depths, interval_ms=given.slot_ms)
     except (JournalDamaged, JournalTaken, ValueError) as exc:
         print(f"{type(exc).__name__}: {exc}", file=sys.stderr)
         return 1
     try:
-        asyncio.run(serve(chain, given.port, given.slot_ms))
+        asyncio.run(serve(chain, given.port))
     finally:
         chain.close()
     return 0

@@ -62,10 +62,13 @@ class Listener(Protocol):
 class Chain:
     """The chain in `folder`, made when there is none. One instance a folder (JournalTaken)."""
 
-    def __init__(self, folder: Path, depths: Depths, *, blocks_max: int = BLOCKS_MAX) -> None:
+    def __init__(
+        self, folder: Path, depths: Depths, *, interval_ms: int = 0, blocks_max: int = BLOCKS_MAX
+    ) -> None:
         self._journal = Journal(folder)
         self._depths = depths
-        self._blocks_max = blocks_max
+        # Milliseconds between slots, 0 for none; the last choice is kept over restarts.
+        self.interval_ms = interval_ms
         self._listeners: list[Listener] = []
         records = iter(self._journal.read())
         first = next(records, None)
@@ -106,6 +109,8 @@ class Chain:
             case "accounts":
                 for key, account in changes_of(record["accounts"]):
                     self.state.put(key, account)
+            case "clock":
+                self.interval_ms = record["interval_ms"]
             case "slot":
                 self.state.open.slot = record["slot"]
 
@@ -176,6 +181,11 @@ class Chain:
             for listener in self._listeners:
                 listener.settled(Level.FINALIZED, found, values)
 
+    def change_interval(self, interval_ms: int) -> None:
+        """Milliseconds between slots from now on."""
+        self._journal.append({"t": "clock", "interval_ms": interval_ms})
+        self.interval_ms = interval_ms
+
     def skip(self, slots: int) -> None:
         """Let `slots` slots (1 to ADVANCE_MAX) pass without a block, after closing a used one."""
         if not 1 <= slots <= ADVANCE_MAX:
@@ -209,6 +219,7 @@ class Chain:
         yield {**self._first, "root": block_json(final[0])}
         for block in final[1:]:
             yield {"t": "restore", "block": block_json(block)}
+        yield {"t": "clock", "interval_ms": self.interval_ms}
         for key in state.known_accounts():
             # Gone ones too: the programs' own accounts come with LiteSVM.
             account = state.account(key, Level.FINALIZED)

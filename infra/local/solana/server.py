@@ -44,22 +44,22 @@ _log = logging.getLogger(__name__)
 
 
 class SlotClock:
-    """Closes a slot every `interval_ms`; 0 leaves that to `local_advance`."""
+    """Closes a slot every `interval_ms` of the chain; 0 leaves that to `local_advance`."""
 
-    def __init__(self, chain: Chain, interval_ms: int) -> None:
+    def __init__(self, chain: Chain) -> None:
         self._chain = chain
-        self._interval_ms = interval_ms
         self._changed = asyncio.Event()
 
     def change(self, interval_ms: int) -> None:
-        self._interval_ms = interval_ms
+        self._chain.change_interval(interval_ms)
         self._changed.set()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             self._changed.clear()
-            wait_s = self._interval_ms / 1000 if self._interval_ms else None
+            interval_ms = self._chain.interval_ms
+            wait_s = interval_ms / 1000 if interval_ms else None
             try:
                 await asyncio.wait_for(self._changed.wait(), wait_s)
             except TimeoutError:
@@ -195,9 +195,9 @@ async def _respond(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def serve(chain: Chain, port: int, interval_ms: int) -> None:
+async def serve(chain: Chain, port: int) -> None:
     """Serve on the loopback address until SIGTERM or SIGINT."""
-    clock = SlotClock(chain, interval_ms)
+    clock = SlotClock(chain)
     config = uvicorn.Config(
         Application(chain, clock),
         host=LOOPBACK,
