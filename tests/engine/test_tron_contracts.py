@@ -18,9 +18,9 @@ from tests.engine.tron_scene import TRX, Judge, Keyed, judging, refusal
 pytestmark = pytest.mark.engine
 
 _TOKEN = Path(__file__).parents[2] / "infra" / "local" / "contracts" / "TetherLike.json"
-# sstore(caller, callvalue); return selfbalance
+# Stores the value under the caller and returns the contract's balance.
 _VAULT = "34335547" + "5f5260205ff3"
-# call(gas, the first parameter, 7 sun)
+# Calls the first parameter with 7 sun.
 _PAYER = "5f5f5f5f60076004355af15000"
 _LOOP = "5b5f56"
 _REVERTS = "5f5ffd"
