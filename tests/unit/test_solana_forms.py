@@ -8,12 +8,16 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.system_program import (
+    AdvanceNonceAccountParams,
     CreateAccountParams,
     TransferParams,
+    advance_nonce_account,
     create_account,
     transfer,
 )
 from spl.token.constants import TOKEN_PROGRAM_ID
+from spl.token.instructions import set_authority
+from spl.token.models import AuthorityType, SetAuthorityParams
 
 from infra.local.solana import base58
 from infra.local.solana.ui_amounts import ui_amount
