@@ -1,5 +1,7 @@
 """Transactions on the Solana stand-in, judged by solana-py: it signs, sends and reads them."""
 
+import hashlib
+
 import pytest
 from solana.rpc.commitment import Confirmed, Finalized, Processed
 from solana.rpc.core import RPCException
@@ -9,7 +11,7 @@ from solders.compute_budget import set_compute_unit_limit, set_compute_unit_pric
 from solders.errors import SerdeJSONError
 from solders.hash import Hash
 from solders.keypair import Keypair
-from solders.message import Message
+from solders.message import Message, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.rpc.errors import SendTransactionPreflightFailureMessage
 from solders.signature import Signature
@@ -93,6 +95,41 @@ def test_a_transaction_is_executed_once_even_when_sent_again(solana_node: Solana
         assert await _balance(scene, to) == SOL
 
     play(solana_node, story)
+
+
+def test_a_message_is_executed_once_under_any_signature(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        first = await scene.signed([pay(payer, to, SOL)], [payer])
+        await scene.post(first)
+        again = VersionedTransaction.populate(first.message, [_other_signature(payer, first)])
+        assert again.verify_with_results() == [True]
+        assert again.signatures != first.signatures
+        with pytest.raises(RPCException) as caught:
+            await scene.post(again)
+        assert _error_of(caught) == TransactionErrorFieldless.AlreadyProcessed
+
+    play(solana_node, story)
+
+
+def _other_signature(key: Keypair, transaction: VersionedTransaction) -> Signature:
+    """A second valid signature of the message: RFC 8032, 5.1.6, with another secret scalar r."""
+    digest = hashlib.sha512(key.secret()).digest()
+    clamped = bytearray(digest[:32])
+    clamped[0] &= 248
+    clamped[31] = (clamped[31] & 127) | 64
+    secret = int.from_bytes(clamped, "little")
+    # The point r*B is the public key of another key, whose own clamped scalar is r.
+    other = Keypair()
+    r_bytes = bytearray(hashlib.sha512(other.secret()).digest()[:32])
+    r_bytes[0] &= 248
+    r_bytes[31] = (r_bytes[31] & 127) | 64
+    order = 2**252 + 27742317777372353535851937790883648493
+    point = bytes(other.pubkey())
+    message = to_bytes_versioned(transaction.message)
+    challenge = hashlib.sha512(point + bytes(key.pubkey()) + message).digest()
+    scalar = int.from_bytes(r_bytes, "little") + int.from_bytes(challenge, "little") * secret
+    return Signature(point + (scalar % order).to_bytes(32, "little"))
 
 
 def test_a_blockhash_expires_after_its_last_valid_block_height(solana_node: Solana) -> None:

@@ -200,8 +200,9 @@ class Chain:
 
         Raises ForkRefused when one of them is final.
         """
-        dropped = self.state.fork(blocks)
+        self.state.check_fork(blocks)
         self._journal.append({"t": "fork", "blocks": blocks})
+        dropped = self.state.fork(blocks)
         self._confirmed_height = self.state.block_at(Level.CONFIRMED).height
         return dropped
 

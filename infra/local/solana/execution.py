@@ -24,6 +24,7 @@ from infra.local.solana.message import (
     accounts_of,
     compute_price_micro,
     durable_nonce_key,
+    message_hash,
     nonce_of,
     with_nonce,
 )
@@ -97,7 +98,7 @@ def execute(
     if not signatures_hold(transaction):
         raise Refused("SignatureFailure")
     signature = str(transaction.signatures[0])
-    _check_replay(signature, state, Level.PROCESSED)
+    _check_replay(message, state, Level.PROCESSED)
     nonce = check_age(message, state, Level.PROCESSED)
     named = accounts_of(message, state, Level.PROCESSED)
     state.sync_sysvars()
@@ -114,6 +115,7 @@ def execute(
     done = Executed(
         raw=bytes(transaction),
         signature=signature,
+        message_hash=message_hash(message),
         slot=state.open.slot,
         error=error,
         fee_lamports=_lamports(before[payer]) - _lamports(after[payer]) if failed else meta.fee(),
@@ -164,7 +166,7 @@ def simulate(
     message = transaction.message
     try:
         if check:
-            _check_replay(str(transaction.signatures[0]), state, level)
+            _check_replay(message, state, level)
             check_age(message, state, level)
         named = accounts_of(message, state, level)
     except Refused as exc:
@@ -195,8 +197,8 @@ def simulate(
     )
 
 
-def _check_replay(signature: str, state: State, level: Level) -> None:
-    known = state.history.transaction(signature)
+def _check_replay(message: Message | MessageV0, state: State, level: Level) -> None:
+    known = state.history.of_message(message_hash(message))
     if known is not None and known.slot <= state.slot_at(level):
         raise Refused("AlreadyProcessed")
 

@@ -18,6 +18,7 @@ class History:
         self._slots: list[int] = []
         self._blocks: dict[int, Block] = {}
         self._transactions: dict[str, Executed] = {}
+        self._messages: dict[str, Executed] = {}
         # Insertion-ordered sets, oldest first.
         self._by_address: dict[str, dict[str, None]] = {}
 
@@ -35,6 +36,10 @@ class History:
 
     def transaction(self, signature: str) -> Executed | None:
         return self._transactions.get(signature)
+
+    def of_message(self, message_hash: str) -> Executed | None:
+        """The transaction that carried this message, under whichever signature."""
+        return self._messages.get(message_hash)
 
     def slots(self, first: int, last: int) -> Sequence[int]:
         """Slots from `first` to `last`, both included, that have a block."""
@@ -56,12 +61,14 @@ class History:
     def record(self, done: Executed) -> None:
         """Index a transaction of the open slot."""
         self._transactions[done.signature] = done
+        self._messages[done.message_hash] = done
         for key in dict.fromkeys(done.keys):
             self._by_address.setdefault(key, {})[done.signature] = None
 
     def forget(self, done: Executed) -> None:
         """Remove a transaction from the indexes."""
         self._transactions.pop(done.signature, None)
+        self._messages.pop(done.message_hash, None)
         for key in set(done.keys):
             named = self._by_address.get(key)
             if named is not None:

@@ -1,10 +1,11 @@
 """Reading a transaction's message: all its accounts, who may write them, its durable nonce."""
 
+import hashlib
 from dataclasses import dataclass
 
 from solders.account import Account
 from solders.compute_budget import ID as COMPUTE_BUDGET
-from solders.message import Message, MessageAddressTableLookup, MessageV0
+from solders.message import Message, MessageAddressTableLookup, MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
@@ -155,6 +156,11 @@ def _budget(message: Message | MessageV0) -> tuple[int, int]:
         elif call.data[0] == 3:
             price = int.from_bytes(call.data[1:9], "little")
     return price, min(default if limit is None else limit, _COMPUTE_UNITS_MAX)
+
+
+def message_hash(message: Message | MessageV0) -> str:
+    """The same for equal messages, whoever signed them and how."""
+    return hashlib.sha256(to_bytes_versioned(message)).hexdigest()
 
 
 def parse_transaction(raw: bytes) -> VersionedTransaction:

@@ -55,6 +55,7 @@ class Executed:
 
     raw: bytes
     signature: str
+    message_hash: str
     slot: int
     error: Json
     fee_lamports: int
@@ -96,6 +97,7 @@ def executed_json(done: Executed) -> Json:
     return {
         "raw": _text(done.raw),
         "signature": done.signature,
+        "message": done.message_hash,
         "slot": done.slot,
         "error": done.error,
         "fee": done.fee_lamports,
@@ -124,6 +126,7 @@ def executed_of(found: Mapping[str, Json]) -> Executed:
     return Executed(
         raw=b64decode(found["raw"]),
         signature=found["signature"],
+        message_hash=found["message"],
         slot=found["slot"],
         error=found["error"],
         fee_lamports=found["fee"],

@@ -65,9 +65,7 @@ class State:
 
     def __init__(self, root: Block, leader: Pubkey, depths: Depths, blocks_max: int) -> None:
         # Ages, replays and signatures are checked by infra.local.solana.execution.
-        self.svm = (
-            LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
-        )
+        self.svm = _virtual_machine()
         self.leader = leader
         self.depths = depths
         self.history = History(blocks_max)
@@ -266,13 +264,17 @@ class State:
             raise ValueError("the open slot holds transactions")
         self.open.slot += slots
 
+    def check_fork(self, blocks: int) -> None:
+        """Raises ForkRefused when fewer than `blocks` blocks are not final."""
+        if not 0 <= blocks <= len(self._unfinal):
+            raise ForkRefused(f"{len(self._unfinal)} blocks are not final")
+
     def fork(self, blocks: int) -> list[Executed]:
         """Drop the open slot and the newest `blocks` blocks; answers their transactions.
 
         The next block is built on what remains, in a slot of its own. Raises ForkRefused.
         """
-        if not 0 <= blocks <= len(self._unfinal):
-            raise ForkRefused(f"{len(self._unfinal)} blocks are not final")
+        self.check_fork(blocks)
         dropped: list[Executed] = list(self.open.transactions)
         self._undo(self.open.before)
         for done in self.open.transactions:
@@ -316,3 +318,18 @@ def _blockhash(parent: Block, slot: int, transactions: Sequence[Executed]) -> st
     """Unique on every fork: a slot number is never used twice."""
     seed = "/".join([parent.blockhash, str(slot), *(done.signature for done in transactions)])
     return str(Hash(hashlib.sha256(seed.encode()).digest()))
+
+
+def _virtual_machine() -> LiteSVM:
+    """LiteSVM with the features that mainnet has switched on, as its release knows them."""
+    return (
+        LiteSVM.default()
+        .with_mainnet_features()
+        .with_builtins()
+        .with_sysvars()
+        .with_feature_accounts()
+        .with_default_programs()
+        .with_sigverify(False)
+        .with_blockhash_check(False)
+        .with_transaction_history(0)
+    )
