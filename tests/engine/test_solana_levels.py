@@ -104,6 +104,9 @@ def test_a_blockhash_of_a_dropped_block_is_not_accepted(solana_node: Solana) -> 
         gone = await scene.blockhash()
         scene.node.rpc.call("local_fork", 1)
         assert not scene.is_valid(gone)
+        # Nor when other blocks have its height again.
+        scene.advance(3)
+        assert not scene.is_valid(gone)
         with pytest.raises(RPCException):
             await scene.post(
                 await scene.signed([pay(payer, Keypair().pubkey(), SOL)], [payer], blockhash=gone)

@@ -166,6 +166,24 @@ def test_a_dropped_transaction_is_told_after_it_came_back(solana_node: Solana) -
     play(solana_node, story)
 
 
+def test_a_signature_is_told_once_even_when_a_fork_repeats_it(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer = await scene.funded()
+        transaction = await scene.signed([pay(payer, Keypair().pubkey(), SOL)], [payer])
+        async with _watching(scene) as watcher:
+            await watcher.socket.signature_subscribe(transaction.signatures[0], Confirmed)
+            await watcher.number()
+            await scene.post(transaction)
+            scene.advance()
+            assert isinstance(await watcher.next(), SignatureNotification)
+            scene.node.rpc.call("local_fork", 1)
+            await scene.post(transaction)
+            scene.advance(2)
+            await watcher.nothing_else()
+
+    play(solana_node, story)
+
+
 def test_an_account_is_told_with_the_value_of_the_level(solana_node: Solana) -> None:
     async def story(scene: Scene) -> None:
         payer, to = await scene.funded(), Keypair().pubkey()

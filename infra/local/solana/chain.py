@@ -66,6 +66,7 @@ class Chain:
         self, folder: Path, depths: Depths, *, interval_ms: int = 0, blocks_max: int = BLOCKS_MAX
     ) -> None:
         self._journal = Journal(folder)
+        self._journal_bytes_max = JOURNAL_BYTES_MAX
         self._depths = depths
         # Milliseconds between slots, 0 for none; the last choice is kept over restarts.
         self.interval_ms = interval_ms
@@ -207,12 +208,14 @@ class Chain:
         return dropped
 
     def _compact_when_large(self) -> None:
-        if self._journal.size_bytes > JOURNAL_BYTES_MAX:
+        if self._journal.size_bytes > self._journal_bytes_max:
             self.compact()
 
     def compact(self) -> None:
         """Write the journal anew: blocks kept, accounts at the root, then what is not final."""
         self._journal.replace(self._compacted())
+        # What is kept may be large itself: it is not written again before as much has come to it.
+        self._journal_bytes_max = max(JOURNAL_BYTES_MAX, 2 * self._journal.size_bytes)
 
     def _compacted(self) -> Iterator[Json]:
         state = self.state
