@@ -7,6 +7,7 @@ import json
 import secrets
 import sys
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 from urllib.error import URLError
@@ -52,11 +53,11 @@ class TronNode(Engine):
         return addresses.of_public_key(key.public_key.format(compressed=False))
 
     def call(
-        self, path: str, body: dict[str, object] | None = None, *, timeout_s: float = _TIMEOUT_S
+        self, path: str, body: Mapping[str, object] | None = None, *, timeout_s: float = _TIMEOUT_S
     ) -> dict[str, object]:
         """One POST, for example to `/wallet/getnowblock`. Raises OSError."""
         request = urllib.request.Request(  # noqa: S310 - loopback.
-            self.http_url + path, json.dumps(body or {}).encode(), method="POST"
+            self.http_url + path, json.dumps(dict(body or {})).encode(), method="POST"
         )
         with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310
             answer: dict[str, object] = json.loads(response.read())

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -243,6 +244,53 @@ def test_the_chain_and_what_waits_survive_a_kill(stack: Stack, judge: Judge) -> 
     height = judge.node.mine()
     assert judge.info(waiting["txid"])["blockNumber"] == height
     assert judge.balance(to.address) == 1_000 * TRX + 11
+
+
+def test_no_accepted_payment_is_lost_or_doubled_by_kills_while_blocks_are_made(
+    stack: Stack, judge: Judge
+) -> None:
+    to = judge.funded()
+    signed = []
+    for amount in range(1, 61):
+        built = judge.ask("builder", "sendTrx", to.address, amount, judge.faucet.address)
+        signed.append(judge.ask("trx", "sign", built, judge.faucet.key))
+    accepted: list[int] = []
+    for first in range(0, 60, 20):
+        with ThreadPoolExecutor(2) as threads:
+            sending = threads.submit(_send_all, judge.node, signed[first : first + 20], accepted)
+            threads.submit(_mine_until_refused, judge.node)
+            while len(accepted) < first // 2 + 5 and not sending.done():
+                time.sleep(0.001)
+            stack.kill("tron")
+        stack.start("tron")
+    judge.node.mine()
+    in_blocks = [
+        transaction["raw_data"]["contract"][0]["parameter"]["value"]["amount"]
+        for transaction in signed
+        if judge.info(transaction["txID"])
+    ]
+    assert set(accepted) <= set(in_blocks)
+    assert judge.balance(to.address) == 1_000 * TRX + sum(in_blocks)
+
+
+def _send_all(node: TronNode, signed: list[dict[str, Any]], accepted: list[int]) -> None:
+    """Send until the node is gone; note the amount of each payment that it accepted."""
+    for transaction in signed:
+        try:
+            answer = node.call("/wallet/broadcasttransaction", transaction)
+        except (OSError, http.client.HTTPException):
+            return
+        if answer.get("result") is True:
+            value = transaction["raw_data"]["contract"][0]["parameter"]["value"]
+            accepted.append(value["amount"])
+
+
+def _mine_until_refused(node: TronNode) -> None:
+    try:
+        while True:
+            node.mine()
+    except (OSError, http.client.HTTPException):
+        return
 
 
 def test_a_contracts_state_survives_a_kill(stack: Stack, judge: Judge) -> None:

@@ -191,6 +191,28 @@ def test_value_reaches_a_contract_and_its_sender_is_the_signer(judge: Judge) -> 
     assert judge.balance(address) == 6 * TRX
 
 
+def test_two_calls_that_wait_together_see_each_others_effects(judge: Judge) -> None:
+    address, _ = _deploy(judge, judge.funded(), _creation(_VAULT))
+    caller = judge.funded()
+    txids = []
+    for amount in (3, 4):
+        options = {"feeLimit": 100 * TRX, "callValue": amount}
+        built = judge.ask(
+            "builder", "triggerSmartContract", address, "run()", options, [], caller.address
+        )
+        answer = judge.send(built["transaction"], caller.key)
+        assert answer.get("result") is True, refusal(answer)
+        txids.append(answer["txid"])
+    told = judge.ask(
+        "builder", "triggerConstantContract", address, "run()", {}, [], judge.faucet.address
+    )
+    assert int(told["constant_result"][0], 16) == 7
+    judge.node.mine()
+    infos = [judge.info(txid) for txid in txids]
+    assert [int(info["contractResult"][0], 16) for info in infos] == [3, 7]
+    assert judge.balance(address) == 7
+
+
 def test_a_contract_pays_trx_out_and_the_inner_transfer_is_listed(judge: Judge) -> None:
     address, _ = _deploy(judge, judge.funded(), _creation(_PAYER))
     caller, to = judge.funded(), judge.fresh()
