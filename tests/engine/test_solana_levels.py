@@ -67,6 +67,21 @@ def test_an_account_has_at_each_level_the_value_of_its_own_slot(solana_node: Sol
     play(solana_node, story)
 
 
+def test_an_old_status_needs_the_history(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer = await scene.funded()
+        signature = await scene.send([pay(payer, Keypair().pubkey(), SOL)], payer)
+        scene.advance(331)
+        client = scene.client
+        assert (await client.get_signature_statuses([signature])).value[0] is not None
+        scene.advance(2)
+        assert (await client.get_signature_statuses([signature])).value == [None]
+        found = await client.get_signature_statuses([signature], search_transaction_history=True)
+        assert found.value[0] is not None
+
+    play(solana_node, story)
+
+
 def test_a_fork_takes_a_confirmed_transaction_away_and_it_may_be_sent_again(
     solana_node: Solana,
 ) -> None:

@@ -289,6 +289,42 @@ def test_a_false_subscription_is_refused_and_the_connection_stays(solana_node: S
     play(solana_node, story)
 
 
+@pytest.mark.parametrize(
+    "text, code",
+    [
+        ("{", -32_700),
+        ("[]", -32_600),
+        (json.dumps([1] * 101), -32_600),
+        ("7", -32_600),
+        (json.dumps({"id": 1, "method": "getSlot"}), -32_601),
+        (json.dumps({"id": 1, "method": "signatureSubscribe", "params": ["x"]}), -32_602),
+        (json.dumps({"id": 1, "method": "logsSubscribe", "params": [{"mentions": []}]}), -32_602),
+        (
+            json.dumps(
+                {
+                    "id": 1,
+                    "method": "blockSubscribe",
+                    "params": ["all", {"commitment": "processed"}],
+                }
+            ),
+            -32_602,
+        ),
+    ],
+)
+def test_a_message_that_is_no_subscription_gets_an_error(
+    solana_node: Solana, text: str, code: int
+) -> None:
+    async def story(scene: Scene) -> None:
+        async with websockets.connect(scene.node.ws_url) as socket:
+            await socket.send(text)
+            answer = record(json.loads(await socket.recv()))
+            assert record(answer["error"])["code"] == code
+            await socket.send(json.dumps(_call(2, "rootSubscribe")))
+            assert "result" in record(json.loads(await socket.recv()))
+
+    play(solana_node, story)
+
+
 def test_a_connection_has_at_most_a_hundred_subscriptions(solana_node: Solana) -> None:
     async def story(scene: Scene) -> None:
         async with websockets.connect(scene.node.ws_url) as socket:

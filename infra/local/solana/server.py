@@ -145,14 +145,23 @@ class Application:
             outbox.push(_failure(None, RpcError(PARSE_ERROR, "Parse error")))
             return
         rows = request if isinstance(request, list) else [request]
-        for row in rows[:BATCH_MAX]:
-            number = row.get("id") if isinstance(row, dict) else None
-            try:
-                name, params = _call_of(row)
-                if not self._hub.handle(outbox, name, params, number):
-                    _unknown(self._chain, params)
-            except RpcError as exc:
-                outbox.push(_failure(number, exc))
+        if not 1 <= len(rows) <= BATCH_MAX:
+            outbox.push(_failure(None, RpcError(INVALID_REQUEST, "Invalid request")))
+            return
+        for row in rows:
+            self._subscribe(outbox, row)
+
+    def _subscribe(self, outbox: Outbox, request: Json) -> None:
+        number = request.get("id") if isinstance(request, dict) else None
+        try:
+            name, params = _call_of(request)
+            if not self._hub.handle(outbox, name, params, number):
+                _unknown(self._chain, params)
+        except RpcError as exc:
+            outbox.push(_failure(number, exc))
+        except Exception:  # noqa: BLE001 - as for calls over HTTP.
+            _log.exception("a subscription failed")
+            outbox.push(_failure(number, RpcError(INTERNAL_ERROR, "Internal error")))
 
 
 def _unknown(_: Chain, __: Params) -> Json:
