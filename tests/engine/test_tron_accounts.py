@@ -312,6 +312,15 @@ def test_a_permission_update_costs_a_hundred_trx(judge: Judge) -> None:
     assert judge.balance(account.address) == 1 * TRX
 
 
+def test_who_cannot_pay_a_permission_update_keeps_the_old_permissions(judge: Judge) -> None:
+    account = judge.funded(99 * TRX)
+    owner, active = group_permissions([account, judge.fresh()], 2)
+    built = judge.ask("builder", "updateAccountPermissions", account.address, owner, None, [active])
+    assert refusal(judge.send(built, account.key)).startswith("CONTRACT_EXE_ERROR")
+    judge.node.mine()
+    assert judge.pay(account, judge.faucet.address, 1)["result"] is True
+
+
 def test_an_unreachable_threshold_is_refused(judge: Judge) -> None:
     account = judge.funded()
     owner, active = group_permissions([account, judge.fresh()], 3)

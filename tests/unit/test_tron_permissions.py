@@ -85,6 +85,16 @@ def test_a_wrong_signature_is_refused_by_name(signatures: list[bytes], words: st
     assert refused.value.code is Code.SIGERROR
 
 
+def test_one_key_counts_once_however_its_signatures_differ() -> None:
+    (signature,) = _signed(0)
+    # The other signature that the same key gives without knowing anything more: n - s.
+    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+    high_s = order - int.from_bytes(signature[32:64], "big")
+    other = signature[:32] + high_s.to_bytes(32, "big") + bytes([signature[64] ^ 1])
+    with pytest.raises(Refused, match="has signed twice"):
+        _check(_account(2), [signature, other], 0, _TRANSFER)
+
+
 def test_a_signature_of_another_transaction_is_refused() -> None:
     other = [key.sign_recoverable(bytes(32), hasher=None) for key in _KEYS[:3]]
     with pytest.raises(Refused, match="not contained of permission"):

@@ -18,7 +18,7 @@ from infra.local.tron.accounts import (
 )
 from infra.local.tron.parameters import CHAIN, SUN_PER_TRX
 from infra.local.tron.permissions import validate_update
-from infra.local.tron.refusals import invalid
+from infra.local.tron.refusals import Code, Refused, invalid
 from infra.local.tron.resources import TOTALS_KEY, Receipt, burn, totals
 from infra.local.tron.schema import RESOURCES
 from infra.local.tron.state import Session, dump
@@ -108,11 +108,14 @@ def _create_account(
 def _update_permissions(
     session: Session, contract: Message, context: Context, receipt: Receipt
 ) -> None:
-    account = _owner(session, contract)
+    account = read_account(session, octets(contract, "owner_address"))
+    if account is None:
+        raise invalid("ownerAddress account does not exist")
     owner, actives = validate_update(contract)
     fee = CHAIN["getUpdateAccountPermissionFee"]
     if account.balance < fee:
-        raise invalid("Validate AccountPermissionUpdate error, insufficient fee.")
+        # java-tron finds out only while it executes.
+        raise Refused(Code.CONTRACT_EXE_ERROR, f"{account.address} insufficient balance")
     burn(account, fee)
     receipt.other_fee += fee
     account.set_permissions(owner, actives)

@@ -193,7 +193,7 @@ def _about(session: Session, order: Order, caller: Account | None) -> tuple[int,
 def _check_creation(session: Session, order: Order, about: Message) -> None:
     owner = octets(order.contract, "owner_address")
     if octets(about, "origin_address") != owner:
-        raise invalid("OwnerAddress is not equal OriginAddress")
+        raise invalid("OwnerAddress is not equals OriginAddress")
     if len(text(about, "name")) > _NAME_LENGTH_MAX:
         raise invalid("contractName's length cannot be greater than 32")
     if not 0 <= number(about, "consume_user_resource_percent") <= 100:
@@ -201,8 +201,11 @@ def _check_creation(session: Session, order: Order, about: Message) -> None:
     if number(about, "origin_energy_limit") <= 0:
         raise invalid("The originEnergyLimit must be > 0")
     address = addresses.of_contract(order.txid, owner)
-    if session.get(contract_key(address)) is not None:
-        raise invalid("Trying to create a contract with existing contract address")
+    if read_account(session, address) is not None:
+        raise invalid(
+            "Trying to create a contract with existing contract address: "
+            + addresses.shown(address, visible=True)
+        )
 
 
 def _keep(

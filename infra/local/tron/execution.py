@@ -1,7 +1,8 @@
 """One transaction in one block: checks, charges, effect, and what is told about it afterwards.
 
-The order is that of java-tron's Manager.processTransaction: reference block, size and expiry,
-duplicate, signatures, bandwidth, fees for several signatures and a memo, then the contract.
+The order is that of java-tron's Wallet.broadcastTransaction and Manager.processTransaction:
+duplicate, signatures, reference block, size and expiry, bandwidth, fees for several signatures and
+a memo, then the contract.
 """
 
 from dataclasses import dataclass
@@ -59,14 +60,18 @@ def _check_reference(view: View, head: Head, transaction: Transaction) -> None:
 
 def check(view: View, head: Head, transaction: Transaction) -> None:
     """All that is checked before anything is charged. Raises Refused."""
+    if view.get(transaction_key(transaction.txid)) is not None:
+        raise Refused(Code.DUP_TRANSACTION_ERROR, "Dup transaction.")
+    _check_signatures(view, transaction)
     _check_reference(view, head, transaction)
     if len(transaction.encoded) > TRANSACTION_BYTES_MAX:
         raise Refused(Code.TOO_BIG_TRANSACTION_ERROR, "Transaction size is too big.")
     expiration = number(transaction.raw, "expiration")
     if not head.time_ms < expiration <= head.time_ms + EXPIRATION_MAX_MS:
         raise Refused(Code.TRANSACTION_EXPIRATION_ERROR, "Transaction expired")
-    if view.get(transaction_key(transaction.txid)) is not None:
-        raise Refused(Code.DUP_TRANSACTION_ERROR, "Dup transaction.")
+
+
+def _check_signatures(view: View, transaction: Transaction) -> None:
     # An account that does not exist has the permissions that it would be born with.
     account = read_account(view, transaction.owner) or Account(transaction.owner.hex())
     check_signatures(
