@@ -111,6 +111,8 @@ def test_tokens_are_minted_moved_and_counted(solana_node: Solana, program: Pubke
         after = {str(row.owner): row.ui_token_amount.amount for row in meta.post_token_balances}
         assert before == {str(payer.pubkey()): "5000000", str(buyer): "0"}
         assert after == {str(payer.pubkey()): "3500000", str(buyer): "1500000"}
+        shown_zero = [row.ui_token_amount.ui_amount for row in meta.pre_token_balances]
+        assert sorted(shown_zero, key=str) == [5.0, None]
         [(name, parsed)] = _calls(shown)
         assert name == "spl-token"
         assert parsed == {

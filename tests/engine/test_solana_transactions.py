@@ -294,13 +294,15 @@ def test_addresses_of_a_lookup_table_are_used_and_shown(solana_node: Solana) -> 
     play(solana_node, story)
 
 
-async def _nonce_account(scene: Scene, payer: Keypair) -> tuple[Pubkey, Hash]:
+async def _nonce_account(scene: Scene, payer: Keypair, *, slots: int = 1) -> tuple[Pubkey, Hash]:
+    """A nonce account of the payer, `slots` before now, and what it stores."""
     nonce = Keypair()
     start = initialize_nonce_account(
         InitializeNonceAccountParams(nonce_pubkey=nonce.pubkey(), authority=payer.pubkey())
     )
     await scene.send([await scene.create(payer, nonce, _NONCE_BYTES, SYSTEM), start], payer, nonce)
-    scene.advance()
+    if slots:
+        scene.advance(slots)
     return nonce.pubkey(), await _stored_nonce(scene, nonce.pubkey())
 
 
@@ -328,6 +330,41 @@ def test_a_durable_nonce_outlives_blockhashes_and_works_once(solana_node: Solana
         with pytest.raises(RPCException) as caught:
             await scene.post(rival)
         assert _error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
+
+    play(solana_node, story)
+
+
+def test_a_durable_nonce_advances_once_a_slot(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        payer, to = await scene.funded(), Keypair().pubkey()
+        key, stored = await _nonce_account(scene, payer, slots=0)
+        advance = advance_nonce_account(
+            AdvanceNonceAccountParams(nonce_pubkey=key, authorized_pubkey=payer.pubkey())
+        )
+        young = await scene.signed([advance, pay(payer, to, SOL)], [payer], blockhash=stored)
+        with pytest.raises(RPCException) as caught:
+            await scene.post(young)
+        assert _error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
+        scene.advance()
+        await scene.post(young)
+        assert await _balance(scene, to) == SOL
+
+    play(solana_node, story)
+
+
+def test_a_durable_nonce_serves_its_authority_only(solana_node: Solana) -> None:
+    async def story(scene: Scene) -> None:
+        owner, thief = await scene.funded(), await scene.funded()
+        key, stored = await _nonce_account(scene, owner)
+        advance = advance_nonce_account(
+            AdvanceNonceAccountParams(nonce_pubkey=key, authorized_pubkey=thief.pubkey())
+        )
+        calls = [advance, pay(thief, Keypair().pubkey(), SOL)]
+        stolen = await scene.signed(calls, [thief], blockhash=stored)
+        lost = await scene.post(stolen, preflight=False)
+        assert (await scene.client.get_signature_statuses([lost])).value == [None]
+        assert await _stored_nonce(scene, key) == stored
+        assert await _balance(scene, thief.pubkey()) == 100 * SOL
 
     play(solana_node, story)
 

@@ -205,6 +205,18 @@ def test_a_compacted_journal_is_smaller_and_holds_the_same_chain(tmp_path: Path)
     again.close()
 
 
+def test_the_clock_s_interval_is_kept_over_restarts_and_compaction(tmp_path: Path) -> None:
+    chain = Chain(tmp_path, DEPTHS, interval_ms=400)
+    assert chain.interval_ms == 400
+    chain.change_interval(7)
+    for _ in range(2):
+        chain.close()
+        chain = Chain(tmp_path, DEPTHS, interval_ms=400)
+        assert chain.interval_ms == 7
+        chain.compact()
+    chain.close()
+
+
 def test_a_folder_has_one_server(chain: Chain, tmp_path: Path) -> None:
     with pytest.raises(JournalTaken):
         Chain(tmp_path, DEPTHS)

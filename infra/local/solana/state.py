@@ -116,10 +116,6 @@ class State:
     def height_at(self, level: Level) -> int:
         return self.open_height if level is Level.PROCESSED else self.block_at(level).height
 
-    def blockhash_height(self, blockhash: str) -> int | None:
-        """Height of the block with this hash, if it is on this fork and recent."""
-        return self._heights.get(blockhash)
-
     def is_recent(self, blockhash: str, level: Level) -> bool:
         """Whether a transaction with this blockhash is young enough at `level`."""
         height = self._heights.get(blockhash)
@@ -137,7 +133,7 @@ class State:
         for unfinal in self._unfinal:
             if unfinal.block.height > height and key in unfinal.before:
                 return unfinal.before[key]
-        if key in self.open.before and height <= self.tip.height:
+        if key in self.open.before:
             return self.open.before[key]
         return self.svm.get_account(key)
 
