@@ -1,12 +1,18 @@
 """The Tron engine's HTTP answers in java-tron's forms, asked without any client library."""
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
 from infra.local.stack import Stack
+from infra.local.tron import building, reading
 from infra.local.tron.transactions import read_shown
 from infra.local.tron_node import TronNode
 from tests.engine.tron_scene import TRX, Judge, Keyed, group_permissions, judging, refusal
@@ -222,6 +228,99 @@ def test_the_node_tells_its_prices_and_where_it_stands(tron: TronNode) -> None:
     assert (found["getEnergyFee"], found["getTransactionFee"]) == (100, 1_000)
     height = tron.call("/admin/status")["height"]
     assert str(tron.call("/wallet/getnodeinfo")["block"]).startswith(f"Num:{height},ID:")
+
+
+_NASTY: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    2**70,
+    1.5,
+    "",
+    "0x",
+    "zz",
+    "\ud800",
+    "\0",
+    "T" * 40,
+    "41" + 20 * "22",
+    [],
+    [None],
+    {},
+    {"keys": 5},
+)
+_NAMES = (
+    "address",
+    "owner_address",
+    "to_address",
+    "contract_address",
+    "receiver_address",
+    "account_address",
+    "amount",
+    "balance",
+    "frozen_balance",
+    "resource",
+    "value",
+    "num",
+    "startNum",
+    "endNum",
+    "id_or_num",
+    "function_selector",
+    "data",
+    "parameter",
+    "bytecode",
+    "abi",
+    "fee_limit",
+    "call_value",
+    "Permission_id",
+    "extra_data",
+    "owner",
+    "actives",
+    "raw_data",
+    "signature",
+    "transaction",
+    "visible",
+)
+
+
+_ENDPOINTS = sorted({*reading.BOTH, *reading.FULL, *building.BOTH, *building.FULL})
+
+
+@pytest.mark.parametrize("name", _ENDPOINTS)
+def test_no_nonsense_leaves_an_endpoint_without_an_answer(tron: TronNode, name: str) -> None:
+    for value in _NASTY:
+        everything: dict[str, object] = dict.fromkeys(_NAMES, value)
+        tron.call(f"/wallet/{name}", everything)
+        sound: dict[str, object] = {
+            "owner_address": tron.faucet_address,
+            "address": tron.faucet_address,
+            "visible": True,
+        }
+        tron.call(f"/wallet/{name}", {**everything, **sound})
+        raw = {"contract": [{"type": "TransferContract", "parameter": {"value": everything}}]}
+        tron.call(f"/wallet/{name}", {"raw_data": {**everything, **raw}, "visible": value})
+
+
+def test_an_engine_whose_evm_dies_ends_and_begins_again_with_its_state(
+    stack_folders: Path,
+) -> None:
+    stack = Stack(stack_folders / "tron-evm")
+    try:
+        stack.start("tron")
+        height = stack.tron.mine(3)
+        found = stack.processes()["tron"]
+        children = Path(f"/proc/{found.pid}/task/{found.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        # The EVM is asked, and the answer that finds out says so.
+        caller = {"owner_address": stack.tron.faucet_address, "data": "00", "visible": True}
+        with pytest.raises(HTTPError) as failed:
+            stack.tron.call("/wallet/triggerconstantcontract", caller)
+        assert failed.value.code == 500
+        while stack.alive("tron"):
+            time.sleep(0.01)
+        stack.start("tron")
+        assert stack.tron.mine() > height
+    finally:
+        stack.down()
 
 
 def test_a_memo_costs_one_trx(judge: Judge) -> None:

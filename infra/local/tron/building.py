@@ -101,8 +101,8 @@ def _abi(source: object) -> Message:
 
 
 def _call_data(request: Request) -> bytes:
-    selector = request.values.get("function_selector")
-    if isinstance(selector, str) and selector:
+    selector = request.text("function_selector", "")
+    if selector:
         return keccak256(selector.encode())[:4] + request.octets("parameter", "")
     return request.octets("data", "")
 

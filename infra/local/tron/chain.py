@@ -232,12 +232,13 @@ class Chain:
         """Drop the newest `depth` blocks; their transactions wait again unless they are lost.
 
         The node then stands on a shorter chain until new blocks are made, which java-tron never
-        shows: make `depth` + 1 at once. Raises CannotFork beyond the solidified block.
+        shows: make `depth` + 1 at once. Raises CannotFork beyond the solidified block, or block 1.
         """
         with self.lock:
             head = self.head
-            if not 0 < depth <= head.height - self.solid_height:
-                raise CannotFork(f"{head.height - self.solid_height} blocks are not solidified yet")
+            loose = head.height - max(1, self.solid_height)
+            if not 0 < depth <= loose:
+                raise CannotFork(f"{loose} blocks can be dropped")
             dropped: list[Transaction] = []
             for height in range(head.height - depth + 1, head.height + 1):
                 block = read_block(self._store, height)

@@ -82,6 +82,8 @@ def _read(entry: Field, value: object, *, visible: bool) -> object:
 
 
 def _chosen(entry: Field, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise MalformedMessage(f"{entry.name} is of the wrong type")
     for known, name in entry.names.items():
         if value in (known, name) or (isinstance(value, str) and value.lower() == name.lower()):
             return known

@@ -19,7 +19,7 @@ from infra.local.tron.requests import Request
 from infra.local.tron.resources import decay, limit, weight_trx
 from infra.local.tron.schema import PERMISSION, SMART_CONTRACT
 from infra.local.tron.transactions import Transaction, read_bytes, read_shown
-from infra.local.tron.wire import MalformedMessage, number
+from infra.local.tron.wire import number
 
 Endpoint = Callable[[Chain, Request], object]
 _BLOCKS_MAX = 100
@@ -316,5 +316,3 @@ FULL: Mapping[str, Endpoint] = MappingProxyType(
         "validateaddress": _validate_address,
     }
 )
-
-MALFORMED = (MalformedMessage, ValueError)

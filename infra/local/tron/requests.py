@@ -25,6 +25,8 @@ class Request:
             return str(value)
         if not isinstance(value, str):
             raise MalformedMessage(f"{name} is missing")
+        if not value.isprintable():
+            raise MalformedMessage(f"{name} is no text of whole characters")
         return value
 
     def number(self, name: str, default: int | None = None) -> int:
@@ -53,7 +55,7 @@ class Request:
 
     def truth(self, name: str) -> bool:
         """Whether it is true; false when absent."""
-        return self.values.get(name) in {True, "true"}
+        return _true(self.values.get(name))
 
 
 def read_request(query: str, body: bytes, *, solid: bool) -> Request:
@@ -67,5 +69,8 @@ def read_request(query: str, body: bytes, *, solid: bool) -> Request:
         if not isinstance(found, dict):
             raise MalformedMessage("the body is no JSON object")
         values.update(found)
-    visible = values.get("visible") in {True, "true"}
-    return Request(values, visible, solid)
+    return Request(values, _true(values.get("visible")), solid)
+
+
+def _true(value: object) -> bool:
+    return value is True or value == "true"

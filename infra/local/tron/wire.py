@@ -139,7 +139,10 @@ def _scalar(entry: Field, value: object) -> tuple[int, bytes]:
         case Kind.OCTETS | Kind.ADDRESS if isinstance(value, bytes):
             return _LENGTH, value
         case Kind.TEXT if isinstance(value, str):
-            return _LENGTH, value.encode()
+            try:
+                return _LENGTH, value.encode()
+            except UnicodeEncodeError as exc:
+                raise MalformedMessage(f"{entry.name} is no text of whole characters") from exc
         case Kind.MESSAGE if isinstance(value, dict) and entry.schema is not None:
             return _LENGTH, encode(entry.schema, value)
         case _:
