@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import pytest
 from solana.rpc.async_api import AsyncClient
 from solana.rpc.commitment import Processed
+from solana.rpc.core import RPCException
 from solana.rpc.models import TxOpts
 from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
@@ -13,6 +15,7 @@ from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
+from solders.rpc.errors import SendTransactionPreflightFailureMessage
 from solders.signature import Signature
 from solders.system_program import (
     CreateAccountParams,
@@ -58,6 +61,10 @@ class Scene:
 
     async def blockhash(self) -> Hash:
         return (await self.client.get_latest_blockhash(Processed)).value.blockhash
+
+    async def balance(self, key: Pubkey) -> int:
+        """Lamports of `key` in the open slot."""
+        return (await self.client.get_balance(key, Processed)).value
 
     def is_valid(self, blockhash: Hash) -> bool:
         """Whether a transaction may still use `blockhash`; solana-py lacks the call."""
@@ -151,6 +158,13 @@ class Scene:
             )
         await self.send(calls, payer)
         return account
+
+
+def error_of(caught: pytest.ExceptionInfo[RPCException]) -> object:
+    """The TransactionError with which preflight refused."""
+    found = caught.value.args[0]
+    assert isinstance(found, SendTransactionPreflightFailureMessage)
+    return found.data.err
 
 
 def pay(source: Keypair, to: Pubkey, lamports: int) -> Instruction:

@@ -9,22 +9,14 @@ from solana.rpc.models import TxOpts
 from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
 from solders.errors import SerdeJSONError
-from solders.hash import Hash
 from solders.keypair import Keypair
 from solders.message import Message, to_bytes_versioned
-from solders.pubkey import Pubkey
-from solders.rpc.errors import SendTransactionPreflightFailureMessage
 from solders.signature import Signature
-from solders.system_program import ID as SYSTEM
 from solders.system_program import (
-    AdvanceNonceAccountParams,
     CreateLookupTableParams,
     ExtendLookupTableParams,
-    InitializeNonceAccountParams,
-    advance_nonce_account,
     create_lookup_table,
     extend_lookup_table,
-    initialize_nonce_account,
 )
 from solders.transaction import VersionedTransaction
 from solders.transaction_status import (
@@ -34,20 +26,9 @@ from solders.transaction_status import (
 
 from infra.local.json_rpc import number, sequence
 from infra.local.solana_node import Solana
-from tests.engine.solana_scene import SOL, Scene, pay, play
+from tests.engine.solana_scene import SOL, Scene, error_of, pay, play
 
 pytestmark = pytest.mark.engine
-_NONCE_BYTES = 80
-
-
-def _error_of(caught: pytest.ExceptionInfo[RPCException]) -> object:
-    found = caught.value.args[0]
-    assert isinstance(found, SendTransactionPreflightFailureMessage)
-    return found.data.err
-
-
-async def _balance(scene: Scene, key: Pubkey) -> int:
-    return (await scene.client.get_balance(key, Processed)).value
 
 
 def test_a_transfer_moves_lamports_and_the_payer_bears_the_fee(solana_node: Solana) -> None:
@@ -57,8 +38,8 @@ def test_a_transfer_moves_lamports_and_the_payer_bears_the_fee(solana_node: Sola
         fee = await scene.fee_lamports(transaction)
         await scene.post(transaction)
         assert fee == 5_000
-        assert await _balance(scene, to) == 3 * SOL
-        assert await _balance(scene, payer.pubkey()) == 97 * SOL - fee
+        assert await scene.balance(to) == 3 * SOL
+        assert await scene.balance(payer.pubkey()) == 97 * SOL - fee
 
     play(solana_node, story)
 
@@ -72,11 +53,11 @@ def test_a_priority_fee_is_charged_as_it_was_foretold(solana_node: Solana) -> No
         ):
             transaction = await scene.signed([*extra, pay(payer, to, SOL)], [payer])
             foretold = await scene.fee_lamports(transaction)
-            before = await _balance(scene, payer.pubkey())
+            before = await scene.balance(payer.pubkey())
             await scene.post(transaction)
             assert foretold is not None
             assert foretold > 5_000
-            assert before - await _balance(scene, payer.pubkey()) == SOL + foretold
+            assert before - await scene.balance(payer.pubkey()) == SOL + foretold
 
     play(solana_node, story)
 
@@ -90,9 +71,9 @@ def test_a_transaction_is_executed_once_even_when_sent_again(solana_node: Solana
         with pytest.raises(RPCException) as caught:
             await scene.post(transaction)
         again = await scene.post(transaction, preflight=False)
-        assert _error_of(caught) == TransactionErrorFieldless.AlreadyProcessed
+        assert error_of(caught) == TransactionErrorFieldless.AlreadyProcessed
         assert again == first
-        assert await _balance(scene, to) == SOL
+        assert await scene.balance(to) == SOL
 
     play(solana_node, story)
 
@@ -107,7 +88,7 @@ def test_a_message_is_executed_once_under_any_signature(solana_node: Solana) -> 
         assert again.signatures != first.signatures
         with pytest.raises(RPCException) as caught:
             await scene.post(again)
-        assert _error_of(caught) == TransactionErrorFieldless.AlreadyProcessed
+        assert error_of(caught) == TransactionErrorFieldless.AlreadyProcessed
 
     play(solana_node, story)
 
@@ -147,10 +128,10 @@ def test_a_blockhash_expires_after_its_last_valid_block_height(solana_node: Sola
         with pytest.raises(RPCException) as caught:
             await scene.post(late)
         lost = await scene.post(late, preflight=False)
-        assert _error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
+        assert error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
         assert (await scene.client.get_signature_statuses([lost])).value == [None]
         assert await scene.fee_lamports(late) is None
-        assert await _balance(scene, to) == SOL
+        assert await scene.balance(to) == SOL
 
     play(solana_node, story)
 
@@ -161,7 +142,7 @@ def test_a_failed_transaction_pays_its_fee_and_shows_its_error(solana_node: Sola
         transaction = await scene.signed([pay(payer, to, 5 * SOL)], [payer])
         with pytest.raises(RPCException) as caught:
             await scene.post(transaction)
-        assert isinstance(_error_of(caught), TransactionErrorInstructionError)
+        assert isinstance(error_of(caught), TransactionErrorInstructionError)
         signature = await scene.post(transaction, preflight=False)
         scene.advance()
         found = (await scene.client.get_transaction(signature, "json", Confirmed, 0)).value
@@ -218,7 +199,7 @@ def test_preflight_at_finalized_does_not_know_a_young_blockhash(solana_node: Sol
         options = TxOpts(preflight_commitment=Finalized)
         with pytest.raises(RPCException) as caught:
             await scene.client.send_raw_transaction(bytes(young), options)
-        assert _error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
+        assert error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
         await scene.post(young)
 
     play(solana_node, story)
@@ -232,7 +213,7 @@ def test_a_simulation_shows_the_outcome_and_changes_nothing(solana_node: Solana)
         assert tried.err is None
         assert tried.units_consumed == 150
         assert tried.logs
-        assert await _balance(scene, to) == 0
+        assert await scene.balance(to) == 0
         bad = await scene.signed([pay(payer, to, 500 * SOL)], [payer])
         assert (await scene.client.simulate_transaction(bad)).value.err is not None
 
@@ -250,7 +231,7 @@ def test_a_simulation_at_finalized_sees_only_what_is_final(solana_node: Solana) 
         then = await scene.client.simulate_transaction(transaction, commitment=Finalized)
         assert now.value.err is None
         assert isinstance(then.value.err, TransactionErrorInstructionError)
-        assert await _balance(scene, other.pubkey()) == 6 * SOL
+        assert await scene.balance(other.pubkey()) == 6 * SOL
 
     play(solana_node, story)
 
@@ -280,7 +261,7 @@ def test_addresses_of_a_lookup_table_are_used_and_shown(solana_node: Solana) -> 
         assert to not in transaction.message.account_keys
         signature = await scene.post(transaction)
         scene.advance()
-        assert await _balance(scene, to) == SOL
+        assert await scene.balance(to) == SOL
         found = (await scene.client.get_transaction(signature, "json", Confirmed, 0)).value
         assert found is not None
         meta = found.transaction.meta
@@ -294,106 +275,13 @@ def test_addresses_of_a_lookup_table_are_used_and_shown(solana_node: Solana) -> 
     play(solana_node, story)
 
 
-async def _nonce_account(scene: Scene, payer: Keypair, *, slots: int = 1) -> tuple[Pubkey, Hash]:
-    """A nonce account of the payer, `slots` before now, and what it stores."""
-    nonce = Keypair()
-    start = initialize_nonce_account(
-        InitializeNonceAccountParams(nonce_pubkey=nonce.pubkey(), authority=payer.pubkey())
-    )
-    await scene.send([await scene.create(payer, nonce, _NONCE_BYTES, SYSTEM), start], payer, nonce)
-    if slots:
-        scene.advance(slots)
-    return nonce.pubkey(), await _stored_nonce(scene, nonce.pubkey())
-
-
-async def _stored_nonce(scene: Scene, key: Pubkey) -> Hash:
-    account = (await scene.client.get_account_info(key, Processed)).value
-    assert account is not None
-    return Hash(account.data[40:72])
-
-
-def test_a_durable_nonce_outlives_blockhashes_and_works_once(solana_node: Solana) -> None:
-    async def story(scene: Scene) -> None:
-        payer, to = await scene.funded(), Keypair().pubkey()
-        key, stored = await _nonce_account(scene, payer)
-        advance = advance_nonce_account(
-            AdvanceNonceAccountParams(nonce_pubkey=key, authorized_pubkey=payer.pubkey())
-        )
-        calls = [advance, pay(payer, to, SOL)]
-        old = await scene.signed(calls, [payer], blockhash=stored)
-        rival = await scene.signed([advance, pay(payer, to, 2 * SOL)], [payer], blockhash=stored)
-        scene.advance(400)
-        await scene.post(old)
-        assert await _balance(scene, to) == SOL
-        scene.advance()
-        assert await _stored_nonce(scene, key) != stored
-        with pytest.raises(RPCException) as caught:
-            await scene.post(rival)
-        assert _error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
-
-    play(solana_node, story)
-
-
-def test_a_durable_nonce_advances_once_a_slot(solana_node: Solana) -> None:
-    async def story(scene: Scene) -> None:
-        payer, to = await scene.funded(), Keypair().pubkey()
-        key, stored = await _nonce_account(scene, payer, slots=0)
-        advance = advance_nonce_account(
-            AdvanceNonceAccountParams(nonce_pubkey=key, authorized_pubkey=payer.pubkey())
-        )
-        young = await scene.signed([advance, pay(payer, to, SOL)], [payer], blockhash=stored)
-        with pytest.raises(RPCException) as caught:
-            await scene.post(young)
-        assert _error_of(caught) == TransactionErrorFieldless.BlockhashNotFound
-        scene.advance()
-        await scene.post(young)
-        assert await _balance(scene, to) == SOL
-
-    play(solana_node, story)
-
-
-def test_a_durable_nonce_serves_its_authority_only(solana_node: Solana) -> None:
-    async def story(scene: Scene) -> None:
-        owner, thief = await scene.funded(), await scene.funded()
-        key, stored = await _nonce_account(scene, owner)
-        advance = advance_nonce_account(
-            AdvanceNonceAccountParams(nonce_pubkey=key, authorized_pubkey=thief.pubkey())
-        )
-        calls = [advance, pay(thief, Keypair().pubkey(), SOL)]
-        stolen = await scene.signed(calls, [thief], blockhash=stored)
-        lost = await scene.post(stolen, preflight=False)
-        assert (await scene.client.get_signature_statuses([lost])).value == [None]
-        assert await _stored_nonce(scene, key) == stored
-        assert await _balance(scene, thief.pubkey()) == 100 * SOL
-
-    play(solana_node, story)
-
-
-def test_a_failed_transaction_uses_its_durable_nonce_up(solana_node: Solana) -> None:
-    async def story(scene: Scene) -> None:
-        payer = await scene.funded()
-        key, stored = await _nonce_account(scene, payer)
-        advance = advance_nonce_account(
-            AdvanceNonceAccountParams(nonce_pubkey=key, authorized_pubkey=payer.pubkey())
-        )
-        calls = [advance, pay(payer, Keypair().pubkey(), 10_000 * SOL)]
-        failing = await scene.signed(calls, [payer], blockhash=stored)
-        signature = await scene.post(failing, preflight=False)
-        status = (await scene.client.get_signature_statuses([signature])).value[0]
-        assert status is not None
-        assert isinstance(status.err, TransactionErrorInstructionError)
-        assert await _stored_nonce(scene, key) != stored
-
-    play(solana_node, story)
-
-
 def test_an_airdrop_gives_what_was_asked_even_twice_in_a_slot(solana_node: Solana) -> None:
     async def story(scene: Scene) -> None:
         key = Keypair().pubkey()
         first = (await scene.client.request_airdrop(key, SOL)).value
         second = (await scene.client.request_airdrop(key, SOL)).value
         assert first != second
-        assert await _balance(scene, key) == 2 * SOL
+        assert await scene.balance(key) == 2 * SOL
 
     play(solana_node, story)
 
