@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,24 @@ def test_three_of_five_pay_and_two_do_not(judge: Judge, group: tuple[Keyed, list
     # More than one signature costs 1 TRX.
     assert info["fee"] == 1_000_000 + info["receipt"].get("net_fee", 0)
     assert judge.balance(account.address) == before - 4 * TRX - info["fee"]
+
+
+def test_all_ten_threes_of_five_pay_and_none_of_the_ten_twos_does(
+    judge: Judge, group: tuple[Keyed, list[Keyed]]
+) -> None:
+    account, keys = group
+    to = judge.funded()
+    for amount, chosen in enumerate((*combinations(keys, 3), *combinations(keys, 2)), start=1):
+        built = judge.ask(
+            "builder", "sendTrx", to.address, amount, account.address, {"permissionId": 2}
+        )
+        answer = judge.send(built, *(one.key for one in chosen), permission=2)
+        if len(chosen) == 3:
+            assert answer.get("result") is True, refusal(answer)
+        else:
+            assert refusal(answer) == "SIGERROR: Validate signature error: sig error"
+    judge.node.mine()
+    assert judge.balance(to.address) == 1_000 * TRX + sum(range(1, 11))
 
 
 def test_three_of_five_pay_as_owner_too(judge: Judge, group: tuple[Keyed, list[Keyed]]) -> None:
