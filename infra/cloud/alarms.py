@@ -87,10 +87,7 @@ class Alarms(Construct):
             f"{topic}: records wait for {name} (mapping {self._stage.name}).",
             "AWS/Lambda",
             "MaxOffsetLag",
-            {
-                "FunctionName": functions.made[(name, None)].ref,
-                "EventSourceMappingUUID": mapping_id,
-            },
+            {"EventSourceMappingUUID": mapping_id},
             statistic="Minimum",
             minutes=STOPPED_MINUTES,
         )

@@ -57,6 +57,8 @@ THROTTLES: Mapping[str, Throttle] = {
     "standard": Throttle(rate_per_s=6000, burst=3000),
     "vip": Throttle(rate_per_s=3000, burst=1500),
 }
+REGISTRATION_PATH = "/v1/merchants"
+REGISTRATION = Throttle(rate_per_s=5, burst=20)
 
 
 class LaneApi(Construct):
@@ -218,7 +220,17 @@ class LaneApi(Construct):
                     data_trace_enabled=False,
                     throttling_rate_limit=throttle.rate_per_s,
                     throttling_burst_limit=throttle.burst,
-                )
+                ),
+                # Open to everyone, and each call makes something that stays.
+                apigateway.CfnStage.MethodSettingProperty(
+                    resource_path="/" + REGISTRATION_PATH.replace("/", "~1"),
+                    http_method="POST",
+                    metrics_enabled=True,
+                    logging_level="ERROR",
+                    data_trace_enabled=False,
+                    throttling_rate_limit=REGISTRATION.rate_per_s,
+                    throttling_burst_limit=REGISTRATION.burst,
+                ),
             ],
         )
 

@@ -59,7 +59,8 @@ class AuditBucket(Construct):
                 ]
             ),
         )
-        self.bucket.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN
+        # A first deployment that fails must not leave a bucket that stops the next one.
+        self.bucket.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN_EXCEPT_ON_CREATE
         self.bucket.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
         s3.CfnBucketPolicy(
             self,

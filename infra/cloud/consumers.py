@@ -57,6 +57,10 @@ class Consumers(Construct):
                     uri=self._parameters.value(f"kafka/secret-arn/{trigger.principal}"),
                 )
             ],
+            # Off unless asked for; the alarms read them.
+            metrics_config=lambda_.CfnEventSourceMapping.MetricsConfigProperty(
+                metrics=["EventCount", "ErrorCount", "KafkaMetrics"]
+            ),
             # Low latency, bounded retries and a Kafka topic as failure destination need
             # provisioned mode.
             provisioned_poller_config=lambda_.CfnEventSourceMapping.ProvisionedPollerConfigProperty(

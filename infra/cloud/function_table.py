@@ -75,6 +75,7 @@ class FunctionRow:
     encrypts: tuple[str, ...] = ()
     decrypts: tuple[str, ...] = ()
     writes_audit: bool = False
+    makes_seeds: bool = False
     carries: str | None = None
     topics: tuple[KafkaTrigger, ...] = ()
     queue: QueueTrigger | None = None
@@ -221,6 +222,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         sends=("outbox-kms",),
         encrypts=("wallet-seeds",),
         decrypts=("wallet-seeds",),
+        makes_seeds=True,
     ),
     FunctionRow(
         "kms",
@@ -245,7 +247,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         "arch",
         "migrate",
         layers=("orion", "base", "postgres"),
-        timeout_s=600,
+        timeout_s=900,
         mysql=MYSQL_PRINCIPALS,
         postgres=("arch",),
         carries="infra/migrations",

@@ -10,6 +10,7 @@ from infra.cloud.parameters import Parameters
 
 Statement = dict[str, object]
 
+TRACE = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 ENCRYPT = ("kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey")
 DECRYPT = ("kms:Decrypt", "kms:DescribeKey")
 
@@ -19,7 +20,7 @@ def allow(actions: Sequence[str], resources: Sequence[str]) -> Statement:
 
 
 def trust(service: str) -> dict[str, object]:
-    """Who may take the role: one AWS service, for this account's resources only."""
+    """Who may take the role: one AWS service."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -87,7 +88,12 @@ def statements(
     found: list[Statement] = [
         allow(("logs:CreateLogStream", "logs:PutLogEvents"), (log_group_arn,)),
         allow(("ssm:GetParametersByPath", "ssm:GetParameters"), parameters.path_arns()),
+        # X-Ray accepts no resource; Lambda refuses a traced function whose role lacks these.
+        allow(TRACE, ("*",)),
     ]
+    if row.makes_seeds:
+        # KMS's random numbers belong to no key, so the call accepts no resource.
+        found.append(allow(("kms:GenerateRandom",), ("*",)))
     secrets = _secret_arns(stage, row)
     if secrets:
         found.append(allow(("secretsmanager:GetSecretValue",), secrets))
@@ -114,4 +120,5 @@ def statements(
         found.extend(allow(actions, (parameters.value(f"keys/{p}-arn"),)) for p in purposes)
     if row.writes_audit:
         found.append(allow(("s3:PutObject", "s3:GetObject"), (f"{audit_bucket_arn}/*",)))
+        found.append(allow(("s3:ListBucket",), (audit_bucket_arn,)))
     return found

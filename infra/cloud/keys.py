@@ -122,7 +122,7 @@ class KeysStack(Stack):
             },
         )
         # Losing a key loses every seed and secret under it: a removed stack leaves its keys.
-        key.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN
+        key.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN_EXCEPT_ON_CREATE
         key.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
         kms.CfnAlias(
             self,

@@ -1,6 +1,6 @@
 """The serverless stack: everything of a stage that has no servers, made from the function table."""
 
-from aws_cdk import CfnDeletionPolicy, CfnOutput, Stack
+from aws_cdk import Aws, CfnDeletionPolicy, CfnOutput, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -42,7 +42,7 @@ class ServerlessStack(Stack):
         Schedules(self, stage, functions)
         workflows = Workflows(self, stage, functions)
         acknowledge(workflows, NO_RESOURCE)
-        account = self._api_logging(stage)
+        account = self._api_logging()
         for lane in LANES:
             lane_api = LaneApi(self, stage, lane, functions)
             lane_api.node.add_dependency(account)
@@ -52,23 +52,22 @@ class ServerlessStack(Stack):
         CfnOutput(self, WALLET_GROUP_OUTPUT, value=workflows.wallet_group.ref)
         CfnOutput(self, AUDIT_BUCKET_OUTPUT, value=audit.bucket.ref)
 
-    def _api_logging(self, stage: Stage) -> apigateway.CfnAccount:
+    def _api_logging(self) -> apigateway.CfnAccount:
         """API Gateway logs through one role an account and region; the last stage deployed names
         it.
         """
         role = iam.CfnRole(
             self,
             "ApiLoggingRole",
-            role_name=stage.stack("api-logging"),
             assume_role_policy_document=trust("apigateway.amazonaws.com"),
             managed_policy_arns=[
-                "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+                f"arn:{Aws.PARTITION}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
             ],
         )
         acknowledge(role, API_LOGGING)
         account = apigateway.CfnAccount(self, "ApiLogging", cloud_watch_role_arn=role.attr_arn)
         for resource in (role, account):
             # Another stage of the account may still log through it.
-            resource.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN
+            resource.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN_EXCEPT_ON_CREATE
             resource.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
         return account

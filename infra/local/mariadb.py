@@ -43,6 +43,7 @@ _OPTIONS = (
     f"--sql-mode={_SQL_MODE}",
     "--max-allowed-packet=64M",
     "--max-connections=200",
+    "--innodb-lock-wait-timeout=2",
     "--innodb-buffer-pool-size=128M",
     "--innodb-log-file-size=64M",
     "--innodb-log-buffer-size=8M",

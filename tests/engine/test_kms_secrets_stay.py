@@ -151,7 +151,8 @@ def deployment(aws_engine: Any, mysql_admin: Any) -> Mapping[str, str]:
     parameters = {
         "mysql/proxy-host": mysql_admin.host,
         "mysql/proxy-port": str(mysql_admin.port),
-        "mysql/ca-pem": mysql_admin.ca_pem,
+        "mysql/writer-ca-pem": mysql_admin.ca_pem,
+        "mysql/proxy-ca-pem": mysql_admin.ca_pem,
         "chains/networks": json.dumps(
             {"bitcoin": "regtest", "ethereum": "31337", "tron": "private", "solana": "localnet"}
         ),

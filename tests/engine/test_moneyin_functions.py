@@ -77,7 +77,8 @@ def deployed(mysql_admin: Any, aws_engine: Any) -> Any:
     parameters = {
         "mysql/writer-host": mysql_admin.host,
         "mysql/writer-port": str(mysql_admin.port),
-        "mysql/ca-pem": mysql_admin.ca_pem,
+        "mysql/writer-ca-pem": mysql_admin.ca_pem,
+        "mysql/proxy-ca-pem": mysql_admin.ca_pem,
         "chains/networks": '{"bitcoin": "regtest"}',
         "chains/contracts": "{}",
         "policy/confirmations": '{"bitcoin": {"settled": 1, "final": 3}}',

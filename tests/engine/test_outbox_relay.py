@@ -72,7 +72,8 @@ def surroundings(
     parameters = {
         "mysql/writer-host": mysql_admin.host,
         "mysql/writer-port": str(mysql_admin.port),
-        "mysql/ca-pem": mysql_admin.ca_pem,
+        "mysql/writer-ca-pem": mysql_admin.ca_pem,
+        "mysql/proxy-ca-pem": mysql_admin.ca_pem,
         "kafka/bootstrap-servers": kafka_cluster.bootstrap_servers,
         "kafka/ca-pem": kafka_cluster.ca_pem,
     }

@@ -39,7 +39,7 @@ def handler(event, context):
     mine = []
     for rows in event["records"].values():
         for row in rows:
-            key, value = base64.b64decode(row["key"]), base64.b64decode(row["value"])
+            key, value = base64.b64decode(row.get("key") or ""), base64.b64decode(row["value"])
             if key != RUN:
                 continue
             if value.startswith(b"poison") and not (FOLDER / "poison-ok").exists():

@@ -32,6 +32,7 @@ WILDCARD_ACTIONS = {
     "logs:DescribeLogGroups",
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
+    "kms:GenerateRandom",
 }
 Properties = Mapping[str, Any]
 
@@ -104,7 +105,7 @@ def test_every_function_has_a_time_out_memory_and_a_log_group_that_forgets(
 ) -> None:
     groups = of_type(serverless, "AWS::Logs::LogGroup")
     for name, properties in functions(serverless).items():
-        assert properties["Timeout"] <= 600, name
+        assert properties["Timeout"] <= 900, name
         assert properties["MemorySize"] >= 256, name
         group = groups[properties["LoggingConfig"]["LogGroup"]["Ref"]]
         assert group["LogGroupName"] == f"/aws/lambda/{name}"
@@ -177,6 +178,27 @@ def test_a_relay_alone_among_functions_without_topics_reads_kafka_credentials(
         for name in names_of(row.module, row.file):
             reads = "AmazonMSK" in granted(serverless, name)
             assert reads == (row.file.endswith("outbox_relay") or bool(row.topics)), name
+
+
+def test_a_function_may_do_what_its_own_settings_and_code_demand(
+    serverless: Mapping[str, Any],
+) -> None:
+    # What AWS refuses at creation or at the first call, and a lenient engine does not.
+    for name, properties in functions(serverless).items():
+        if properties.get("TracingConfig", {}).get("Mode") == "Active":
+            assert "xray:PutTraceSegments" in granted(serverless, name), name
+    for name in functions(serverless):
+        makes_seeds = name == STAGE.function("kms", "create_group", None)
+        assert ("kms:GenerateRandom" in granted(serverless, name)) == makes_seeds, name
+    [writer] = names_of("log", "audit_writer")
+    assert "s3:ListBucket" in granted(serverless, writer)
+
+
+def test_strangers_may_register_only_slowly(serverless: Mapping[str, Any]) -> None:
+    for found in of_type(serverless, "AWS::ApiGateway::Stage").values():
+        [registration] = [m for m in found["MethodSettings"] if m["HttpMethod"] == "POST"]
+        assert registration["ResourcePath"] == "/~1v1~1merchants"
+        assert registration["ThrottlingRateLimit"] <= 10
 
 
 def test_a_wildcard_resource_stands_only_where_aws_accepts_no_other(

@@ -12,8 +12,9 @@ ALL_TYPES = "*"
 # attempt n.
 RETRY_AFTER_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 MAX_ATTEMPTS = len(RETRY_AFTER_S) + 1
-# Longer than the sender's attempt, its queue's visibility time-out and a redelivery together.
-ANSWER_WITHIN = timedelta(minutes=5)
+# Longer than the sender's attempt, its queue's visibility time-out (6 minutes) and two redeliveries
+# together: what still waits in the queue must not count as failed.
+ANSWER_WITHIN = timedelta(minutes=30)
 
 
 class DeliveryState(StrEnum):

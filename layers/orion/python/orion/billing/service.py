@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from orion.billing.delivery import ALL_TYPES, Endpoint
 from orion.billing.errors import (
@@ -41,7 +42,7 @@ from orion.billing.ports import (
 from orion.billing.quote import Rate, quote
 from orion.billing.webhook_target import Network, check_url
 from orion.billing.webhooks import announce
-from orion.ids import ID_BYTES, fact_id, public_id, random_id
+from orion.ids import ID_BYTES, public_id, random_id
 from orion.money import ASSETS, Amount, Asset, asset
 from orion.records import canonical_json
 
@@ -273,7 +274,8 @@ class Billing:
 
         def create(tx: Transaction) -> Answer:
             tx.add_endpoint(endpoint, origin.at)
-            details = {"url": url, "events": list(event_types)}
+            # The host only: paths and queries of webhook addresses often carry a token.
+            details = {"host": urlsplit(url).hostname or "", "events": list(event_types)}
             event = _audit("webhook_endpoint.created", origin, str(shown["id"]), details)
             tx.tell([event], origin.at)
             return Answer(201, canonical_json(shown), canonical_json({**shown, "secret": None}))
@@ -314,8 +316,8 @@ def _audit(action: str, origin: _Origin, subject: str, details: Mapping[str, obj
         "subject": subject,
         "details": details,
     }
-    identity = fact_id("audit", action, origin.merchant_id, subject, origin.trace_id)
-    return Message("kafka:audit.events", "billing", body, identity)
+    # Not made from the trace: a client may send that, and a repeated one would hide a second deed.
+    return Message("kafka:audit.events", "billing", body, random_id())
 
 
 def _balance(code: str, found: Mapping[str, int]) -> Mapping[str, object]:

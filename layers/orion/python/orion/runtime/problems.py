@@ -44,6 +44,11 @@ STATUS: Mapping[str, int] = {
     "temporarily_unavailable": 503,
 }
 RETRY_AFTER_S = 2
+_OURS = {
+    "internal": "something went wrong on our side",
+    "no_address_available": "the pool of addresses is being refilled",
+    "temporarily_unavailable": "something needed does not answer now",
+}
 
 
 def problem(
@@ -52,7 +57,7 @@ def problem(
     """Status and body. `fields` are the error's typed fields, under their own names."""
     status = STATUS.get(code)
     if status is None:
-        code, status, detail, fields = "internal", 500, "something went wrong on our side", {}
+        code, status, detail, fields = "internal", 500, _OURS["internal"], {}
     body = {
         **fields,
         "type": f"urn:orion-pay:problem:{code}",
@@ -66,5 +71,8 @@ def problem(
 
 
 def of_error(error: OrionError, trace_id: str) -> tuple[int, bytes]:
-    """The problem document of a known error."""
-    return problem(error.code, error.detail, trace_id, {**error.fields, "retry": error.retry.value})
+    """The problem document of a known error. What is wrong on our side is for the logs only."""
+    retry = {"retry": error.retry.value}
+    if STATUS.get(error.code, 500) < 500:
+        return problem(error.code, error.detail, trace_id, {**error.fields, **retry})
+    return problem(error.code, _OURS.get(error.code, _OURS["internal"]), trace_id, retry)

@@ -136,7 +136,7 @@ def mysql_config(principal: str, schema: str, *, direct: bool) -> "MySqlConfig":
         user=login["username"],
         password=login["password"],
         schema=schema,
-        ca_pem=known.ca_pem("mysql/ca-pem"),
+        ca_pem=known.ca_pem(f"{host}-ca-pem"),
     )
 
 

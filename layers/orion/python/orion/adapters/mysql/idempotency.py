@@ -58,9 +58,9 @@ def once(
     """The answer of `work`, run at most once for (scope, key), in the caller's transaction; later,
     the kept answer.
 
-    Call it first in the transaction. A concurrent second caller waits for the first as long as the
-    session waits for
-    any lock (`session.LOCK_WAIT_TIMEOUT_S`), below the 10 s that a synchronous request may take.
+    Call it first in the transaction. A concurrent second caller waits for the first as long as a
+    session waits for any lock (`innodb_lock_wait_timeout` of the server, docs/contracts.md), below
+    the 10 s that a synchronous request may take.
     `scope` has 1 to 32 bytes (a merchant's id), `request_hash` 32. What `work` raises must roll the
     transaction back.
     Raises IdempotencyKeyInFlight, IdempotencyKeyReused.

@@ -17,17 +17,16 @@ __all__ = ["Cursor", "Database", "DatabaseUnavailable", "MySqlConfig"]
 T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5
-# Above innodb_lock_wait_timeout (below), so that the server answers first and the outcome stays
-# known.
+# Above what the server lets a statement wait for a lock, so that it answers first and the outcome
+# stays known.
 READ_TIMEOUT_S = 30
-LOCK_WAIT_TIMEOUT_S = 8
 _DEADLOCK, _LOCK_WAIT = 1213, 1205
 # Too many connections, shutting down, interrupted, timed out, read-only after a failover, killed.
 _SERVER_GONE = frozenset(
     {0, 1040, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1290, 1317, 1836, 1927, 3024, 4031}
 )
 _SESSION = (
-    f"SET time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_TIMEOUT_S},"
+    "SET time_zone = '+00:00',"
     " sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'"
 )
 
