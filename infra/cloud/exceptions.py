@@ -25,7 +25,7 @@ NO_RESOURCE: Mapping[str, str] = {
     ),
 }
 API_LOGGING: Mapping[str, str] = {
-    "AwsSolutions-IAM4[Policy::arn:aws:iam::aws:policy/service-role/"
+    "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
     "AmazonAPIGatewayPushToCloudWatchLogs]": "AWS's own policy for its own logging role.",
 }
 PUBLIC_METHOD: Mapping[str, str] = {

@@ -155,7 +155,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         layers=INVOICES,
         mysql=("billing",),
         sends=("outbox-billing",),
-        topics=(KafkaTrigger("ledger.posted", "billing", 500),),
+        topics=(KafkaTrigger("ledger.posted", "billing", 10),),
     ),
     # Talks to strangers: no VPC, no database, no Kafka.
     FunctionRow(
@@ -192,8 +192,8 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         mysql=("moneyin",),
         sends=("outbox-moneyin",),
         topics=(
-            KafkaTrigger("chain.blocks.bitcoin", "moneyin", 50, part="bitcoin"),
-            KafkaTrigger("chain.blocks.ethereum", "moneyin", 50, part="ethereum"),
+            KafkaTrigger("chain.blocks.bitcoin", "moneyin", 10, part="bitcoin"),
+            KafkaTrigger("chain.blocks.ethereum", "moneyin", 10, part="ethereum"),
         ),
     ),
     FunctionRow(

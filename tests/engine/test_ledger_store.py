@@ -261,7 +261,7 @@ def test_of_two_writers_at_once_one_wins_and_the_other_changes_nothing(
     holder = database(mysql_admin)
     with holder.transaction() as cursor:
         # Both writers reach the fence and wait there before either may go on.
-        cursor.execute("INSERT INTO consumer_offset VALUES ('ledger.transfers', 0, 0)")
+        cursor.execute("INSERT INTO consumer_offset VALUES ('ledger.transfers', 0, 0, 0)")
         fence.fresh(cursor, [record(0)])
         cursor.execute("UPDATE consumer_offset SET next_offset = 0")
         writers = [threading.Thread(target=write) for _ in range(2)]

@@ -19,11 +19,12 @@ from infra.local.kafka import Kafka
 from infra.local.mariadb import MariaDb
 from infra.local.ministack import MiniStack
 from orion.adapters.mysql import outbox
-from orion.adapters.mysql.fence import fresh
+from orion.adapters.mysql.fence import OffsetsWentBack, fresh
 from orion.adapters.mysql.outbox import OutboxRow, kafka_row, sqs_row
 from orion.adapters.mysql.session import Cursor, Database, MySqlConfig
 from orion.ids import random_id
 from orion.records import Record
+from orion.runtime.relay import in_order
 
 pytestmark = pytest.mark.engine
 
@@ -235,8 +236,38 @@ def wait_until(look: Callable[[], bool], timeout_s: float = 30) -> None:
         time.sleep(0.1)
 
 
-def record(offset: int) -> Record:
-    return Record("chain.blocks.test", 0, offset, b"", b"{}")
+def record(offset: int, timestamp_ms: int = 0) -> Record:
+    return Record("chain.blocks.test", 0, offset, b"", b"{}", timestamp_ms=timestamp_ms)
+
+
+def test_a_topic_made_anew_stops_its_partition_instead_of_losing_records(
+    database: Database,
+) -> None:
+    seen = [record(5, 1_000), record(6, 900)]
+    assert database.run(lambda cursor: fresh(cursor, seen)) == seen
+    assert database.run(lambda cursor: fresh(cursor, seen)) == []
+    with pytest.raises(OffsetsWentBack):
+        database.run(lambda cursor: fresh(cursor, [record(0, 1_001)]))
+
+
+def test_a_batch_is_bounded_in_bytes_and_holds_one_row_at_least(database: Database) -> None:
+    rows = some_rows(4)
+    database.run(lambda cursor: outbox.append(cursor, rows, NOW))
+    size = len(rows[0].payload)
+    for limit_bytes, count in ((1, 1), (2 * size, 2), (100 * size, 4)):
+        found = database.run(
+            lambda cursor, limit_bytes=limit_bytes: outbox.unsent(cursor, 500, limit_bytes)  # type: ignore[misc]
+        )
+        assert [unsent.row for unsent in found] == rows[:count]
+
+
+def test_after_a_failure_nothing_counts_as_sent_behind_a_gap_of_its_key() -> None:
+    keys = [b"a", b"b", b"a", b"b"]
+    rows = [
+        outbox.Unsent(seq, OutboxRow(random_id(), "kafka:t", key, b"{}"))
+        for seq, key in enumerate(keys)
+    ]
+    assert in_order(rows, frozenset({1, 2, 3})) == [1, 3]
 
 
 def test_a_record_behind_the_fence_is_not_seen_again(database: Database) -> None:

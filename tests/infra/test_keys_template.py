@@ -90,7 +90,7 @@ def test_keys_rotate_stay_when_the_stack_goes_and_have_their_alias(
         if r["Type"] == "AWS::KMS::Alias"
     }
     assert all(key["Properties"]["EnableKeyRotation"] for key in made)
-    assert all(key["DeletionPolicy"] == "Retain" for key in made)
+    assert all(key["DeletionPolicy"] == "RetainExceptOnCreate" for key in made)
     expected = ("wallet-seeds", "webhook-secrets", "service-secrets")
     assert aliases == {STAGE.key_alias(purpose) for purpose in expected}
 

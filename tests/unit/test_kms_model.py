@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion.adapters.mysql.outbox import MAX_PAYLOAD_BYTES
-from orion.ids import fact_id
 from orion.kms.errors import MalformedRequest, UnusableNetworks
 from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import (
@@ -43,10 +42,12 @@ NETWORKS = Networks("regtest", "31337")
 FOUR = Networks("regtest", "31337", tron="private", solana="localnet")
 
 
-def messages(first: int, count: int, networks: Networks = NETWORKS) -> list[Message]:
+def messages(
+    first: int, count: int, networks: Networks = NETWORKS, *, trace_id: str = TRACE
+) -> list[Message]:
     wanted = WalletRange(first, count)
     wallets = list(addresses(wallet_keys(bytes(range(32)), networks.by_chain(), wanted)))
-    return list(address_messages(PoolRequest(0, wanted, TRACE), wallets, networks))
+    return list(address_messages(PoolRequest(0, wanted, trace_id), wallets, networks))
 
 
 def test_a_request_of_the_contract_is_read() -> None:
@@ -96,7 +97,7 @@ def test_a_stage_with_four_chains_tells_four_addresses_a_wallet_within_a_records
     assert len(canonical_json(message.body)) < 150_000 < MAX_PAYLOAD_BYTES
 
 
-def test_each_added_chain_makes_a_range_another_event_and_two_chains_the_old_one() -> None:
+def test_each_added_chain_makes_a_range_another_event() -> None:
     identities = {
         messages(0, 1, networks)[0].event_id
         for networks in (
@@ -109,7 +110,12 @@ def test_each_added_chain_makes_a_range_another_event_and_two_chains_the_old_one
     }
 
     assert len(identities) == 5
-    assert fact_id("wallet.addresses", 0, 0, 1, "regtest", "31337") in identities
+
+
+def test_a_repeated_request_is_one_event_and_a_new_one_is_answered_anew() -> None:
+    first = messages(0, 1)[0].event_id
+    assert messages(0, 1)[0].event_id == first
+    assert messages(0, 1, trace_id="cd" * 16)[0].event_id != first
 
 
 def test_the_networks_of_a_stage_are_read_from_its_parameter() -> None:

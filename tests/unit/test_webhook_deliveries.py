@@ -83,7 +83,10 @@ def test_a_late_success_is_believed_even_when_given_up() -> None:
 def test_an_answer_that_never_comes_is_a_failed_attempt() -> None:
     delivery = first()
     assert delivery.due_at == NOW + ANSWER_WITHIN
-    assert due(delivery, NOW + ANSWER_WITHIN).attempt == 2
+    silent = due(delivery, NOW + ANSWER_WITHIN)
+    assert (silent.state, silent.attempt, silent.last_error) == ("waiting", 1, "no_answer")
+    assert silent.due_at == NOW + ANSWER_WITHIN + timedelta(seconds=RETRY_AFTER_S[0])
+    assert due(silent, silent.due_at).attempt == 2
     last = replace(delivery, attempt=MAX_ATTEMPTS)
     assert due(last, NOW + ANSWER_WITHIN).state == DeliveryState.GIVEN_UP
 

@@ -130,11 +130,11 @@ def enqueue(delivery: Delivery, now: datetime) -> Delivery:
 
 
 def due(delivery: Delivery, now: datetime) -> Delivery:
-    """What becomes of a delivery whose `due_at` has come: the next attempt, or the end after a lost
-    answer.
+    """What becomes of a delivery whose `due_at` has come: the next attempt, or after a lost answer
+    the wait that any failed attempt is followed by.
     """
-    if delivery.attempt >= MAX_ATTEMPTS:
-        return _finish(delivery, DeliveryState.GIVEN_UP, now)
+    if delivery.state == DeliveryState.QUEUED:
+        return _failed(replace(delivery, last_status=None, last_error="no_answer"), now)
     return enqueue(delivery, now)
 
 
@@ -154,10 +154,14 @@ def answered(delivery: Delivery, result: Result, now: datetime) -> Delivery:
     if delivery.state != DeliveryState.QUEUED or result.attempt != delivery.attempt:
         return delivery
     noted = replace(delivery, last_status=result.status, last_error=result.error)
+    return _failed(noted, now)
+
+
+def _failed(delivery: Delivery, now: datetime) -> Delivery:
     if delivery.attempt >= MAX_ATTEMPTS:
-        return _finish(noted, DeliveryState.GIVEN_UP, now)
+        return _finish(delivery, DeliveryState.GIVEN_UP, now)
     wait = timedelta(seconds=RETRY_AFTER_S[delivery.attempt - 1])
-    return replace(noted, state=DeliveryState.WAITING, due_at=now + wait)
+    return replace(delivery, state=DeliveryState.WAITING, due_at=now + wait)
 
 
 def _finish(delivery: Delivery, state: DeliveryState, now: datetime) -> Delivery:

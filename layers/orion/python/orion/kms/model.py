@@ -136,8 +136,8 @@ def address_messages(
 ) -> Iterator[Message]:
     """Records of `wallet.addresses`, at most 500 wallets each.
 
-    The identity names group, indexes and networks: the same range asked for again is the same
-    event, and a range asked for under another network is another one.
+    The identity names group, indexes, networks and the asking: a request that is delivered twice is
+    answered once, and a range that is asked for again, because its answer was lost, is told again.
     """
     for start in range(0, len(wallets), WALLETS_A_RECORD):
         part = wallets[start : start + WALLETS_A_RECORD]
@@ -158,6 +158,7 @@ def address_messages(
                 request.group_no,
                 part[0].index,
                 len(part),
+                request.trace_id,
                 *networks.identity(),
             ),
         )

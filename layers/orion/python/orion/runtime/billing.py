@@ -5,7 +5,7 @@ Neither a Kafka client nor the webhook sender's HTTP is imported here.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import boto3
@@ -34,7 +34,7 @@ from orion.runtime.body import Body
 from orion.runtime.clock import now
 from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.idempotency import fingerprint, key_of
-from orion.runtime.kafka import partitions
+from orion.runtime.kafka import Record, each_partition
 from orion.runtime.log import logger, set_trace_id
 from orion.runtime.settings import (
     AWS_CLIENT,
@@ -95,25 +95,25 @@ def deliveries() -> WebhookDeliveries:
 def deposits(event: Mapping[str, object]) -> Mapping[str, int]:
     """Deposit events, one transaction a partition."""
     logger()
-    return _told(progress().apply_deposits(records) for records in partitions(event))
+    return _each(event, progress().apply_deposits)
 
 
 def ledger_posted(event: Mapping[str, object]) -> Mapping[str, int]:
     """Posted transfers, one transaction a shard."""
     logger()
-    return _told(progress().apply_posted(records) for records in partitions(event))
+    return _each(event, progress().apply_posted)
 
 
 def expire() -> Mapping[str, int]:
     """Invoices whose time is over; run by the schedule."""
     logger()
-    return _told([progress().expire()])
+    return _told(progress().expire())
 
 
 def webhook_due() -> Mapping[str, int]:
     """Deliveries whose next attempt is due; run by the schedule."""
     logger()
-    return _told([deliveries().enqueue_due()])
+    return _told(deliveries().enqueue_due())
 
 
 def webhook_results(event: Mapping[str, object]) -> Mapping[str, object]:
@@ -141,15 +141,19 @@ def _messages(event: Mapping[str, object]) -> Sequence[Mapping[str, str]]:
     return records if isinstance(records, list) else []
 
 
-def _told(counts: Iterable[int]) -> Mapping[str, int]:
-    total = 0
-    for count in counts:
-        # One wake-up a partition: what one committed must not wait for the failure of the next.
-        if count:
-            wake(_MODULE)
-        total += count
-    logger().info("billing done", extra={"changes": total})
-    return {"changes": total}
+def _each(
+    event: Mapping[str, object], work: Callable[[Sequence[Record]], int]
+) -> Mapping[str, int]:
+    # One wake-up a partition: what one committed must not wait for the failure of the next.
+    counts = each_partition(event, lambda records: _told(work(records))["changes"])
+    return {"changes": sum(counts)}
+
+
+def _told(changes: int) -> Mapping[str, int]:
+    if changes:
+        wake(_MODULE)
+    logger().info("billing done", extra={"changes": changes})
+    return {"changes": changes}
 
 
 def create_invoice(request: Request) -> Response:

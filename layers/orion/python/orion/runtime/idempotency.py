@@ -10,7 +10,7 @@ from orion.errors import OrionError
 from orion.runtime.http import Request
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
-_PUBLIC_SCOPE = b"public"
+_PUBLIC_SCOPE = b"public:"
 
 
 class IdempotencyKeyMissing(OrionError):
@@ -36,8 +36,13 @@ def key_of(request: Request) -> str:
 
 
 def scope_of(request: Request) -> bytes:
-    """Whose keys these are: the merchant's, or everyone's on a route without an API key."""
-    return request.merchant_id or _PUBLIC_SCOPE
+    """Whose keys these are: the merchant's, or without an API key the caller's address's.
+
+    Strangers must not meet under one key: one would get the other's answer, or be refused by it.
+    """
+    if request.merchant_id is not None:
+        return request.merchant_id
+    return _PUBLIC_SCOPE + hashlib.sha256(request.source_ip.encode()).digest()[:16]
 
 
 def fingerprint(request: Request) -> bytes:

@@ -6,12 +6,15 @@ Form of the event: AWS Lambda Developer Guide, "Using Lambda with Amazon MSK".
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
-from typing import cast
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, cast
 
 from orion.records import MalformedRecord, Record, parse_json
 
-__all__ = ["MalformedRecord", "Record", "parse_json", "partitions"]
+__all__ = ["MalformedRecord", "Record", "each_partition", "parse_json", "partitions"]
+
+T = TypeVar("T")
 
 
 def partitions(event: Mapping[str, object]) -> Sequence[Sequence[Record]]:
@@ -29,6 +32,27 @@ def partitions(event: Mapping[str, object]) -> Sequence[Sequence[Record]]:
             cast(Mapping[str, Sequence[Mapping[str, object]]], by_partition).items()
         )
     ]
+
+
+def each_partition(
+    event: Mapping[str, object], work: Callable[[Sequence[Record]], T]
+) -> Sequence[T]:
+    """`work` for every partition; then the first failure, if any, is raised.
+
+    A real event may mix partitions and comes again whole: one that cannot go on must not starve the
+    others, whose fences make the repeat harmless.
+    """
+    results: list[T] = []
+    failure: Exception | None = None
+    for records in partitions(event):
+        try:
+            results.append(work(records))
+        except Exception as exc:
+            logging.getLogger(__name__).exception("partition failed")
+            failure = failure or exc
+    if failure is not None:
+        raise failure
+    return results
 
 
 def _record(row: Mapping[str, object]) -> Record:

@@ -54,7 +54,7 @@ def create_group(event: Mapping[str, object]) -> Result:
 
 def derive_range(event: Mapping[str, object]) -> Result:
     """Answer a state machine's `{"group", "first_index", "count"}`: `{"outcome": "derived", …}`, or
-    `refused` with a code. A repeat gives the same answer and no second event.
+    `refused` with a code. A repeat under one trace id gives the same answer and no second event.
     """
     return _typed(lambda: _derive_range(event))
 

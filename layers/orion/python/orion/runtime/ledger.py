@@ -7,7 +7,7 @@ from orion.adapters.mysql.ledger_store import MySqlLedgerStore
 from orion.adapters.mysql.session import Database
 from orion.ledger.service import post_partition
 from orion.runtime import clock
-from orion.runtime.kafka import partitions
+from orion.runtime.kafka import each_partition
 from orion.runtime.log import logger
 from orion.runtime.settings import mysql_config
 from orion.runtime.wakeup import wake
@@ -21,16 +21,17 @@ def _store() -> MySqlLedgerStore:
 def post(event: Mapping[str, object]) -> Mapping[str, int]:
     """Post the transfers of one `aws:kafka` event. Anything malformed raises: its partition
     stops."""
-    posted = refused = unchanged = 0
     try:
-        for records in partitions(event):
-            result = post_partition(_store(), records, clock.now())
-            posted += result.posted
-            refused += result.refused
-            unchanged += result.unchanged
+        results = each_partition(
+            event, lambda records: post_partition(_store(), records, clock.now())
+        )
     finally:
-        # Also after a fault: what was committed before it is owed.
+        # Also after a fault: what was committed is owed.
         wake("ledger")
-    counts = {"posted": posted, "refused": refused, "unchanged": unchanged}
+    counts = {
+        "posted": sum(result.posted for result in results),
+        "refused": sum(result.refused for result in results),
+        "unchanged": sum(result.unchanged for result in results),
+    }
     logger().info("ledger batch", extra=counts)
     return counts

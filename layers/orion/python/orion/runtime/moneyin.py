@@ -11,7 +11,7 @@ from orion.moneyin.policy import Policy, read_policy
 from orion.moneyin.service import MoneyIn
 from orion.records import Record
 from orion.runtime.clock import now
-from orion.runtime.kafka import partitions
+from orion.runtime.kafka import each_partition
 from orion.runtime.log import logger, new_trace_id, set_trace_id
 from orion.runtime.settings import mysql_config, settings
 from orion.runtime.wakeup import wake
@@ -54,7 +54,7 @@ def node_answers(event: Mapping[str, object]) -> Mapping[str, int]:
 def addresses(event: Mapping[str, object]) -> Mapping[str, int]:
     """Wallets from kms on `wallet.addresses`."""
     logger()
-    added = sum(service().addresses(records) for records in partitions(event))
+    added = sum(each_partition(event, service().addresses))
     logger().info("addresses stored", extra={"added": added})
     return {"added": added}
 
@@ -71,7 +71,7 @@ def _each(
     event: Mapping[str, object], work: Callable[[Sequence[Record]], int]
 ) -> Mapping[str, int]:
     # One wake-up a partition: what one committed must not wait for the failure of the next.
-    counts = [_told(work(records))["messages"] for records in partitions(event)]
+    counts = each_partition(event, lambda records: _told(work(records))["messages"])
     return {"messages": sum(counts)}
 
 

@@ -24,6 +24,7 @@ from orion.runtime.settings import kafka_config, mysql_config
 from orion.runtime.wakeup import queue_url, sqs
 
 BATCH_ROWS = 500
+BATCH_BYTES = 8_000_000  # What the client buffers and a delivery's time can carry.
 MAX_BATCHES = 40
 _LOCK_WAIT_S = 5
 _SESSION_IDLE_S = 30
@@ -65,7 +66,7 @@ def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> M
         for _ in range(MAX_BATCHES):
             count = _send_patiently(database, producer, context)
             sent += count
-            if count < BATCH_ROWS:
+            if count == 0:
                 break
             if _must_stop(context):
                 _log.warning("relay stops before its deadline", extra={"sent": sent})
@@ -101,16 +102,36 @@ def _must_stop(context: LambdaContext) -> bool:
 
 
 def _send_batch(database: Database, producer: Producer) -> int:
-    rows = database.run(lambda cursor: outbox.unsent(cursor, BATCH_ROWS))
+    rows = database.run(lambda cursor: outbox.unsent(cursor, BATCH_ROWS, BATCH_BYTES))
     kafka_rows = [unsent for unsent in rows if unsent.row.destination.startswith("kafka:")]
     sqs_rows = [unsent for unsent in rows if unsent.row.destination.startswith("sqs:")]
     if kafka_rows:
-        producer.send([_message(unsent.row) for unsent in kafka_rows])
+        try:
+            producer.send([_message(unsent.row) for unsent in kafka_rows])
+        except BrokerUnavailable as exc:
+            _mark(database, in_order(kafka_rows, exc.acknowledged))
+            raise
         _mark(database, [unsent.seq for unsent in kafka_rows])
     for purpose, group in _by_destination(sqs_rows).items():
         for start in range(0, len(group), 10):  # SQS takes ten messages a call.
             _send_to_queue(database, purpose, group[start : start + 10])
     return len(rows)
+
+
+def in_order(rows: Sequence[outbox.Unsent], acknowledged: frozenset[int]) -> Sequence[int]:
+    """Which rows count as sent after a failure: those acknowledged before any gap of their key.
+
+    What stands behind a gap is sent again, after it.
+    """
+    broken: set[tuple[str, bytes]] = set()
+    sent = []
+    for place, unsent in enumerate(rows):
+        where = (unsent.row.destination, unsent.row.key)
+        if place in acknowledged and where not in broken:
+            sent.append(unsent.seq)
+        else:
+            broken.add(where)
+    return sent
 
 
 def _message(row: outbox.OutboxRow) -> Message:

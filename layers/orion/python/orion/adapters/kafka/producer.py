@@ -1,17 +1,25 @@
 """A Kafka producer kept between invocations: acks=all, idempotent, every answer awaited."""
 
+import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
+from kafka.producer.future import FutureRecordMetadata
 
 from orion.adapters.kafka.config import KafkaConfig
 from orion.errors import OrionError, Retry
 
+_log = logging.getLogger(__name__)
+
 REQUEST_TIMEOUT_MS = 5_000
-DELIVERY_TIMEOUT_MS = 10_000
+ACKNOWLEDGED_WITHIN_S = 10
+# Never reached while a relay lives. A record that the client itself gave up would let younger ones
+# of its partition pass it: we give up a whole session instead.
+DELIVERY_TIMEOUT_MS = 900_000
+_SENDER_ENDS_WITHIN_S = 6
 
 
 class BrokerUnavailable(OrionError):
@@ -19,6 +27,7 @@ class BrokerUnavailable(OrionError):
 
     code = "temporarily_unavailable"
     retry = Retry.SAME_KEY
+    acknowledged: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,16 @@ class Message:
     partition: int | None = None
 
 
+def _handed_over(producer: KafkaProducer, message: Message) -> FutureRecordMetadata:
+    return producer.send(
+        message.topic,
+        key=message.key,
+        value=message.value,
+        headers=list(message.headers.items()),
+        partition=message.partition,
+    )
+
+
 class Producer:
     """Sends batches; a failure drops the connection, so the next batch starts a clean session."""
 
@@ -41,33 +60,43 @@ class Producer:
         self._producer: KafkaProducer | None = None
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Send all and await every acknowledgement. Raises BrokerUnavailable: any of them may be
-        stored.
+        """Send all and await every acknowledgement.
+
+        Raises BrokerUnavailable: any of them may be stored; its `acknowledged` has the places in
+        `messages` of those that are. The session is over then, so nothing of it arrives later.
         """
+        pending: list[FutureRecordMetadata] = []
         try:
             producer = self._open()
-            pending = [
-                producer.send(
-                    message.topic,
-                    key=message.key,
-                    value=message.value,
-                    headers=list(message.headers.items()),
-                    partition=message.partition,
-                )
-                for message in messages
-            ]
-            producer.flush(timeout=DELIVERY_TIMEOUT_MS / 1000)
+            # One by one, so that a failure leaves the futures of those before it.
+            pending.extend(_handed_over(producer, message) for message in messages)
+            producer.flush(timeout=ACKNOWLEDGED_WITHIN_S)
             for future in pending:
-                future.get(timeout=DELIVERY_TIMEOUT_MS / 1000)
+                future.get(timeout=0)
         except (KafkaError, OSError) as exc:
             self.close()
-            raise BrokerUnavailable("Kafka did not acknowledge every record") from exc
+            lost = BrokerUnavailable("Kafka did not acknowledge every record")
+            lost.acknowledged = frozenset(
+                place for place, future in enumerate(pending) if future.succeeded()
+            )
+            raise lost from exc
 
     def close(self) -> None:
-        """Drop the connection without waiting for it."""
+        """End the session and wait until nothing of it can be sent any more."""
         producer, self._producer = self._producer, None
-        if producer is not None:
+        if producer is None:
+            return
+        # The library's close() flushes first, and raises while records wait: a sender left behind
+        # could deliver them later, after younger ones.
+        sender = producer._sender  # noqa: SLF001 - no public way ends it at once
+        sender.force_close()
+        sender.join(_SENDER_ENDS_WITHIN_S)
+        if sender.is_alive():
+            _log.error("the Kafka client did not end in time")
+        try:
             producer.close(timeout=0)
+        except KafkaError as exc:
+            _log.info("unsent records dropped", extra={"error": type(exc).__name__})
 
     def _open(self) -> KafkaProducer:
         if self._producer is None:

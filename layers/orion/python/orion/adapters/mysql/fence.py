@@ -7,7 +7,14 @@ row lock of the first, then finds the position moved and changes nothing.
 from collections.abc import Sequence
 
 from orion.adapters.mysql.session import Cursor
+from orion.errors import OrionError
 from orion.records import Record
+
+
+class OffsetsWentBack(OrionError):
+    """Offsets started again (a topic or cluster made anew): the fence would drop what is new."""
+
+    code = "offsets_went_back"
 
 
 def fresh(cursor: Cursor, records: Sequence[Record]) -> Sequence[Record]:
@@ -16,6 +23,7 @@ def fresh(cursor: Cursor, records: Sequence[Record]) -> Sequence[Record]:
 
     Call it first in the transaction: it holds the partition's row lock until commit. `records` are
     of one partition with rising offsets. Offsets may have gaps (compaction, transaction markers).
+    Raises OffsetsWentBack.
     """
     if not records:
         return []
@@ -31,17 +39,28 @@ def fresh(cursor: Cursor, records: Sequence[Record]) -> Sequence[Record]:
         (topic, partition),
     )
     cursor.execute(
-        "SELECT next_offset FROM consumer_offset WHERE topic = %s AND partition_no = %s FOR UPDATE",
+        "SELECT next_offset, newest_ms FROM consumer_offset"
+        " WHERE topic = %s AND partition_no = %s FOR UPDATE",
         (topic, partition),
     )
     row = cursor.fetchone()
     if row is None:
         raise RuntimeError("the fence row vanished inside its own transaction")
-    next_offset = int(row[0])
+    next_offset, newest_ms = int(row[0]), int(row[1])
     remaining = [record for record in records if record.offset >= next_offset]
+    for record in records:
+        if record.offset < next_offset and record.timestamp_ms > newest_ms:
+            raise OffsetsWentBack(
+                "a record behind the fence is newer than all before it: was the topic made anew?",
+                topic=topic,
+                partition=partition,
+                offset=record.offset,
+            )
     if remaining:
+        newest_ms = max(newest_ms, *(record.timestamp_ms for record in remaining))
         cursor.execute(
-            "UPDATE consumer_offset SET next_offset = %s WHERE topic = %s AND partition_no = %s",
-            (remaining[-1].offset + 1, topic, partition),
+            "UPDATE consumer_offset SET next_offset = %s, newest_ms = %s"
+            " WHERE topic = %s AND partition_no = %s",
+            (remaining[-1].offset + 1, newest_ms, topic, partition),
         )
     return remaining

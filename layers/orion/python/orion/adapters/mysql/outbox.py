@@ -59,12 +59,28 @@ def append(cursor: Cursor, rows: Sequence[OutboxRow], now: datetime) -> None:
         )
 
 
-def unsent(cursor: Cursor, limit: int) -> Sequence[Unsent]:
-    """The oldest unsent rows. Never by high-water mark: sequence numbers commit out of order."""
+def unsent(cursor: Cursor, limit: int, limit_bytes: int) -> Sequence[Unsent]:
+    """The oldest unsent rows, at most `limit` and, but for the first, `limit_bytes` together.
+
+    Never by high-water mark: sequence numbers commit out of order.
+    """
     cursor.execute(
-        "SELECT seq, event_id, destination, partition_key, payload FROM outbox"
-        " WHERE sent_at IS NULL ORDER BY seq LIMIT %s",
+        "SELECT seq, LENGTH(payload) FROM outbox WHERE sent_at IS NULL ORDER BY seq LIMIT %s",
         (limit,),
+    )
+    chosen: list[int] = []
+    for seq, size in cursor.fetchall():
+        limit_bytes -= size
+        if chosen and limit_bytes < 0:
+            break
+        chosen.append(seq)
+    if not chosen:
+        return []
+    marks = ",".join(["%s"] * len(chosen))
+    cursor.execute(
+        "SELECT seq, event_id, destination, partition_key, payload FROM outbox"  # noqa: S608
+        f" WHERE seq IN ({marks}) ORDER BY seq",
+        chosen,
     )
     return [
         Unsent(seq, OutboxRow(event_id, destination, key, payload))
