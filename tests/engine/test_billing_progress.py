@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from orion.adapters.mysql.billing import MySqlBillingStore
-from orion.billing.delivery import DeliveryState, Endpoint, Outcome, Result
+from orion.billing.delivery import (
+    ANSWER_WITHIN,
+    RETRY_AFTER_S,
+    DeliveryState,
+    Endpoint,
+    Outcome,
+    Result,
+)
 from orion.billing.errors import DepositOfUnknownInvoice
 from orion.ids import parse_public_id
 from orion.records import MalformedRecord, Record
@@ -299,8 +306,12 @@ def test_a_lost_answer_is_noticed_and_a_late_one_is_believed(scene: BillingScene
     listen(scene)
     new_invoice(scene)
     first = scene.outbox("sqs:webhooks")[0]
-    scene.now += timedelta(minutes=5)
+    scene.now += ANSWER_WITHIN
+    assert scene.deliveries().enqueue_due() == 1, "the silence to count as a failed attempt"
+    assert len(scene.outbox("sqs:webhooks")) == 1, "and to be followed by the schedule's pause"
+    scene.now += timedelta(seconds=RETRY_AFTER_S[0])
     assert scene.deliveries().enqueue_due() == 1
+    assert [task["attempt"] for task in scene.outbox("sqs:webhooks")] == [1, 2]
     assert answer(scene, first, Outcome.DELIVERED)
     state = scene.one("SELECT state FROM orion_billing.webhook_delivery")
     assert state == DeliveryState.DELIVERED
