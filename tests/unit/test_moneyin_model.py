@@ -385,7 +385,7 @@ def check(node: Follower, content: dict[str, tuple[Transfer, ...]], best: list[s
     assert set(versions.values()) <= {1}, "each change has a version of its own"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(histories())
 def test_the_credited_payments_are_those_on_the_best_chain(
     history: tuple[list[Told], dict[str, tuple[Transfer, ...]], list[str]],
@@ -396,7 +396,7 @@ def test_the_credited_payments_are_those_on_the_best_chain(
     check(node, content, best)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
 def test_telling_the_end_again_from_anywhere_ends_at_the_same_chain_and_credits(
     history: tuple[list[Told], dict[str, tuple[Transfer, ...]], list[str]], data: st.DataObject

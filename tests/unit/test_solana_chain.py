@@ -85,7 +85,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_every_level_holds_what_whole_snapshots_hold(
     steps: list[tuple[str, *tuple[int, ...]]],
