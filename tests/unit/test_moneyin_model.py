@@ -1,31 +1,23 @@
 """The pure rules of moneyin: a chain as an agent tells it, and the credits that follow from it."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orion.chains.blocks import Transfer
-from orion.money import MAX_UNITS, asset
+from orion.money import MAX_UNITS
 from orion.moneyin.events import BlockRef
 from orion.moneyin.model import (
-    Change,
     Code,
-    Deposit,
     Held,
     Inclusion,
     State,
-    Watched,
     block_changes,
     deposit_id,
     payments,
-    restate,
-    reverse,
 )
-from orion.moneyin.policy import ChainPolicy
 from orion.moneyin.window import (
     WINDOW_BLOCKS,
     Meaning,
@@ -34,90 +26,7 @@ from orion.moneyin.window import (
     disconnect,
     window_change,
 )
-
-OURS = Watched(0, 7, b"m" * 16, b"i" * 16)
-FREE = Watched(0, 8, None, None)
-WATCHED = {"ours": OURS, "free": FREE}
-POLICY = ChainPolicy(
-    "ethereum",
-    "31337",
-    settled=2,
-    final=3,
-    nodes=1,
-    assets={None: asset("ETH.ethereum"), "0xusdt": asset("USDT.ethereum")},
-)
-
-
-def pay(name: str, units: int = 5, to: str = "ours", **more: str | None) -> Transfer:
-    return Transfer(name, str(more.get("position", "call:")), more.get("contract"), None, to, units)
-
-
-@dataclass
-class Follower:
-    """One node's stream applied to values, in the order that the service applies it to rows."""
-
-    window: Window = field(default_factory=Window)
-    deposits: dict[bytes, Deposit] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
-
-    def connected(self, block: BlockRef, transfers: tuple[Transfer, ...] = ()) -> Meaning:
-        decision = connect(self.window, block)
-        if decision.meaning is Meaning.CONNECT:
-            self._leave(decision.removed, block.height)
-            self.window = decision.after
-            found = payments(transfers, WATCHED, POLICY)
-            here = Inclusion(block.height, block.hash, 0)
-            self._keep(block_changes(found, self.deposits, here, POLICY))
-        return decision.meaning
-
-    def disconnected(self, block: BlockRef) -> Meaning:
-        decision = disconnect(self.window, block)
-        self.window = decision.after
-        if decision.meaning is Meaning.DISCONNECT:
-            self._leave(decision.removed, self.window.blocks[-1].height)
-        return decision.meaning
-
-    def _leave(self, removed: tuple[BlockRef, ...], tip_height: int) -> None:
-        gone = {block.hash for block in removed}
-        standing = [d for d in self.deposits.values() if d.included.hash in gone]
-        self._keep([c for d in standing if (c := reverse(d, tip_height))])
-        self._keep([c for d in self.deposits.values() if (c := restate(d, tip_height))])
-
-    def _keep(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            self.deposits[change.deposit.id] = change.deposit
-            self.changes.append(change)
-
-    def credited(self) -> Counter[str]:
-        """Credits minus reversals by txid, zeros left out."""
-        sums: Counter[str] = Counter()
-        for change in self.changes:
-            for posting in change.postings:
-                txid, units = posting.deposit.payment.txid, posting.deposit.payment.units
-                if posting.code is Code.CREDIT:
-                    sums[txid] += units
-                elif posting.code in (Code.REVERSAL, Code.REVERSAL_FINAL):
-                    sums[txid] -= units
-        return Counter({txid: units for txid, units in sums.items() if units})
-
-
-def line(*names: str, start: int = 100, parent: str = "root") -> list[BlockRef]:
-    blocks = []
-    for height, name in enumerate(names, start=start):
-        blocks.append(BlockRef(height, name, parent))
-        parent = name
-    return blocks
-
-
-def followed(*blocks: BlockRef) -> Window:
-    window = Window()
-    for block in blocks:
-        window = connect(window, block).after
-    return window
-
-
-def hashes(window: Window) -> list[str]:
-    return [block.hash for block in window.blocks]
+from tests.unit.moneyin_follower import POLICY, WATCHED, Follower, followed, hashes, line, pay
 
 
 def test_the_first_block_ever_is_the_anchor_and_its_parent_the_reference() -> None:
@@ -324,101 +233,3 @@ def test_the_first_block_of_a_chain_has_no_reference_below_it() -> None:
     genesis = BlockRef(0, "g", "0000")
     assert hashes(followed(genesis)) == ["g"]
     assert disconnect(followed(genesis), genesis).after == Window()
-
-
-@dataclass(frozen=True)
-class Told:
-    """An event of an agent; `transfers` None for a disconnected block."""
-
-    block: BlockRef
-    transfers: tuple[Transfer, ...] | None
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> tuple[list[Told], dict[str, tuple[Transfer, ...]], list[str]]:
-    """A random chain with reorgs as an agent tells it, each block's content, the best chain."""
-    payable = [pay(f"p{n}", n + 1) for n in range(4)]
-    content: dict[str, tuple[Transfer, ...]] = {"b0": ()}
-    chain, told = line("b0"), [Told(line("b0")[0], ())]
-    for number in range(1, draw(st.integers(2, 14))):
-        depth = draw(st.integers(0, min(3, len(chain) - 1))) if draw(st.booleans()) else 0
-        spoken = draw(st.booleans())
-        for _ in range(depth):
-            lost = chain.pop()
-            if spoken:
-                told.append(Told(lost, None))
-        spent = {t.txid for block in chain for t in content[block.hash]}
-        left = [p for p in payable if p.txid not in spent]
-        chosen = tuple(
-            draw(
-                st.permutations(draw(st.lists(st.sampled_from(left), unique=True)) if left else [])
-            )
-        )
-        block = BlockRef(chain[-1].height + 1, f"b{number}", chain[-1].hash)
-        content[block.hash] = chosen
-        chain.append(block)
-        told.append(Told(block, chosen))
-        for again in draw(st.lists(st.integers(1, 4), max_size=1)):
-            told += told[-again:]
-    return told, content, [block.hash for block in chain]
-
-
-def deliver(node: Follower, events: list[Told]) -> None:
-    for event in events:
-        if event.transfers is None:
-            node.disconnected(event.block)
-        else:
-            node.connected(event.block, event.transfers)
-
-
-def check(node: Follower, content: dict[str, tuple[Transfer, ...]], best: list[str]) -> None:
-    assert hashes(node.window) == ["root", *best]
-    on_chain = Counter({t.txid: t.units for name in best for t in content[name]})
-    assert node.credited() == on_chain
-    facts = [
-        (p.id, (p.code, p.deposit.id, p.epoch, p.deposit.payment))
-        for change in node.changes
-        for p in change.postings
-    ]
-    assert len({identity for identity, _ in facts}) == len(facts), "a transfer id is used once"
-    versions = Counter((c.deposit.id, c.deposit.version) for c in node.changes)
-    assert set(versions.values()) <= {1}, "each change has a version of its own"
-
-
-@settings(max_examples=200, deadline=None)
-@given(histories())
-def test_the_credited_payments_are_those_on_the_best_chain(
-    history: tuple[list[Told], dict[str, tuple[Transfer, ...]], list[str]],
-) -> None:
-    told, content, best = history
-    node = Follower()
-    deliver(node, told)
-    check(node, content, best)
-
-
-@settings(max_examples=200, deadline=None)
-@given(histories(), st.data())
-def test_telling_the_end_again_from_anywhere_ends_at_the_same_chain_and_credits(
-    history: tuple[list[Told], dict[str, tuple[Transfer, ...]], list[str]], data: st.DataObject
-) -> None:
-    told, content, best = history
-    node = Follower()
-    deliver(node, told)
-    for start in data.draw(st.lists(st.integers(0, len(told) - 1), max_size=3)):
-        deliver(node, told[start:])
-    check(node, content, best)
-
-
-@settings(max_examples=200, deadline=None)
-@given(histories())
-def test_each_deposit_is_credited_once_or_not_at_all_at_every_moment(
-    history: tuple[list[Told], dict[str, tuple[Transfer, ...]], list[str]],
-) -> None:
-    told, _, _ = history
-    node = Follower()
-    for event in told:
-        deliver(node, [event])
-        for deposit in node.deposits.values():
-            standing = deposit.state is not State.REVERSED
-            expected = deposit.payment.units if standing else 0
-            assert node.credited()[deposit.payment.txid] == expected
