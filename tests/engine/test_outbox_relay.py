@@ -18,6 +18,9 @@ from confluent_kafka import Consumer, TopicPartition
 from infra.local.kafka import Kafka
 from infra.local.mariadb import MariaDb
 from infra.local.ministack import MiniStack
+from infra.local.stack import Stack
+from orion.adapters.kafka.config import KafkaConfig
+from orion.adapters.kafka.producer import BrokerUnavailable, Message, Producer
 from orion.adapters.mysql import outbox
 from orion.adapters.mysql.fence import OffsetsWentBack, fresh
 from orion.adapters.mysql.outbox import OutboxRow, kafka_row, sqs_row
@@ -227,6 +230,37 @@ def test_a_second_relay_waits_for_the_first_and_finds_what_came_meanwhile(
     finally:
         holder.close()
     assert finish(relay) == 1
+
+
+def test_what_a_broken_session_left_unsent_never_arrives_behind_younger_records(
+    engines: Stack, kafka_cluster: Kafka
+) -> None:
+    login = kafka_cluster.credentials("user")
+    config = KafkaConfig(
+        kafka_cluster.bootstrap_servers, login.username, login.password, kafka_cluster.ca_pem
+    )
+    producer, run = Producer(config, "relay-test"), random_id().hex()
+
+    def message(name: str) -> Message:
+        value = f"{run} {name}".encode()
+        return Message("audit.events", b"k", value, {"event-id": name.encode()})
+
+    producer.send([message("before")])
+    group = os.getpgid(engines.processes()["kafka"].pid)
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        with pytest.raises(BrokerUnavailable) as failure:
+            producer.send([message("a"), message("b")])
+    finally:
+        os.killpg(group, signal.SIGCONT)
+    assert failure.value.acknowledged == frozenset()
+    producer.send([message("a"), message("b"), message("c")])
+    producer.close()
+    names = [name for name, value in audit_records(kafka_cluster) if run in value]
+    # What was already on the wire may be there twice; nothing comes back after its successors.
+    assert names[0] == "before"
+    assert names[-3:] == ["a", "b", "c"]
+    assert names[1:-3] in ([], ["a"], ["a", "b"])
 
 
 def wait_until(look: Callable[[], bool], timeout_s: float = 30) -> None:
