@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import cast
 import boto3
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from kafka.producer.sender import Sender
 
 from infra.local.kafka import Kafka
 from infra.local.mariadb import MariaDb
@@ -239,6 +241,7 @@ def test_what_a_broken_session_left_unsent_never_arrives_behind_younger_records(
     config = KafkaConfig(
         kafka_cluster.bootstrap_servers, login.username, login.password, kafka_cluster.ca_pem
     )
+    others = set(threading.enumerate())
     producer, run = Producer(config, "relay-test"), random_id().hex()
 
     def message(name: str) -> Message:
@@ -251,6 +254,9 @@ def test_what_a_broken_session_left_unsent_never_arrives_behind_younger_records(
     try:
         with pytest.raises(BrokerUnavailable) as failure:
             producer.send([message("a"), message("b")])
+        ours = set(threading.enumerate()) - others
+        left = [thread for thread in ours if isinstance(thread, Sender)]
+        assert left == [], "nobody to be left who could still send what waits"
     finally:
         os.killpg(group, signal.SIGCONT)
     assert failure.value.acknowledged == frozenset()
