@@ -12,12 +12,14 @@ from typing import NoReturn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from orion.kms.keys.extended_private_key import checked_seed
-from orion.wallet.errors import NormalFromEd25519
+from orion.wallet.errors import MalformedExtendedKey, NormalFromEd25519
 from orion.wallet.paths import HARDENED, Path, child_number_bytes
+
+PAYLOAD_BYTES = 64
 
 
 class Ed25519Key:
-    """A private key with its chain code. Made by `master` and `child` only."""
+    """A private key with its chain code. Made by `master`, `child` and `parse` only."""
 
     __slots__ = ("_chain_code", "_secret")
 
@@ -52,6 +54,23 @@ class Ed25519Key:
     def public_key(self) -> bytes:
         """The 32 bytes of RFC 8032, without the zero byte that SLIP-10 writes before them."""
         return Ed25519PrivateKey.from_private_bytes(self._secret).public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64 bytes of RFC 8032 over a whole message; deterministic by that standard."""
+        return Ed25519PrivateKey.from_private_bytes(self._secret).sign(message)
+
+    def payload(self) -> bytes:
+        """Chain code and private key, 64 bytes, for a node to be encrypted and opened by `parse`:
+        to be encrypted, never to be shown. SLIP-10 has no serialization of its own.
+        """
+        return self._chain_code + self._secret
+
+    @classmethod
+    def parse(cls, payload: bytes) -> "Ed25519Key":
+        """Read `payload()`. Raises MalformedExtendedKey."""
+        if len(payload) != PAYLOAD_BYTES:
+            raise MalformedExtendedKey("a node on this curve has 64 bytes")
+        return cls(payload[32:], payload[:32])
 
     def __repr__(self) -> str:
         return "Ed25519Key(redacted)"

@@ -1,4 +1,4 @@
-"""What can be wrong with a seed or a mnemonic. No error quotes it."""
+"""What can be wrong with a seed, a mnemonic or a digest. No error quotes it."""
 
 from orion.errors import OrionError
 
@@ -21,3 +21,9 @@ class InvalidEntropy(OrionError):
     """Entropy of a length that BIP-39 has no mnemonic for."""
 
     code = "invalid_entropy"
+
+
+class MalformedDigest(OrionError):
+    """Something other than 32 bytes where ECDSA signs a digest."""
+
+    code = "malformed_digest"

@@ -9,9 +9,9 @@ short-lived (`orion.kms.process`).
 import hmac
 from typing import NoReturn
 
-from coincurve import PublicKey
+from coincurve import PrivateKey, PublicKey
 
-from orion.kms.keys.errors import InvalidSeed
+from orion.kms.keys.errors import InvalidSeed, MalformedDigest
 from orion.wallet.errors import InvalidChildKey, MalformedExtendedKey
 from orion.wallet.extended_key import PAYLOAD_BYTES, ExtendedPublicKey, Lineage
 from orion.wallet.paths import HARDENED, Path, child_number_bytes
@@ -19,6 +19,7 @@ from orion.wallet.paths import HARDENED, Path, child_number_bytes
 VERSION_PRIVATE = bytes.fromhex("0488ade4")
 # Order of the group of secp256k1 (SEC 2, section 2.4.1).
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+DIGEST_BYTES = 32
 SEED_BYTES_MIN, SEED_BYTES_MAX = 16, 64
 
 
@@ -62,6 +63,14 @@ class ExtendedPrivateKey:
     def public(self) -> ExtendedPublicKey:
         """The same node without its private key (BIP-32, "N")."""
         return ExtendedPublicKey(self._public_key, self._chain_code, self._lineage)
+
+    def sign(self, digest: bytes) -> bytes:
+        """ECDSA over 32 bytes: r, s and recovery id, 65 bytes, with low s. The nonce is that of RFC
+        6979, so the same digest always gets the same signature. Raises MalformedDigest.
+        """
+        if len(digest) != DIGEST_BYTES:
+            raise MalformedDigest("ECDSA signs 32 bytes", size_bytes=len(digest))
+        return PrivateKey(self._secret).sign_recoverable(digest, hasher=None)
 
     def payload(self) -> bytes:
         """The 78 bytes of BIP-32's serialization, private key included: to be encrypted, never to
