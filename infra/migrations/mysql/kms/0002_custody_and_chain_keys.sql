@@ -44,3 +44,15 @@ CREATE TABLE group_chain_key (
   created_at DATETIME(6) NOT NULL,
   PRIMARY KEY (group_no, chain)
 ) ENGINE=InnoDB;
+
+-- Ranges of wallets that a batch has told moneyin, written with their records: a batch that starts again passes over them. The
+-- networks belong to the key, because a stage that gets a chain has told none of its ranges.
+CREATE TABLE wallet_range (
+  group_no INT UNSIGNED NOT NULL,
+  first_index INT UNSIGNED NOT NULL,
+  networks_id BINARY(16) NOT NULL,
+  wallet_count INT UNSIGNED NOT NULL,
+  trace_id BINARY(16) NOT NULL,
+  told_at DATETIME(6) NOT NULL,
+  PRIMARY KEY (group_no, first_index, networks_id)
+) ENGINE=InnoDB;
