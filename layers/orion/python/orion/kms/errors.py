@@ -21,9 +21,27 @@ class UnusableNetworks(OrionError):
     code = "unusable_networks"
 
 
+class CustodySetsMissing(OrionError):
+    """A custody set that the group's wallets need is not registered, or not for that purpose."""
+
+    code = "custody_sets_missing"
+
+
+class GroupWithoutCustody(OrionError):
+    """The deployment says of no custody sets that they hold this group's wallets."""
+
+    code = "group_without_custody"
+
+
+class UnusableCustodyGroups(OrionError):
+    """The parameter `custody/groups` is not of its form, or contradicts itself."""
+
+    code = "unusable_custody_groups"
+
+
 class SeedRefused(OrionError):
-    """The stored seed does not decrypt under this group's context: another group's, altered, or
-    another key's.
+    """A stored secret (seed or chain key, see the field `purpose`) does not decrypt under this
+    group's context: another group's, altered, or another key's.
     """
 
     code = "seed_refused"

@@ -1,7 +1,7 @@
 """Groups, requests for wallets, and the messages that leave the module."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,8 @@ MAX_GROUP = 2**31 - 1
 WALLETS_A_RECORD = 500
 NO_TRACE = "0" * 32
 SEED_PURPOSE = "wallet-seed"
+# The node whose keys name a group's two custody accounts on Tron.
+TRON_CUSTODY = "tron-custody"
 _TRACE = re.compile(r"[0-9a-f]{32}\Z", re.ASCII)
 _EXTEND_FIELDS = frozenset({"v", "trace_id", "kind", "group", "first_index", "count"})
 _CALL_FIELDS = frozenset({"group", "first_index", "count", "trace_id"})
@@ -94,9 +96,29 @@ class Message:
     event_id: bytes
 
 
+def secret_context(group_no: int, purpose: str, stage: str) -> Mapping[str, str]:
+    """What a secret's ciphertext is bound to (encryption context): exactly these three pairs."""
+    return {"group": str(group_no), "purpose": purpose, "stage": stage}
+
+
 def seed_context(group_no: int, stage: str) -> Mapping[str, str]:
-    """What a seed's ciphertext is bound to (encryption context): exactly these three pairs."""
-    return {"group": str(group_no), "purpose": SEED_PURPOSE, "stage": stage}
+    """The context of a group's seed."""
+    return secret_context(group_no, SEED_PURPOSE, stage)
+
+
+def chain_key_names(chains: Collection[str]) -> Sequence[str]:
+    """The chain keys that a group has: one a chain, and one more on Tron."""
+    return [*chains, *([TRON_CUSTODY] if "tron" in chains else [])]
+
+
+def chain_key_purpose(name: str) -> str:
+    """`purpose` in the context of a chain key: `sweep-<chain>`, or `tron-custody`."""
+    return TRON_CUSTODY if name == TRON_CUSTODY else f"sweep-{name}"
+
+
+def chain_key_alias(name: str) -> str:
+    """Whose KMS key a chain key is under: that of its chain's sweep signer."""
+    return "sweep-tron" if name == TRON_CUSTODY else f"sweep-{name}"
 
 
 def check_group(value: object) -> int:
@@ -164,7 +186,9 @@ def address_messages(
         )
 
 
-def group_created(group_no: int, key_arn: str, trace_id: str, at: datetime) -> Message:
+def group_created(
+    group_no: int, key_arn: str, sets: Mapping[str, int], trace_id: str, at: datetime
+) -> Message:
     """The audit event of a new group; a group is created once, so its number is the identity."""
     return Message(
         topic="audit.events",
@@ -177,7 +201,7 @@ def group_created(group_no: int, key_arn: str, trace_id: str, at: datetime) -> M
             "at": at.isoformat(),
             "actor": "kms",
             "subject": f"group:{group_no}",
-            "details": {"group": group_no, "key_arn": key_arn},
+            "details": {"group": group_no, "key_arn": key_arn, "custody_sets": dict(sets)},
         },
         event_id=fact_id("audit.wallet_group.created", group_no),
     )

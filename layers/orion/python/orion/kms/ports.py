@@ -1,10 +1,13 @@
 """What the kms module needs from outside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from orion.kms.batch import ToldRange
+from orion.kms.groups import CustodySet, GroupContents, Holdings
 from orion.kms.model import Message, SealedSeed, WalletGroup
 from orion.records import Record
 
@@ -28,6 +31,14 @@ class SeedVault(Protocol):
         ...
 
 
+class ChainKeyVault(Protocol):
+    """Where chain keys are encrypted for their sweep signers; kms itself never opens one again."""
+
+    def seal(self, group_no: int, name: str, key: bytearray) -> SealedSeed:
+        """Encrypt under the key and context of `name`. Raises SeedVaultUnavailable."""
+        ...
+
+
 class GroupStore(Protocol):
     """Groups and the outbox, in the module's own schema."""
 
@@ -35,11 +46,37 @@ class GroupStore(Protocol):
         """The group as committed. Raises DatabaseUnavailable."""
         ...
 
-    def add(self, group: WalletGroup, created: Message) -> WalletGroup:
-        """Store the group and its event, unless it exists; the stored one either way.
+    def holdings(self, group_no: int) -> Holdings:
+        """What is stored of a group beside its seed. Raises DatabaseUnavailable."""
+        ...
 
-        Of two concurrent calls one wins, and both return its row. Raises DatabaseUnavailable when
-        the outcome is unknown: repeat.
+    def custody_sets(self, numbers: Collection[int]) -> Mapping[int, CustodySet]:
+        """Those of the sets that are registered. Raises DatabaseUnavailable."""
+        ...
+
+    def add(self, contents: GroupContents, created: Message) -> WalletGroup:
+        """Store a group, its contents and its event in one transaction; the stored group either
+        way.
+
+        Where the group exists with the same seed, what is missing of its contents is added. Where
+        it exists with another, nothing is: of two concurrent creators one wins, and both return its
+        row. Raises DatabaseUnavailable when the outcome is unknown: repeat.
+        """
+        ...
+
+    def told_ranges(self, groups: range, networks_id: bytes) -> AbstractSet[tuple[int, int]]:
+        """Ranges of these groups that a batch has told, as (group, first index), for these
+        networks. Raises DatabaseUnavailable.
+        """
+        ...
+
+    def was_told(self, told: ToldRange) -> bool:
+        """Whether a batch has told this range for these networks. Raises DatabaseUnavailable."""
+        ...
+
+    def tell_range(self, told: ToldRange, messages: Sequence[Message], now: datetime) -> bool:
+        """In one transaction: note the range as told and append its messages. False, and nothing
+        done, where it was told before. Raises DatabaseUnavailable.
         """
         ...
 

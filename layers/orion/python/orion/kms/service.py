@@ -2,35 +2,53 @@
 follow from are derived.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from orion.chains.spend import WalletKind
+from orion.kms.batch import Batch, GroupPlan, ToldRange, networks_id, plan
 from orion.kms.errors import GroupNotFound
+from orion.kms.groups import (
+    ChainKey,
+    CustodyPlan,
+    CustodySet,
+    GroupContents,
+    Holdings,
+    checked_sets,
+    custody_accounts,
+)
 from orion.kms.keys.branches import wallet_keys
+from orion.kms.keys.chain_keys import chain_keys, tron_custody_address
 from orion.kms.model import (
     NO_TRACE,
+    TRON_CUSTODY,
     Message,
     Networks,
     PoolRequest,
     WalletGroup,
     address_messages,
+    chain_key_names,
     extend_pool_request,
     group_created,
 )
-from orion.kms.ports import GroupStore, SeedVault
+from orion.kms.ports import ChainKeyVault, GroupStore, SeedVault
+from orion.kms.seed import overwrite
 from orion.records import Record, parse_json
 from orion.wallet.addresses import WalletAddresses, addresses
+
+_TRON_PLACES: Mapping[WalletKind, int] = {WalletKind.HOT: 0, WalletKind.WARM: 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What a call of `derive` told the others."""
+    """What a call of `derive` told the others; `new` is False where it had been told before."""
 
     group_no: int
     first_index: int
     count: int
     records: int
+    new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +56,43 @@ class WalletService:
     """The kms module's use cases."""
 
     vault: SeedVault
+    chain_vault: ChainKeyVault
     store: GroupStore
     networks: Networks
+    custody: CustodyPlan
     now: Callable[[], datetime]
 
     def create_group(self, group_no: int, trace_id: str = NO_TRACE) -> WalletGroup:
-        """The group, with a seed. Idempotent: a loser of a race drops its own seed and uses the
-        stored one.
+        """The group, with a seed, chain keys, and one hot and one warm wallet on every chain.
 
-        Raises SeedVaultUnavailable, DatabaseUnavailable; repeating is always safe.
+        Idempotent: a loser of a race drops its own seed and uses the stored one; what an existing
+        group lacks (a chain that the stage got since) is added from its seed. Raises
+        CustodySetsMissing, GroupWithoutCustody, UnusableNetworks, SeedRefused,
+        SeedVaultUnavailable, DatabaseUnavailable; repeating is always safe.
         """
-        found = self.store.find(group_no)
-        if found is not None:
-            return found
-        sealed = self.vault.seal_new(group_no)
+        stored = self.store.find(group_no)
+        held = self.store.holdings(group_no)
+        chains = self.networks.by_chain()
+        if stored is not None and held.complete(chain_key_names(chains), chains):
+            return stored
+        sets = self._sets(group_no, held)
         now = self.now()
-        group = WalletGroup(group_no, sealed, now)
-        return self.store.add(group, group_created(group_no, sealed.key_arn, trace_id, now))
+        # The seed is opened again for its chain keys: what cannot be opened is never stored.
+        group = stored or WalletGroup(group_no, self.vault.seal_new(group_no), now)
+        contents = self._contents(group, sets, now)
+        created = group_created(
+            group_no,
+            group.seed.key_arn,
+            {kind.value: found.set_no for kind, found in sets.items()},
+            trace_id,
+            now,
+        )
+        return self.store.add(contents, created)
+
+    def plan(self, batch: Batch) -> Sequence[GroupPlan]:
+        """What is left to do of a batch. Raises DatabaseUnavailable."""
+        told = self.store.told_ranges(batch.numbers(), networks_id(self.networks))
+        return plan(batch, told)
 
     def derive(self, request: PoolRequest) -> Derived:
         """Publish the addresses of a range. Repeating derives the same and publishes nothing new.
@@ -65,6 +103,20 @@ class WalletService:
         messages = self._messages(request)
         self.store.publish(messages, self.now())
         wallets = request.wallets
+        return Derived(request.group_no, wallets.first_index, wallets.count, len(messages))
+
+    def derive_once(self, request: PoolRequest) -> Derived:
+        """As `derive`, but a range that a batch has told is passed over without opening the seed,
+        and of two that derive it at the same time one tells it.
+        """
+        wallets = request.wallets
+        done = Derived(request.group_no, wallets.first_index, wallets.count, 0, new=False)
+        told = ToldRange(request.group_no, wallets, networks_id(self.networks), request.trace_id)
+        if self.store.was_told(told):
+            return done
+        messages = self._messages(request)
+        if not self.store.tell_range(told, messages, self.now()):
+            return done
         return Derived(request.group_no, wallets.first_index, wallets.count, len(messages))
 
     def consume(self, records: Sequence[Record]) -> int:
@@ -78,6 +130,43 @@ class WalletService:
             for record in records
         }
         return self.store.publish_once(records, lambda record: answers[record.offset], self.now())
+
+    def _sets(self, group_no: int, held: Holdings) -> Mapping[WalletKind, CustodySet]:
+        """The sets that hold the group's wallets: the stored ones, for a rotation may have changed
+        them, else those of the deployment.
+        """
+        numbers = held.sets or self.custody.sets_of(group_no)
+        return checked_sets(numbers, self.store.custody_sets(set(numbers.values())))
+
+    def _contents(
+        self, group: WalletGroup, sets: Mapping[WalletKind, CustodySet], now: datetime
+    ) -> GroupContents:
+        networks = self.networks.by_chain()
+        with self.vault.opened(group.group_no, group.seed) as seed:
+            keys = chain_keys(seed, networks)
+        try:
+            anchors = (
+                {
+                    kind: tron_custody_address(keys[TRON_CUSTODY], place)
+                    for kind, place in _TRON_PLACES.items()
+                }
+                if TRON_CUSTODY in keys
+                else {}
+            )
+            sealed = tuple(
+                ChainKey(name, self.chain_vault.seal(group.group_no, name, key))
+                for name, key in keys.items()
+            )
+        finally:
+            for key in keys.values():
+                overwrite(key)
+        return GroupContents(
+            group=group,
+            chain_keys=sealed,
+            sets={kind: found.set_no for kind, found in sets.items()},
+            accounts=custody_accounts(group.group_no, networks, sets, anchors, self.custody),
+            created_at=now,
+        )
 
     def _messages(self, request: PoolRequest) -> Sequence[Message]:
         group = self.store.find(request.group_no)

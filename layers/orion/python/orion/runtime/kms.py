@@ -7,19 +7,22 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 import boto3
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from orion.adapters.aws.seed_vault import KmsSeedVault
+from orion.adapters.aws.seed_vault import KmsChainKeyVault, KmsSeedVault
 from orion.adapters.mysql.kms_groups import MySqlGroupStore
 from orion.adapters.mysql.session import Database
 from orion.errors import OrionError, Retry
+from orion.kms.batch import RANGES, batch_call
 from orion.kms.errors import MalformedRequest
+from orion.kms.groups import CustodyPlan, read_custody_groups
 from orion.kms.model import NO_TRACE, Networks, check_group, check_trace, pool_call
 from orion.kms.process import seal
 from orion.kms.service import WalletService
 from orion.runtime import clock
 from orion.runtime.kafka import partitions
-from orion.runtime.log import logger, set_trace_id
-from orion.runtime.settings import AWS_CLIENT, mysql_config, settings
+from orion.runtime.log import logger, new_trace_id, set_trace_id
+from orion.runtime.settings import AWS_CLIENT, Settings, mysql_config, settings, stage
 from orion.runtime.wakeup import wake
 
 seal()
@@ -32,15 +35,22 @@ Result = Mapping[str, object]
 def service() -> WalletService:
     """The module's use cases, built once a process."""
     known = settings()
+    kms = boto3.client("kms", config=AWS_CLIENT)
     return WalletService(
-        vault=KmsSeedVault(
-            boto3.client("kms", config=AWS_CLIENT),
-            f"alias/orion/{known.stage}/wallet-seeds",
-            known.stage,
-        ),
+        vault=KmsSeedVault(kms, f"alias/orion/{known.stage}/wallet-seeds", known.stage),
+        chain_vault=KmsChainKeyVault(kms, known.stage),
         store=MySqlGroupStore(Database(mysql_config("kms", "orion_kms", direct=False))),
         networks=Networks.read(known.document("chains/networks")),
+        custody=_custody(known),
         now=clock.now,
+    )
+
+
+def _custody(known: Settings) -> CustodyPlan:
+    """Without the parameter no group can be made, but those that exist are served."""
+    rows = known.optional("custody/groups")
+    return CustodyPlan(
+        read_custody_groups(rows) if rows else (), known.optional("custody/solana-fee-payer")
     )
 
 
@@ -52,9 +62,18 @@ def create_group(event: Mapping[str, object]) -> Result:
     return _typed(lambda: _create_group(event))
 
 
+def plan_batch(event: Mapping[str, object]) -> Result:
+    """Answer a state machine's `{"first_group", "groups"}`: `{"outcome": "planned", "items", …}`
+    with the ranges of each group that no batch has told yet, or `refused` with a code.
+    """
+    return _typed(lambda: _plan_batch(event))
+
+
 def derive_range(event: Mapping[str, object]) -> Result:
     """Answer a state machine's `{"group", "first_index", "count"}`: `{"outcome": "derived", …}`, or
     `refused` with a code. A repeat under one trace id gives the same answer and no second event.
+
+    With `"once": true` a range that a batch has told is passed over: `"new": false`.
     """
     return _typed(lambda: _derive_range(event))
 
@@ -91,18 +110,46 @@ def _create_group(event: Mapping[str, object]) -> Result:
     }
 
 
+def _plan_batch(event: Mapping[str, object]) -> Result:
+    batch = batch_call(event, new_trace_id())
+    set_trace_id(batch.trace_id)
+    plans = service().plan(batch)
+    left = sum(len(found.first_indexes) for found in plans)
+    _metric("WalletRangesPlanned", left, batch.trace_id)
+    _log.info("batch planned", extra={"groups": batch.groups, "ranges_left": left})
+    return {
+        "outcome": "planned",
+        "trace_id": batch.trace_id,
+        "groups": batch.groups,
+        "ranges": batch.groups * len(RANGES),
+        "ranges_left": left,
+        "items": [
+            {"group": found.group_no, "first_indexes": list(found.first_indexes)} for found in plans
+        ],
+    }
+
+
 def _derive_range(event: Mapping[str, object]) -> Result:
-    request = pool_call(event)
+    once = event.get("once", False)
+    if not isinstance(once, bool):
+        raise MalformedRequest("once is true or false", field="once")
+    request = pool_call({name: value for name, value in event.items() if name != "once"})
     set_trace_id(request.trace_id)
-    derived = service().derive(request)
-    wake("kms")
-    _log.info("wallets derived", extra={"group": derived.group_no, "count": derived.count})
+    derived = service().derive_once(request) if once else service().derive(request)
+    if derived.new:
+        wake("kms")
+        _metric("WalletsDerived", derived.count, request.trace_id)
+    _log.info(
+        "wallets derived",
+        extra={"group": derived.group_no, "count": derived.count, "new": derived.new},
+    )
     return {
         "outcome": "derived",
         "group": derived.group_no,
         "first_index": derived.first_index,
         "count": derived.count,
         "records": derived.records,
+        "new": derived.new,
     }
 
 
@@ -115,6 +162,17 @@ def _typed(work: Callable[[], Result]) -> Result:
             raise
         _log.warning("wallet call refused", extra={"code": refusal.code})
         return {"outcome": "refused", "code": refusal.code, "detail": refusal.detail}
+
+
+def _metric(name: str, value: int, trace_id: str) -> None:
+    """A CloudWatch metric as a log line in the embedded metric format; the trace id stands in the
+    line but is no dimension, which would make each trace a metric of its own.
+    """
+    with single_metric(
+        name=name, unit=MetricUnit.Count, value=value, namespace="orion/kms"
+    ) as metric:
+        metric.add_dimension(name="stage", value=stage())
+        metric.add_metadata(key="trace_id", value=trace_id)
 
 
 def _counts(received: int, new: int) -> Mapping[str, int]:

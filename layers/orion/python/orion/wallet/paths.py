@@ -84,6 +84,14 @@ def tron_branch() -> Path:
     return Path((hardened(44), hardened(_COIN_TRON), hardened(0), 0))
 
 
+def tron_custody_account() -> Path:
+    """m/44'/195'/1': the account whose keys 0/0 and 0/1 name a group's hot and warm wallet on Tron.
+
+    Beside the account of the customers' addresses, so that who may sweep those holds no key here.
+    """
+    return Path((hardened(44), hardened(_COIN_TRON), hardened(1)))
+
+
 def solana_root() -> Path:
     """m/44'/501' (SLIP-44 coin 501): the node that a group's Solana accounts are below."""
     return Path((hardened(44), hardened(_COIN_SOLANA)))

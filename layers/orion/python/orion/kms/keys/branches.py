@@ -41,6 +41,14 @@ def solana_keys(seed: bytes | bytearray, wanted: WalletRange) -> Sequence[bytes]
     return [parent.derive(solana_account(index)).public_key() for index in wanted.indexes()]
 
 
+def account_path(chain: str, network: str) -> Path:
+    """The account that a chain's receiving branch is below: what that chain's sweep signer holds.
+
+    Raises UnknownChain, UnknownNetwork.
+    """
+    return Path(_branch(chain, network).numbers[:-1])
+
+
 def _branch(chain: str, network: str) -> Path:
     match chain:
         case "bitcoin":
