@@ -72,7 +72,7 @@ class Transaction:
         return display_hash(self.txid)
 
 
-class _Reader:
+class Reader:
     """A cursor that refuses to pass the end."""
 
     __slots__ = ("data", "end", "place")
@@ -119,7 +119,7 @@ class _Reader:
             raise MalformedBlock("bytes are left over at the end", at=self.place)
 
 
-def _read_inputs(reader: _Reader, count: int) -> tuple[TxInput, ...]:
+def _read_inputs(reader: Reader, count: int) -> tuple[TxInput, ...]:
     inputs = []
     for _ in range(count):
         txid, index = _OUTPOINT.unpack(reader.take(36))
@@ -127,7 +127,7 @@ def _read_inputs(reader: _Reader, count: int) -> tuple[TxInput, ...]:
     return tuple(inputs)
 
 
-def _read_outputs(reader: _Reader) -> tuple[TxOutput, ...]:
+def _read_outputs(reader: Reader) -> tuple[TxOutput, ...]:
     outputs = []
     for _ in range(reader.count(_OUTPUT_BYTES_MIN)):
         value_sat = int.from_bytes(reader.take(8), "little")
@@ -137,7 +137,7 @@ def _read_outputs(reader: _Reader) -> tuple[TxOutput, ...]:
     return tuple(outputs)
 
 
-def _read_transaction(reader: _Reader) -> Transaction:
+def _read_transaction(reader: Reader) -> Transaction:
     start = reader.place
     version = int.from_bytes(reader.take(4), "little", signed=True)
     count = reader.count(_INPUT_BYTES_MIN)
@@ -177,7 +177,7 @@ def parse_transaction(raw: bytes) -> Transaction:
     """One transaction and nothing after it. Raises MalformedBlock."""
     if len(raw) > BLOCK_BYTES_MAX:
         raise MalformedBlock("larger than any block", size_bytes=len(raw))
-    reader = _Reader(raw)
+    reader = Reader(raw)
     transaction = _read_transaction(reader)
     reader.finish()
     return transaction
@@ -196,7 +196,7 @@ def parse_block(raw: bytes) -> tuple[BlockHeader, tuple[Transaction, ...]]:
     if len(raw) > BLOCK_BYTES_MAX:
         raise MalformedBlock("larger than any block", size_bytes=len(raw))
     header = parse_header(raw[:HEADER_BYTES])
-    reader = _Reader(raw)
+    reader = Reader(raw)
     reader.place = HEADER_BYTES
     count = reader.count(TRANSACTION_BYTES_MIN)
     if count == 0:
