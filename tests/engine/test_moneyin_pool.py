@@ -121,6 +121,29 @@ def test_a_full_group_is_followed_by_the_next_group(pool: Pool) -> None:
     assert pool.ranges() == [(1, 0, 500)]
 
 
+def test_the_pool_goes_on_after_wallets_that_a_batch_made(pool: Pool) -> None:
+    pool.service.addresses([pool.answer(0, 500), pool.answer(2_000, 500, group=1)])
+    pool.ask("UPDATE wallet SET state = 'assigned'")
+    pool.service.pool_level(TRACE, NOW)
+    assert pool.ranges() == [(1, 2_500, 500)]
+
+
+def test_half_an_answer_that_is_stored_gets_its_other_half(pool: Pool) -> None:
+    half = pool.answer(0, 3)
+    assert pool.service.addresses([half]) == 6
+    assert pool.service.addresses([pool.answer(2, 3), pool.answer(5, 1)]) == 6
+    assert pool.ask("SELECT COUNT(*) FROM wallet") == ((6,),)
+    assert pool.ask("SELECT COUNT(*) FROM address") == ((12,),)
+
+
+@pytest.mark.parametrize("address", ["bc1'", "bc1\\", "bc1 x", "b\u00e91", "x" * 129, ""])
+def test_an_address_of_another_form_never_reaches_the_database(pool: Pool, address: str) -> None:
+    wallet = {"index": 0, "addresses": {"bitcoin": address}}
+    body = {"v": 1, "trace_id": TRACE, "kind": "addresses", "group": 0, "wallets": [wallet]}
+    with pytest.raises(MalformedEvent):
+        pool.service.addresses([pool.record("wallet.addresses", body)])
+
+
 def test_an_answer_twice_is_stored_once_and_takes_no_wallet_back(pool: Pool) -> None:
     first, again = pool.answer(0, 500), pool.answer(0, 500)
     assert pool.service.addresses([first]) == 1_000

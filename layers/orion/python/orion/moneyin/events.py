@@ -15,6 +15,8 @@ _MAX_HEIGHT = 2**53
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z", re.ASCII)
 _CHAIN = re.compile(r"[a-z][a-z0-9_]{0,15}\Z", re.ASCII)
 _ID = re.compile(r"[!-~]{1,128}\Z", re.ASCII)
+# Every chain's addresses are letters and digits; no text with a quote may come so far.
+_ADDRESS = re.compile(r"[0-9A-Za-z_-]{1,128}\Z", re.ASCII)
 # A call path names each level of an internal call, so it may be long where a contract nests deeply.
 _POSITION = re.compile(r"(out|log|call):[0-9.]{0,8000}\Z", re.ASCII)
 # A uint256 has 78 digits at most.
@@ -186,7 +188,7 @@ def _addresses(row: Mapping[str, object]) -> Mapping[str, str]:
     named = row.get("addresses")
     if not isinstance(named, dict) or not named or not all(_CHAIN.match(str(c)) for c in named):
         raise MalformedEvent("a wallet has no addresses by chain")
-    return {str(chain): _text(named, str(chain), _ID) for chain in named}
+    return {str(chain): _text(named, str(chain), _ADDRESS) for chain in named}
 
 
 def _versioned(body: Mapping[str, object]) -> Mapping[str, object]:

@@ -33,8 +33,16 @@ class PoolRequest:
         return self.present >= self.count
 
 
-def next_request(newest: PoolRequest | None, free: int, now: datetime) -> PoolRequest | None:
-    """What to ask now, if anything. Ranges follow each other without gaps, group after group.
+def next_request(
+    newest: PoolRequest | None,
+    free: int,
+    now: datetime,
+    *,
+    last: tuple[int, int] | None = None,
+) -> PoolRequest | None:
+    """What to ask now, if anything. Ranges follow each other without gaps, group after group, and
+    after the last stored wallet (`last`, group and index): a batch of groups makes wallets that
+    nobody here asked for.
 
     An unanswered request is asked again, whole, after five minutes, whatever the level: half a
     range is a gap.
@@ -45,12 +53,12 @@ def next_request(newest: PoolRequest | None, free: int, now: datetime) -> PoolRe
         return PoolRequest(newest.group, newest.first_index, newest.count, newest.attempt + 1, now)
     if free >= LOW_MARK:
         return None
-    if newest is None:
-        return PoolRequest(0, 0, RANGE_WALLETS, 1, now)
-    first = newest.first_index + newest.count
+    asked = (0, 0) if newest is None else (newest.group, newest.first_index + newest.count)
+    stored = (0, 0) if last is None else (last[0], last[1] + 1)
+    group, first = max(asked, stored)
     if first >= GROUP_WALLETS:
-        return PoolRequest(newest.group + 1, 0, RANGE_WALLETS, 1, now)
-    return PoolRequest(newest.group, first, min(RANGE_WALLETS, GROUP_WALLETS - first), 1, now)
+        group, first = group + 1, 0
+    return PoolRequest(group, first, min(RANGE_WALLETS, GROUP_WALLETS - first), 1, now)
 
 
 def request_message(request: PoolRequest, trace_id: str) -> Message:

@@ -80,6 +80,13 @@ class Unit(Protocol):
         """
         ...
 
+    def add_new(self, extension: PoolExtension) -> bool:
+        """Store the free wallets of an answer with their addresses, where nothing of it is stored.
+        False, and nothing done, where one of the wallets, of their addresses, or of the places of
+        their addresses is stored, or an address stands twice in the answer.
+        """
+        ...
+
     def known_addresses(self, extension: PoolExtension) -> Sequence[AddressRow]:
         """Stored rows of the answer's wallets, and of its addresses wherever they stand."""
         ...
@@ -94,6 +101,10 @@ class Unit(Protocol):
 
     def newest_request(self) -> PoolRequest | None:
         """The last range asked for, with how much of it arrived. Locks the pool until commit."""
+        ...
+
+    def newest_wallet(self) -> tuple[int, int] | None:
+        """Group and index of the last stored wallet."""
         ...
 
     def save_request(self, request: PoolRequest) -> None:

@@ -92,6 +92,9 @@ class MoneyIn:
             count = 0
             for record in new:
                 extension = read_addresses(parse_json(record.value))
+                if unit.add_new(extension):
+                    count += sum(len(wallet.addresses) for wallet in extension.wallets)
+                    continue
                 added = pool.new_addresses(extension, unit.known_addresses(extension))
                 unit.add_wallets(extension, added)
                 count += len(added)
@@ -104,7 +107,8 @@ class MoneyIn:
 
         def work(unit: Unit) -> int:
             newest = unit.newest_request()
-            request = pool.next_request(newest, unit.free_wallets(pool.LOW_MARK), now)
+            free = unit.free_wallets(pool.LOW_MARK)
+            request = pool.next_request(newest, free, now, last=unit.newest_wallet())
             if request is None:
                 return 0
             unit.save_request(request)

@@ -3,17 +3,17 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from orion.adapters.mysql import outbox
 from orion.adapters.mysql.fence import fresh
 from orion.adapters.mysql.moneyin_deposits import DepositRows
+from orion.adapters.mysql.moneyin_wallets import WalletRows
 from orion.adapters.mysql.session import Cursor, Database
 from orion.chains.blocks import Transfer
-from orion.moneyin.events import BlockRef, PoolExtension, read_transfer, transfer_body
+from orion.moneyin.events import BlockRef, read_transfer, transfer_body
 from orion.moneyin.messages import Message
 from orion.moneyin.model import Watched
-from orion.moneyin.pool import AddressRow, PoolRequest, wanted_places
 from orion.moneyin.ports import Unit
 from orion.moneyin.window import Window, window_change
 from orion.records import Record
@@ -46,11 +46,12 @@ def _marks(values: Sequence[object]) -> str:
     return ",".join(["%s"] * len(values))
 
 
-class MySqlUnit(DepositRows):
+class MySqlUnit(DepositRows, WalletRows):
     """The port Unit on the cursor of one open transaction."""
 
     def __init__(self, cursor: Cursor) -> None:
-        super().__init__(cursor)
+        DepositRows.__init__(self, cursor)
+        WalletRows.__init__(self, cursor)
         self._cursor = cursor
 
     def deciding_node(self, chain: str, node: str) -> str:
@@ -145,91 +146,12 @@ class MySqlUnit(DepositRows):
                 found[str(address)] = Watched(*place)
         return found
 
-    def known_addresses(self, extension: PoolExtension) -> Sequence[AddressRow]:
-        indexes = [wallet.index for wallet in extension.wallets]
-        rows: set[AddressRow] = set()
-        for chunk in _chunks(indexes):
-            self._cursor.execute(
-                "SELECT chain, address, group_no, wallet_index FROM address"  # noqa: S608
-                f" WHERE group_no = %s AND wallet_index IN ({_marks(chunk)})",
-                (extension.group, *chunk),
-            )
-            rows |= {AddressRow(*row) for row in self._cursor.fetchall()}
-        for chain, addresses in wanted_places(extension).items():
-            for part in _chunks(addresses):
-                self._cursor.execute(
-                    "SELECT chain, address, group_no, wallet_index FROM address"  # noqa: S608
-                    f" WHERE chain = %s AND address IN ({_marks(part)})",
-                    (chain, *part),
-                )
-                rows |= {AddressRow(*row) for row in self._cursor.fetchall()}
-        return list(rows)
-
-    def add_wallets(self, extension: PoolExtension, addresses: Sequence[AddressRow]) -> None:
-        # The addresses first: a free wallet without its addresses must never be seen, nor survive a
-        # failure.
-        self._cursor.executemany(
-            "INSERT INTO address (chain, address, group_no, wallet_index) VALUES (%s, %s, %s, %s)",
-            [(row.chain, row.address, row.group, row.index) for row in addresses],
-        )
-        self._cursor.executemany(
-            "INSERT INTO wallet (group_no, wallet_index, state) VALUES (%s, %s, 'free')"
-            " ON DUPLICATE KEY UPDATE group_no = wallet.group_no",
-            [(extension.group, wallet.index) for wallet in extension.wallets],
-        )
-
-    def free_wallets(self, limit: int) -> int:
-        self._cursor.execute(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM wallet WHERE state = 'free' LIMIT %s) AS counted",
-            (limit,),
-        )
-        return self._count()
-
-    def newest_request(self) -> PoolRequest | None:
-        self._cursor.execute("SELECT id FROM pool_lock WHERE id = 1 FOR UPDATE")
-        self._one()
-        self._cursor.execute(
-            "SELECT group_no, first_index, wallet_count, attempt, requested_at FROM pool_request"
-            " ORDER BY group_no DESC, first_index DESC LIMIT 1"
-        )
-        row = self._cursor.fetchone()
-        if row is None:
-            return None
-        group, first, count, attempt, requested_at = row
-        self._cursor.execute(
-            "SELECT COUNT(*) FROM wallet"
-            " WHERE group_no = %s AND wallet_index >= %s AND wallet_index < %s",
-            (group, first, first + count),
-        )
-        at = cast(datetime, requested_at).replace(tzinfo=UTC)
-        return PoolRequest(group, first, count, attempt, at, self._count())
-
-    def save_request(self, request: PoolRequest) -> None:
-        self._cursor.execute(
-            "INSERT INTO pool_request (group_no, first_index, wallet_count, attempt, requested_at)"
-            " VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
-            " attempt = VALUES(attempt), requested_at = VALUES(requested_at)",
-            (
-                request.group,
-                request.first_index,
-                request.count,
-                request.attempt,
-                request.requested_at.replace(tzinfo=None),
-            ),
-        )
-
     def emit(self, messages: Sequence[Message], now: datetime) -> None:
         outbox.append(
             self._cursor,
             [outbox.kafka_row(m.topic, m.key, m.body, m.event_id) for m in messages],
             now,
         )
-
-    def _count(self) -> int:
-        (count,) = self._one()
-        if not isinstance(count, int):
-            raise TypeError("a count came back as something else")
-        return count
 
     def _one(self) -> tuple[object, ...]:
         row = self._cursor.fetchone()
