@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # The route table is the product's; the app needs it and nothing else of the product.
 sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "orion" / "python")]
 
+from infra.cloud.custodian import CustodianStack  # noqa: E402
+from infra.cloud.custodian_signing import CustodianSigningStack  # noqa: E402
+from infra.cloud.custody import CUSTODIANS, custody  # noqa: E402
 from infra.cloud.exceptions import APP, acknowledge  # noqa: E402
 from infra.cloud.keys import KeysStack  # noqa: E402
 from infra.cloud.names import Stage  # noqa: E402
@@ -29,6 +32,10 @@ def build(app: App, stage_name: str, *, check: bool = True) -> App:
     serverless = ServerlessStack(app, stage)
     # It reads the keys' ARNs from the parameters that the keys stack writes.
     serverless.add_stack_dependency(keys)
+    CustodianSigningStack(app, stage)
+    for number in CUSTODIANS if (ROOT / "functions/kms/custodian.py").is_file() else ():
+        # They read parameters that a deployment writes; no dependency ties the accounts together.
+        CustodianStack(app, stage, number, custody())
     acknowledge(app, APP)
     if check:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))

@@ -74,6 +74,7 @@ class FunctionRow:
     sends: tuple[str, ...] = ()
     encrypts: tuple[str, ...] = ()
     decrypts: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
     writes_audit: bool = False
     makes_seeds: bool = False
     carries: str | None = None
@@ -220,7 +221,14 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         layers=("orion_kms", "base", "ethereum", "keys"),
         mysql=("kms",),
         sends=("outbox-kms",),
-        encrypts=("wallet-seeds",),
+        # A group's chain keys leave its seed once, each under the key of its own sweep signer.
+        encrypts=(
+            "wallet-seeds",
+            "sweep-bitcoin",
+            "sweep-ethereum",
+            "sweep-tron",
+            "sweep-solana",
+        ),
         decrypts=("wallet-seeds",),
         makes_seeds=True,
     ),
@@ -233,6 +241,9 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         sends=("outbox-kms",),
         decrypts=("wallet-seeds",),
         topics=(KafkaTrigger("wallet.requests", "kms", 10),),
+    ),
+    FunctionRow(
+        "kms", "plan_batch", layers=("orion_kms", "base", "ethereum", "keys"), mysql=("kms",)
     ),
     _relay("kms", "outbox_relay", "kms"),
     FunctionRow(
@@ -254,10 +265,22 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     ),
 )
 
+# Not part of the serverless stack: infra/cloud/custodian.py deploys it five times. Without the
+# layer that derives private keys: a custodian never sees a seed.
+CUSTODIAN = FunctionRow(
+    "kms",
+    "custodian",
+    layers=("orion", "base", "ethereum", "keys"),
+    in_vpc=False,
+    memory_mb=1024,
+    timeout_s=30,
+)
+DEPLOYED = (*FUNCTIONS, CUSTODIAN)
+
 
 def function_row(name: str) -> FunctionRow:
     """The row of `module/file`; KeyError when there is none."""
-    for row in FUNCTIONS:
+    for row in DEPLOYED:
         if row.name == name:
             return row
     raise KeyError(name)

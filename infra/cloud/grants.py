@@ -13,6 +13,7 @@ Statement = dict[str, object]
 TRACE = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 ENCRYPT = ("kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey")
 DECRYPT = ("kms:Decrypt", "kms:DescribeKey")
+SIGN = ("kms:Sign", "kms:GetPublicKey", "kms:DescribeKey")
 
 
 def allow(actions: Sequence[str], resources: Sequence[str]) -> Statement:
@@ -116,7 +117,8 @@ def statements(
                 [queue_arns[purpose] for purpose in row.sends],
             )
         )
-    for actions, purposes in ((ENCRYPT, row.encrypts), (DECRYPT, row.decrypts)):
+    uses = ((ENCRYPT, row.encrypts), (DECRYPT, row.decrypts), (SIGN, row.signs))
+    for actions, purposes in uses:
         found.extend(allow(actions, (parameters.value(f"keys/{p}-arn"),)) for p in purposes)
     if row.writes_audit:
         found.append(allow(("s3:PutObject", "s3:GetObject"), (f"{audit_bucket_arn}/*",)))

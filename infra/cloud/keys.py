@@ -1,15 +1,50 @@
-"""The stage's KMS keys, and the SSM parameters by which the other stacks know them."""
+"""The stage's KMS keys, and the SSM parameters by which the other stacks know them. Custodians'
+keys are in stacks of their own.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import Aws, CfnDeletionPolicy, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from infra.cloud.custody import CURVES, CUSTODIANS, ISSUERS, custodian_room
 from infra.cloud.function_table import FUNCTIONS, FunctionRow
-from infra.cloud.grants import DECRYPT, ENCRYPT, Statement
+from infra.cloud.grants import DECRYPT, ENCRYPT, SIGN, Statement, allow
 from infra.cloud.names import Stage, logical
+
+OPERATOR = "custody-operator"
+ENVELOPES = (
+    "wallet-seeds",
+    "webhook-secrets",
+    "sweep-bitcoin",
+    "sweep-ethereum",
+    "sweep-tron",
+    "sweep-solana",
+)
+# What signs by itself, each with its key spec: executors, and the issuers of evidence
+# (docs/custody.md: ECDSA on P-256).
+SIGNERS: Mapping[str, str] = {
+    "executor-ethereum": CURVES["secp256k1"],
+    "fee-payer-solana": CURVES["ed25519"],
+    **dict.fromkeys(ISSUERS, "ECC_NIST_P256"),
+}
+# Whose modules are still to come: a key's policy names its one user from the first day on, because
+# an evidence key that anybody else could ever use would prove nothing.
+_COMING: Mapping[str, tuple[str, str]] = {
+    "policy-decisions": ("moneyout", "policy"),
+    "approval-tokens": ("moneyout", "approvals"),
+    "step-up": ("user", "step_up"),
+    "chain-finality": ("moneyin", "finality"),
+    "sweep-bitcoin": ("kms", "sweep_bitcoin"),
+    "sweep-ethereum": ("kms", "sweep_ethereum"),
+    "sweep-tron": ("kms", "sweep_tron"),
+    "sweep-solana": ("kms", "sweep_solana"),
+    "executor-ethereum": ("kms", "executor_ethereum"),
+    "fee-payer-solana": ("kms", "fee_payer_solana"),
+}
 
 # Whoever administers the account may manage the key but not use it, nor hand its use on:
 # no Encrypt, no Decrypt, no CreateGrant.
@@ -27,13 +62,17 @@ _ADMINISTRATION = (
     "kms:ListGrants",
     "kms:ListKeyPolicies",
     "kms:ListResourceTags",
-    "kms:PutKeyPolicy",
     "kms:RevokeGrant",
     "kms:ScheduleKeyDeletion",
     "kms:TagResource",
     "kms:UntagResource",
     "kms:UpdateAlias",
     "kms:UpdateKeyDescription",
+)
+# Nothing rotates an asymmetric key in place; its public half is nobody's secret.
+_SIGNER_ADMINISTRATION = (
+    *(action for action in _ADMINISTRATION if action != "kms:EnableKeyRotation"),
+    "kms:GetPublicKey",
 )
 
 
@@ -54,6 +93,10 @@ def _roles(stage: Stage, rows: Sequence[FunctionRow]) -> list[str]:
     ]
 
 
+def _users(stage: Stage, purpose: str, rows: Sequence[FunctionRow]) -> list[str]:
+    return _roles(stage, rows) or [role_arn(stage.function(*_COMING[purpose]))]
+
+
 def _use(actions: Sequence[str], roles: Sequence[str]) -> Statement:
     """Use by named roles only.
 
@@ -70,57 +113,74 @@ def _use(actions: Sequence[str], roles: Sequence[str]) -> Statement:
     )
 
 
+def deployer_arn() -> str:
+    """The role that CloudFormation works under, by the name that CDK's bootstrap gives it."""
+    return role_arn(f"cdk-hnb659fds-cfn-exec-role-{Aws.ACCOUNT_ID}-{Aws.REGION}")
+
+
+def _policy(administration: Sequence[str], use: Sequence[Statement]) -> dict[str, object]:
+    """Only a deployment changes a policy: an administrator who could would decrypt a minute later.
+    Whoever may deploy still can, through a change of the stack that everybody sees.
+    """
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            _account({"Action": list(administration)}),
+            _use(("kms:PutKeyPolicy",), [deployer_arn()]),
+            *use,
+        ],
+    }
+
+
 class KeysStack(Stack):
-    """wallet-seeds, webhook-secrets and service-secrets (what Secrets Manager encrypts with)."""
+    """Envelope keys, signing keys, and service-secrets (what Secrets Manager encrypts with)."""
 
     def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(scope, "keys", stack_name=stage.stack("keys"))
         self._stage = stage
-        for purpose in ("wallet-seeds", "webhook-secrets"):
+        for purpose in ENVELOPES:
             encrypting = [row for row in FUNCTIONS if purpose in row.encrypts]
             decrypting = [row for row in FUNCTIONS if purpose in row.decrypts]
-            self._key(
+            self._envelope(
                 purpose,
                 [
-                    _use(ENCRYPT, _roles(stage, encrypting)),
-                    _use(DECRYPT, _roles(stage, decrypting)),
+                    _use(ENCRYPT, _users(stage, purpose, encrypting)),
+                    _use(DECRYPT, _users(stage, purpose, decrypting)),
                 ],
             )
-        through_secrets_manager = {
-            "StringEquals": {
-                "kms:CallerAccount": Aws.ACCOUNT_ID,
-                "kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}",
-            }
-        }
-        self._key(
-            "service-secrets",
-            [
-                _account(
-                    {
-                        "Action": [
-                            "kms:Encrypt",
-                            "kms:Decrypt",
-                            "kms:GenerateDataKey*",
-                            "kms:CreateGrant",
-                        ],
-                        "Condition": through_secrets_manager,
-                    }
-                )
-            ],
-        )
+        self._envelope("service-secrets", [_through_secrets_manager()])
+        signers = {purpose: self._signer(purpose, spec) for purpose, spec in SIGNERS.items()}
+        self._operator(signers["approval-tokens"])
 
-    def _key(self, purpose: str, use: Sequence[Statement]) -> None:
+    def _envelope(self, purpose: str, use: Sequence[Statement]) -> None:
         key = kms.CfnKey(
             self,
             logical(purpose),
             description=f"orion {self._stage.name} {purpose}",
             enable_key_rotation=True,
             pending_window_in_days=30,
-            key_policy={
-                "Version": "2012-10-17",
-                "Statement": [_account({"Action": list(_ADMINISTRATION)}), *use],
-            },
+            key_policy=_policy(_ADMINISTRATION, use),
         )
+        self._publish(purpose, key)
+
+    def _signer(self, purpose: str, spec: str) -> kms.CfnKey:
+        rows = [row for row in FUNCTIONS if purpose in row.signs]
+        roles = _users(self._stage, purpose, rows)
+        if purpose == "approval-tokens":
+            roles.append(role_arn(self._stage.stack(OPERATOR)))
+        key = kms.CfnKey(
+            self,
+            logical(purpose),
+            description=f"orion {self._stage.name} {purpose}",
+            key_spec=spec,
+            key_usage="SIGN_VERIFY",
+            pending_window_in_days=30,
+            key_policy=_policy(_SIGNER_ADMINISTRATION, [_use(SIGN, roles)]),
+        )
+        self._publish(purpose, key)
+        return key
+
+    def _publish(self, purpose: str, key: kms.CfnKey) -> None:
         # Losing a key loses every seed and secret under it: a removed stack leaves its keys.
         key.cfn_options.deletion_policy = CfnDeletionPolicy.RETAIN_EXCEPT_ON_CREATE
         key.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
@@ -137,3 +197,59 @@ class KeysStack(Stack):
             type="String",
             value=key.attr_arn,
         )
+
+    def _operator(self, approval_tokens: kms.CfnKey) -> None:
+        """Who enrols custody sets (docs/operations/custody.md): people of this account with a
+        second factor, in sessions of an hour.
+        """
+        functions = f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{Aws.ACCOUNT_ID}:function"
+        called = [
+            *(self._stage.stack(custodian_room(number)) for number in CUSTODIANS),
+            self._stage.function("kms", "custody_sets"),
+        ]
+        iam.CfnRole(
+            self,
+            "CustodyOperator",
+            role_name=self._stage.stack(OPERATOR),
+            max_session_duration=3600,
+            assume_role_policy_document={
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"AWS": f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:root"},
+                        "Action": "sts:AssumeRole",
+                        "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+                    }
+                ],
+            },
+            policies=[
+                iam.CfnRole.PolicyProperty(
+                    policy_name="enrolment",
+                    policy_document={
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            allow(SIGN, (approval_tokens.attr_arn,)),
+                            allow(
+                                ("lambda:InvokeFunction",),
+                                [f"{functions}:{name}" for name in called],
+                            ),
+                        ],
+                    },
+                )
+            ],
+        )
+
+
+def _through_secrets_manager() -> Statement:
+    return _account(
+        {
+            "Action": ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey*", "kms:CreateGrant"],
+            "Condition": {
+                "StringEquals": {
+                    "kms:CallerAccount": Aws.ACCOUNT_ID,
+                    "kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}",
+                }
+            },
+        }
+    )

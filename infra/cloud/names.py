@@ -51,6 +51,9 @@ class Stage:
     def key_alias(self, purpose: str) -> str:
         return f"alias/orion/{self.name}/{purpose}"
 
+    def custodian_key_alias(self, custodian: int, set_no: int, curve: str) -> str:
+        return self.key_alias(f"custodian-{custodian}/set-{set_no}/{curve}")
+
 
 def consumer_group(module: str, file: str, part: str | None = None) -> str:
     """Kafka consumer group of one mapping; AWS wants it unique among all mappings.

@@ -4,4 +4,5 @@
 API_OUTPUT = "{lane}ApiId"
 STAGE_OUTPUT = "ApiStage"
 WALLET_GROUP_OUTPUT = "WalletGroupArn"
+WALLET_BATCH_OUTPUT = "WalletBatchArn"
 AUDIT_BUCKET_OUTPUT = "AuditBucketName"

@@ -18,6 +18,7 @@ from infra.cloud.outputs import (
     API_OUTPUT,
     AUDIT_BUCKET_OUTPUT,
     STAGE_OUTPUT,
+    WALLET_BATCH_OUTPUT,
     WALLET_GROUP_OUTPUT,
 )
 from infra.cloud.parameters import Parameters
@@ -49,7 +50,8 @@ class ServerlessStack(Stack):
             CfnOutput(self, API_OUTPUT.format(lane=logical(lane)), value=lane_api.api.ref)
         Alarms(self, stage, queues, functions, consumers)
         CfnOutput(self, STAGE_OUTPUT, value=API_STAGE)
-        CfnOutput(self, WALLET_GROUP_OUTPUT, value=workflows.wallet_group.ref)
+        CfnOutput(self, WALLET_GROUP_OUTPUT, value=workflows.made["wallet-group"].ref)
+        CfnOutput(self, WALLET_BATCH_OUTPUT, value=workflows.made["wallet-batch"].ref)
         CfnOutput(self, AUDIT_BUCKET_OUTPUT, value=audit.bucket.ref)
 
     def _api_logging(self) -> apigateway.CfnAccount:

@@ -20,7 +20,14 @@ from layers.build import LAYERS, layer_path
 
 DIGEST_FILE = "inputs.sha256"
 _TREES = ("infra/cloud", "functions", "statemachines", "layers")
-_FILES = ("cdk.json", "infra/app.py", "infra/__init__.py", "locks/host.txt", "pyproject.toml")
+_FILES = (
+    "cdk.json",
+    "infra/app.py",
+    "infra/__init__.py",
+    "infra/custody.toml",
+    "locks/host.txt",
+    "pyproject.toml",
+)
 _TIMEOUT_S = 300
 
 

@@ -1,80 +1,82 @@
 """Step Functions: the files of statemachines/ with the functions they call."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra.cloud.exceptions import acknowledge, own_children
 from infra.cloud.functions import Functions
-from infra.cloud.grants import allow, trust
-from infra.cloud.names import ROOT, Stage
+from infra.cloud.grants import Statement, allow, trust
+from infra.cloud.names import ROOT, Stage, logical
 
 LOG_RETENTION_DAYS = 90
 
 
+@dataclass(frozen=True, slots=True)
+class MachineRow:
+    """`name` is the file statemachines/<name>.asl.json; `calls` are its substitutions with the
+    functions behind them. `distributed`: it has a distributed map, whose children are executions
+    that it starts itself.
+    """
+
+    name: str
+    calls: Mapping[str, str]
+    distributed: bool = False
+
+
+MACHINES: tuple[MachineRow, ...] = (
+    # Makes a group and fills its address pool.
+    MachineRow(
+        "wallet-group",
+        {"CreateGroupArn": "kms/create_group", "AddressPoolArn": "kms/address_pool"},
+    ),
+    # Makes many groups, restartable.
+    MachineRow(
+        "wallet-batch",
+        {
+            "PlanBatchArn": "kms/plan_batch",
+            "CreateGroupArn": "kms/create_group",
+            "AddressPoolArn": "kms/address_pool",
+        },
+        distributed=True,
+    ),
+)
+
+
 class Workflows(Construct):
-    """`wallet_group` makes a group and fills its address pool."""
+    """`made[name]` is the state machine of each row."""
 
     def __init__(self, scope: Construct, stage: Stage, functions: Functions) -> None:
         super().__init__(scope, "Workflows")
-        self.wallet_group = self._machine(
-            stage,
-            "wallet-group",
-            {
-                "CreateGroupArn": functions.arn("kms/create_group"),
-                "AddressPoolArn": functions.arn("kms/address_pool"),
-            },
-        )
+        self._stage = stage
+        self.made = {
+            row.name: self._machine(
+                row, {key: functions.arn(name) for key, name in row.calls.items()}
+            )
+            for row in MACHINES
+        }
 
-    def _machine(self, stage: Stage, name: str, called: dict[str, str]) -> sfn.CfnStateMachine:
-        definition = (ROOT / "statemachines" / f"{name}.asl.json").read_text(encoding="utf-8")
+    def _machine(self, row: MachineRow, called: dict[str, str]) -> sfn.CfnStateMachine:
+        definition = (ROOT / "statemachines" / f"{row.name}.asl.json").read_text(encoding="utf-8")
+        name = self._stage.stack(row.name)
         log_group = logs.CfnLogGroup(
             self,
-            "WalletGroupLogs",
+            logical(row.name, "logs"),
             # AWS writes here only with this prefix once the account's log policy is full.
-            log_group_name=f"/aws/vendedlogs/states/{stage.stack(name)}",
+            log_group_name=f"/aws/vendedlogs/states/{name}",
             retention_in_days=LOG_RETENTION_DAYS,
-        )
-        role = iam.CfnRole(
-            self,
-            "WalletGroupRole",
-            role_name=stage.stack(name),
-            assume_role_policy_document=trust("states.amazonaws.com"),
-            policies=[
-                iam.CfnRole.PolicyProperty(
-                    policy_name="calls",
-                    policy_document={
-                        "Version": "2012-10-17",
-                        "Statement": [
-                            allow(("lambda:InvokeFunction",), list(called.values())),
-                            # AWS accepts no resource for log delivery and tracing
-                            # (Step Functions: "Logging using CloudWatch Logs", "X-Ray").
-                            allow(
-                                (
-                                    "logs:CreateLogDelivery",
-                                    "logs:GetLogDelivery",
-                                    "logs:UpdateLogDelivery",
-                                    "logs:DeleteLogDelivery",
-                                    "logs:ListLogDeliveries",
-                                    "logs:PutResourcePolicy",
-                                    "logs:DescribeResourcePolicies",
-                                    "logs:DescribeLogGroups",
-                                    "xray:PutTraceSegments",
-                                    "xray:PutTelemetryRecords",
-                                ),
-                                ("*",),
-                            ),
-                        ],
-                    },
-                )
-            ],
         )
         return sfn.CfnStateMachine(
             self,
-            "WalletGroup",
-            state_machine_name=stage.stack(name),
+            logical(row.name),
+            state_machine_name=name,
             state_machine_type="STANDARD",
-            role_arn=role.attr_arn,
+            role_arn=self._role(row, list(called.values())).attr_arn,
             definition_string=definition,
             definition_substitutions=called,
             logging_configuration=sfn.CfnStateMachine.LoggingConfigurationProperty(
@@ -93,3 +95,58 @@ class Workflows(Construct):
             ),
             tracing_configuration=sfn.CfnStateMachine.TracingConfigurationProperty(enabled=True),
         )
+
+    def _role(self, row: MachineRow, called_arns: list[str]) -> iam.CfnRole:
+        name = self._stage.stack(row.name)
+        statements = [allow(("lambda:InvokeFunction",), called_arns), _logging_and_tracing()]
+        if row.distributed:
+            statements.extend(_children(name))
+        role = iam.CfnRole(
+            self,
+            logical(row.name, "role"),
+            role_name=name,
+            assume_role_policy_document=trust("states.amazonaws.com"),
+            policies=[
+                iam.CfnRole.PolicyProperty(
+                    policy_name="calls",
+                    policy_document={"Version": "2012-10-17", "Statement": statements},
+                )
+            ],
+        )
+        if row.distributed:
+            acknowledge(role, own_children(name))
+        return role
+
+
+def _logging_and_tracing() -> Statement:
+    # AWS accepts no resource for log delivery and tracing
+    # (Step Functions: "Logging using CloudWatch Logs", "X-Ray").
+    return allow(
+        (
+            "logs:CreateLogDelivery",
+            "logs:GetLogDelivery",
+            "logs:UpdateLogDelivery",
+            "logs:DeleteLogDelivery",
+            "logs:ListLogDeliveries",
+            "logs:PutResourcePolicy",
+            "logs:DescribeResourcePolicies",
+            "logs:DescribeLogGroups",
+            "xray:PutTraceSegments",
+            "xray:PutTelemetryRecords",
+        ),
+        ("*",),
+    )
+
+
+def _children(name: str) -> list[Statement]:
+    """What a distributed map needs of its own machine, which is named because its role comes first
+    (Step Functions: "Permissions to run a Distributed Map state").
+    """
+    account = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}"
+    return [
+        allow(("states:StartExecution",), (f"{account}:stateMachine:{name}",)),
+        allow(
+            ("states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"),
+            (f"{account}:execution:{name}/*",),
+        ),
+    ]

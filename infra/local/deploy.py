@@ -8,6 +8,7 @@ REST APIs. Without one they speak with AWS, where the edge stack writes the URLs
 """
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from infra.cloud.custody import CUSTODIANS, custodian_room, custody
 from infra.cloud.function_table import LANES, topic_principals
 from infra.cloud.handler_files import missing_handlers
 from infra.cloud.names import ROOT, Stage, logical
@@ -24,6 +26,7 @@ from infra.cloud.outputs import (
     API_OUTPUT,
     AUDIT_BUCKET_OUTPUT,
     STAGE_OUTPUT,
+    WALLET_BATCH_OUTPUT,
     WALLET_GROUP_OUTPUT,
 )
 from infra.cloud.synth import (
@@ -33,6 +36,7 @@ from infra.cloud.synth import (
     synthesize,
     template_path,
 )
+from infra.local.custody_settings import settings_document, write_settings
 from infra.local.deploy_aws import (
     Account,
     DeployFailed,
@@ -61,6 +65,7 @@ class Outputs:
     api_urls: Mapping[str, str]
     audit_bucket: str
     wallet_group_arn: str
+    wallet_batch_arn: str
 
 
 def deploy(
@@ -91,14 +96,17 @@ def deploy(
         raise DeployFailed(f"these SSM parameters must exist first: {', '.join(missing)}")
     digest_name = named.parameter(DEPLOYED_DIGEST)
     outputs = account.stack_outputs(named.stack("serverless"))
-    if outputs and account.parameters([digest_name]).get(digest_name) == assembly_digest(assembly):
+    settings = _settings(account, named) if outputs else ""
+    known = account.parameters([digest_name]).get(digest_name)
+    if outputs and known == _deployed(assembly, settings):
         report("deploy: nothing changed")
     else:
-        _cdk(endpoint_url, assembly, var, account, region, account_id, environment or {}, report)
+        cdk = Cdk(endpoint_url, region, environment or {}, assembly, var, report)
+        settings = _stacks(cdk, account, named, account_id)
         outputs = account.stack_outputs(named.stack("serverless"))
         account.apply_reserved_concurrency(body)
         account.apply_bucket_protection(body, outputs[AUDIT_BUCKET_OUTPUT])
-        account.put_parameter(digest_name, assembly_digest(assembly))
+        account.put_parameter(digest_name, _deployed(assembly, settings))
     api_ids = {lane: outputs[API_OUTPUT.format(lane=logical(lane))] for lane in LANES}
     found = Outputs(
         template=template,
@@ -107,6 +115,7 @@ def deploy(
         api_urls=_write_urls(account, named, endpoint_url, api_ids, outputs[STAGE_OUTPUT]),
         audit_bucket=outputs[AUDIT_BUCKET_OUTPUT],
         wallet_group_arn=outputs[WALLET_GROUP_OUTPUT],
+        wallet_batch_arn=outputs[WALLET_BATCH_OUTPUT],
     )
     _after(account, named, found, report)
     return found
@@ -122,49 +131,72 @@ def _synthesized(stage: str, var: Path, report: Report) -> Path:
     return assembly
 
 
-def _cdk(
-    endpoint_url: str | None,
-    assembly: Path,
-    var: Path,
-    account: Account,
-    region: str,
-    account_id: str | None,
-    environment: Mapping[str, str],
-    report: Report,
-) -> None:
-    variables = {**cdk_environment(), **environment, "AWS_REGION": region}
-    variables["AWS_DEFAULT_REGION"] = region
-    if endpoint_url is not None:
-        variables["AWS_ENDPOINT_URL"] = endpoint_url
-    log = var / "logs" / "deploy.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    app = ["--app", str(assembly)]
+def _settings(account: Account, stage: Stage) -> str:
+    return settings_document(account, stage, custody())
+
+
+def _deployed(assembly: Path, settings: str) -> str:
+    """What tells two deployments apart: the templates, and what is pinned in the custodians."""
+    return f"{assembly_digest(assembly)}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
+
+
+def _stacks(cdk: "Cdk", account: Account, stage: Stage, account_id: str | None) -> str:
+    """Keys first: the custodians are deployed with the public keys of who gives evidence. Answers
+    the custodians' settings.
+    """
     if not account.stack_outputs(_BOOTSTRAP_STACK):
-        place = [f"aws://{account_id}/{region}"] if account_id else []
-        _run("bootstrap", ["bootstrap", *place, *app], variables, log, report)
-    arguments = ["deploy", "--all", "--require-approval", "never", "--progress", "events"]
-    _run("deploy", [*arguments, *app], variables, log, report)
+        place = [f"aws://{account_id}/{cdk.region}"] if account_id else []
+        cdk.run("bootstrap", ["bootstrap", *place])
+    cdk.deploy(["keys"])
+    settings = _settings(account, stage)
+    write_settings(account, stage, custody(), settings)
+    there = (ROOT / "functions/kms/custodian.py").is_file()
+    custodians = [custodian_room(number) for number in CUSTODIANS if there]
+    cdk.deploy([*custodians, "serverless"])
+    return settings
 
 
-def _run(
-    what: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path, report: Report
-) -> None:
-    begun = time.monotonic()
-    with log.open("a", encoding="utf-8") as sink:
-        start = sink.tell()
-        run = subprocess.run(
-            [str(tool("cdk")), *arguments],
-            cwd=ROOT,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            timeout=_CDK_TIMEOUT_S,
-            check=False,
-        )
-    if run.returncode != 0:
-        raise DeployFailed(f"cdk {what}: {_telling(log, start)}; log: {log}")
-    report(f"deploy: cdk {what} in {time.monotonic() - begun:.1f} s")
+@dataclass(frozen=True, slots=True)
+class Cdk:
+    """The CDK's command line over one assembly, speaking with one account or engine."""
+
+    endpoint_url: str | None
+    region: str
+    environment: Mapping[str, str]
+    assembly: Path
+    var: Path
+    report: Report
+
+    def deploy(self, rooms: Sequence[str]) -> None:
+        """Bring these stacks to what the assembly says, side by side. Raises DeployFailed."""
+        options = ["--exclusively", "--require-approval", "never", "--progress", "events"]
+        side_by_side = ["--concurrency", str(len(rooms))]
+        self.run(f"deploy {rooms[-1]}", ["deploy", *rooms, *options, *side_by_side])
+
+    def run(self, what: str, arguments: Sequence[str]) -> None:
+        """One command; its output goes to the log. Raises DeployFailed with what tells most."""
+        variables = {**cdk_environment(), **self.environment, "AWS_REGION": self.region}
+        variables["AWS_DEFAULT_REGION"] = self.region
+        if self.endpoint_url is not None:
+            variables["AWS_ENDPOINT_URL"] = self.endpoint_url
+        log = self.var / "logs" / "deploy.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        begun = time.monotonic()
+        with log.open("a", encoding="utf-8") as sink:
+            start = sink.tell()
+            run = subprocess.run(
+                [str(tool("cdk")), *arguments, "--app", str(self.assembly)],
+                cwd=ROOT,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                timeout=_CDK_TIMEOUT_S,
+                check=False,
+            )
+        if run.returncode != 0:
+            raise DeployFailed(f"cdk {what}: {_telling(log, start)}; log: {log}")
+        self.report(f"deploy: cdk {what} in {time.monotonic() - begun:.1f} s")
 
 
 def _telling(log: Path, start: int) -> str:

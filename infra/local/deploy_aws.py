@@ -26,6 +26,9 @@ _WALLET_POLL_S = 0.2
 _RANGE_WALLETS = 500
 _START_ATTEMPTS_MAX = 20
 _PARAMETERS_PER_CALL = 10
+_COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+# Written in the course of a deployment, by the keys stack or from its keys.
+_OWN_PARAMETERS = ("keys/", "custodian/")
 
 Json = Mapping[str, object]
 Report = Callable[[str], None]
@@ -55,6 +58,7 @@ class Account:
         self._s3 = session.client("s3", endpoint_url=endpoint_url, config=_CONFIG)
         self._sfn = session.client("stepfunctions", endpoint_url=endpoint_url, config=_CONFIG)
         self._cfn = session.client("cloudformation", endpoint_url=endpoint_url, config=_CONFIG)
+        self._kms = session.client("kms", endpoint_url=endpoint_url, config=_CONFIG)
 
     def parameters(self, names: Sequence[str]) -> dict[str, str]:
         """Those of `names` that exist, with their values."""
@@ -75,13 +79,32 @@ class Account:
         except ClientError as exc:
             raise DeployFailed(f"secret {name} does not exist: {exc}") from exc
 
+    def public_key(self, key_id: str) -> bytes:
+        """The public half of a signing key, as DER. Raises DeployFailed."""
+        try:
+            return self._kms.get_public_key(KeyId=key_id)["PublicKey"]
+        except (BotoCoreError, ClientError) as exc:
+            raise DeployFailed(f"the public key of {key_id} cannot be read: {exc}") from exc
+
+    def sign_digest(self, key_id: str, digest: bytes) -> bytes:
+        """An ECDSA signature (DER) over a SHA-256 digest. Raises DeployFailed."""
+        try:
+            return self._kms.sign(
+                KeyId=key_id,
+                Message=digest,
+                MessageType="DIGEST",
+                SigningAlgorithm="ECDSA_SHA_256",
+            )["Signature"]
+        except (BotoCoreError, ClientError) as exc:
+            raise DeployFailed(f"{key_id} does not sign: {exc}") from exc
+
     def stack_outputs(self, name: str) -> dict[str, str]:
         """Outputs of a stack that is complete; empty when there is none, or one that is not."""
         try:
             stacks = self._cfn.describe_stacks(StackName=name)["Stacks"]
         except ClientError:
             return {}
-        if not stacks or stacks[0]["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        if not stacks or stacks[0]["StackStatus"] not in _COMPLETE:
             return {}
         rows = stacks[0].get("Outputs", [])
         return {row["OutputKey"]: row["OutputValue"] for row in rows}
@@ -119,17 +142,18 @@ class Account:
         self._s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         self._s3.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=rule)
 
-    def invoke(self, function: str) -> Json:
-        """The answer of one function. Raises DeployFailed with what the function said."""
+    def invoke(self, function: str, request: Json | None = None) -> Json:
+        """The answer of one function, by name or ARN. Raises DeployFailed with what it said."""
+        body = json.dumps(request or {}).encode()
         try:
-            answer = self._lambda.invoke(FunctionName=function, Payload=b"{}")
+            answer = self._lambda.invoke(FunctionName=function, Payload=body)
         except (BotoCoreError, ClientError) as exc:
             raise DeployFailed(f"{function} cannot be invoked: {exc}") from exc
         payload = answer["Payload"].read().decode("utf-8", "replace")
         if answer.get("FunctionError"):
             raise DeployFailed(f"{function} failed: {payload[:2000]}")
-        body = json.loads(payload)
-        return cast(Json, body) if isinstance(body, dict) else {}
+        said = json.loads(payload)
+        return cast(Json, said) if isinstance(said, dict) else {}
 
     def make_wallets(self, machine_arn: str, group: int, count: int, report: Report) -> None:
         """Start `wallet-group` and wait for its end; one that succeeded before is not repeated."""
@@ -195,7 +219,7 @@ def missing_parameters(account: Account, template: Json, stage: Stage) -> list[s
         for row in declared.values()
         if row["Type"].startswith("AWS::SSM::Parameter::Value")
         and row["Default"].startswith(stage.parameter(""))
-        and not row["Default"].startswith(stage.parameter("keys/"))
+        and not row["Default"].startswith(tuple(map(stage.parameter, _OWN_PARAMETERS)))
     ]
     found = account.parameters(wanted)
     return [name for name in wanted if name not in found]

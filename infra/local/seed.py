@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 STAGE = "local"
 BITCOIN_NODE = "bitcoin-1"
 ETHEREUM_NODE = "ethereum-1"
+# What orion.chains calls the networks of one's own.
+_TRON_NETWORK = "private"
+_SOLANA_NETWORK = "localnet"
 _NOTHING = "none"
 _PARALLEL = 8
 _CONFIRMATIONS = {"bitcoin": {"settled": 2, "final": 3}, "ethereum": {"settled": 3, "final": 5}}
@@ -46,7 +49,12 @@ def parameters(stack: Stack) -> dict[str, str]:
         "network/subnet-ids": _NOTHING,
         "network/security-group-id": _NOTHING,
         "chains/networks": json.dumps(
-            {"bitcoin": stack.btcd.network, "ethereum": str(stack.anvil.chain_id)}
+            {
+                "bitcoin": stack.btcd.network,
+                "ethereum": str(stack.anvil.chain_id),
+                "tron": _TRON_NETWORK,
+                "solana": _SOLANA_NETWORK,
+            }
         ),
         "chains/contracts": json.dumps({"USDT.ethereum": usdt_address()}),
         "policy/confirmations": json.dumps(_CONFIRMATIONS),

@@ -35,6 +35,8 @@ ENGINES: tuple[str, ...] = (
     "ministack",
     "anvil",
     "btcd",
+    "tron",
+    "solana",
 )
 
 

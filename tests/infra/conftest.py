@@ -43,6 +43,20 @@ def keys(assembly: Path) -> Json:
     return _template(assembly, "keys")
 
 
+@pytest.fixture(scope="session")
+def custodians(assembly: Path) -> Mapping[int, Json]:
+    """The five custodians' templates by number."""
+    from infra.cloud.custody import CUSTODIANS, custodian_room
+
+    return {number: _template(assembly, custodian_room(number)) for number in CUSTODIANS}
+
+
+@pytest.fixture(scope="session")
+def signing(assembly: Path) -> Json:
+    """The template of the custodians' code signing."""
+    return _template(assembly, "custodian-signing")
+
+
 def _template(assembly: Path, room: str) -> Json:
     from infra.cloud.synth import template_path
 

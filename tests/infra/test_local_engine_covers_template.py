@@ -15,7 +15,9 @@ PROGRAM = (
 
 
 def test_every_resource_type_is_one_that_the_local_engine_provisions(
-    serverless: Mapping[str, Any], keys: Mapping[str, Any]
+    serverless: Mapping[str, Any],
+    keys: Mapping[str, Any],
+    custodians: Mapping[int, Mapping[str, Any]],
 ) -> None:
     # One unknown type would make the engine refuse the whole template.
     run = subprocess.run(
@@ -28,7 +30,16 @@ def test_every_resource_type_is_one_that_the_local_engine_provisions(
     provisioned = set(json.loads(run.stdout.splitlines()[-1]))
     used = {
         resource["Type"]
-        for template in (serverless, keys)
+        for template in (serverless, keys, *custodians.values())
         for resource in template["Resources"].values()
     }
     assert used <= provisioned
+
+
+def test_what_the_local_engine_lacks_is_in_a_stack_of_its_own(
+    signing: Mapping[str, Any], custodians: Mapping[int, Mapping[str, Any]]
+) -> None:
+    types = {resource["Type"] for resource in signing["Resources"].values()}
+    assert "AWS::Lambda::CodeSigningConfig" in types
+    for template in custodians.values():
+        assert "AWS::Lambda::CodeSigningConfig" not in json.dumps(template)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.cloud.function_table import FUNCTIONS, LANES
+from infra.cloud.function_table import DEPLOYED, FUNCTIONS, LANES
 from infra.cloud.names import ROOT, Stage
 from infra.local.poller_template import mappings
 from orion.runtime.routes import ROUTES
@@ -34,6 +34,8 @@ WILDCARD_ACTIONS = {
     "xray:PutTelemetryRecords",
     "kms:GenerateRandom",
 }
+# They hold private keys in memory and so carry the code that does.
+SWEEPS = ("sweep_bitcoin", "sweep_ethereum", "sweep_tron", "sweep_solana", "tron_handover")
 Properties = Mapping[str, Any]
 
 
@@ -81,7 +83,7 @@ def test_every_handler_file_of_the_table_exists_and_every_file_is_in_the_table()
         for path in (ROOT / "functions").glob("*/*.py")
         if path.stem != "__init__"
     }
-    assert on_disk == {row.name for row in FUNCTIONS}
+    assert on_disk == {row.name for row in DEPLOYED}
 
 
 def test_every_asset_holds_the_file_that_its_handler_names(
@@ -362,7 +364,8 @@ def test_private_keys_are_only_in_the_layer_of_the_kms_functions(
         for name, found in functions(serverless).items()
         if secret & {layer["Ref"] for layer in found["Layers"]}
     }
-    assert carriers == {*names_of("kms", "create_group"), *names_of("kms", "address_pool")}
+    opening = ("create_group", "address_pool", "plan_batch", *SWEEPS)
+    assert carriers == {name for file in opening for name in names_of("kms", file)}
 
 
 def test_the_audit_bucket_is_locked_versioned_encrypted_and_private(
@@ -375,7 +378,36 @@ def test_the_audit_bucket_is_locked_versioned_encrypted_and_private(
     assert all(bucket["PublicAccessBlockConfiguration"].values())
 
 
-@pytest.mark.parametrize("room", ["serverless", "keys"])
+def test_a_machine_calls_only_its_own_functions_and_a_map_starts_only_its_own_children(
+    serverless: Mapping[str, Any],
+) -> None:
+    roles = of_type(serverless, "AWS::IAM::Role").values()
+    machines = of_type(serverless, "AWS::StepFunctions::StateMachine").values()
+    assert {machine["StateMachineName"] for machine in machines} == {
+        STAGE.stack("wallet-group"),
+        STAGE.stack("wallet-batch"),
+    }
+    for machine in machines:
+        name = machine["StateMachineName"]
+        [role] = [role for role in roles if role.get("RoleName") == name]
+        [document] = [each["PolicyDocument"] for each in role["Policies"]]
+        called = [row for row in document["Statement"] if "lambda:InvokeFunction" in row["Action"]]
+        substitutions = machine["DefinitionSubstitutions"]
+        assert [row["Resource"] for row in called] == [list(substitutions.values())]
+        assert all(f"${{{key}}}" in machine["DefinitionString"] for key in substitutions)
+        distributed = '"DISTRIBUTED"' in machine["DefinitionString"]
+        starting = [
+            row for row in document["Statement"] if "states:StartExecution" in row["Action"]
+        ]
+        assert bool(starting) == distributed, name
+        for row in document["Statement"]:
+            if any(action.startswith("states:") for action in row["Action"]):
+                [arn] = row["Resource"]
+                kind = arn["Fn::Join"][1][-1].removesuffix("/*")
+                assert kind in (f":stateMachine:{name}", f":execution:{name}")
+
+
+@pytest.mark.parametrize("room", ["serverless", "keys", "signing"])
 def test_no_stack_exports_or_imports_values(room: str, request: pytest.FixtureRequest) -> None:
     template = request.getfixturevalue(room)
     assert "Fn::ImportValue" not in json.dumps(template)

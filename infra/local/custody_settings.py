@@ -1,0 +1,74 @@
+"""The document that every custodian is deployed with: whose evidence it believes, on which
+networks, and how much it signs for in a day.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import cast
+
+from infra.cloud.custody import ISSUERS, Custody
+from infra.cloud.names import Stage
+from infra.local.deploy_aws import Account, DeployFailed
+from orion.chains import base58
+
+PARAMETER = "custodian/settings"
+# The last bytes of an Ed25519 key's SubjectPublicKeyInfo (RFC 8410) are the key itself.
+_ED25519_BYTES = 32
+# What a deployment writes once and then leaves to whoever has a signing profile, an invoker.
+LEFT_OPEN = ("custodian/code-signing-arn", "custodian/invoker-arn")
+# AWS Systems Manager: a standard parameter's value; Lambda allows as much for all variables.
+_SIZE_MAX_BYTES = 4096 - 512
+
+
+def settings_document(account: Account, stage: Stage, custody: Custody) -> str:
+    """JSON text of `custodian/settings`, the same at each repeat. Raises DeployFailed."""
+    names = {name: stage.parameter(f"chains/{name}") for name in ("networks", "contracts")}
+    known = account.parameters(list(names.values()))
+    missing = [name for name in names.values() if name not in known]
+    if missing:
+        raise DeployFailed(f"these SSM parameters must exist first: {', '.join(missing)}")
+    document = {
+        "v": 1,
+        "evidence_keys": evidence_keys(account, stage),
+        **{name: cast(Mapping[str, str], json.loads(known[path])) for name, path in names.items()},
+        "velocity": {purpose: dict(caps) for purpose, caps in custody.velocity.items()},
+    }
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    if len(text) > _SIZE_MAX_BYTES:
+        raise DeployFailed(f"the custodians' settings have {len(text)} of {_SIZE_MAX_BYTES} bytes")
+    return text
+
+
+def evidence_keys(account: Account, stage: Stage) -> Mapping[str, str]:
+    """Each issuer's public key as base64 of its SubjectPublicKeyInfo (RFC 5280), as KMS gives it.
+    Raises DeployFailed.
+    """
+    return {
+        issuer: base64.b64encode(account.public_key(stage.key_alias(issuer))).decode()
+        for issuer in ISSUERS
+    }
+
+
+def write_settings(account: Account, stage: Stage, custody: Custody, text: str) -> None:
+    """The parameters that the custodians' stacks and the kms functions read. What stands in
+    LEFT_OPEN stays. Raises DeployFailed.
+    """
+    account.put_parameter(stage.parameter(PARAMETER), text)
+    rows = [
+        {
+            "first_group": each.first,
+            "last_group": each.last,
+            "hot": each.hot,
+            "warm": each.warm,
+        }
+        for each in custody.groups
+    ]
+    account.put_parameter(stage.parameter("custody/groups"), json.dumps(rows))
+    payer = account.public_key(stage.key_alias("fee-payer-solana"))[-_ED25519_BYTES:]
+    account.put_parameter(stage.parameter("custody/solana-fee-payer"), base58.encode(payer))
+    names = [stage.parameter(name) for name in LEFT_OPEN]
+    known = account.parameters(names)
+    for name in names:
+        if name not in known:
+            account.put_parameter(name, "none")
