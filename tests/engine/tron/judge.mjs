@@ -19,6 +19,24 @@ const targets = {
     recovered: (transaction, signature) =>
       TronWeb.address.fromHex(utils.crypto.ecRecover(transaction.txID, signature)),
   }),
+  // Bytes of the message Transaction as the code reads them that is generated from Tron's definitions.
+  wire: () => ({
+    read: (hex, kind) => {
+      const { Transaction } = globalThis.TronWebProto
+      const shown = (bytes) => utils.bytes.byteArray2hexStr(bytes).toLowerCase()
+      const message = Transaction.deserializeBinary(utils.code.hexStr2byteArray(hex))
+      const rawHex = utils.transaction.txPbToRawDataHex(message).toLowerCase()
+      const txid = utils.transaction.txPbToTxID(message).replace(/^0x/, '')
+      const signatures = message.getSignatureList_asU8().map(shown)
+      return {
+        txid,
+        raw_data_hex: rawHex,
+        raw_data: utils.deserializeTx.deserializeTransaction(kind, rawHex),
+        signers: signatures.map((one) => TronWeb.address.fromHex(utils.crypto.ecRecover(txid, one))),
+        again: shown(message.serializeBinary()),
+      }
+    },
+  }),
   // A contract through tronweb's own ABI coding.
   contract: (web) => ({
     view: async (abi, address, method, ...args) =>
