@@ -9,6 +9,7 @@ import http.client
 import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal, overload
 
@@ -31,11 +32,14 @@ _SETTINGS: Mapping[str, str] = MappingProxyType(
         "PYTHONUNBUFFERED": "1",
     }
 )
+_POLICIES = Path(__file__).with_name("ministack_policies.py")
 _READY_PATH = "/_ministack/health"
 
 
 class MiniStack(Engine):
-    """The AWS engine. `authorize` makes it enforce each role's policies."""
+    """The AWS engine. `authorize` makes it enforce identity policies and key policies; the CDK's
+    deployment needs it without.
+    """
 
     name: ClassVar[str] = "ministack"
     ports: ClassVar[tuple[str, ...]] = ("ministack",)
@@ -103,7 +107,8 @@ class MiniStack(Engine):
             "TMPDIR": str(self.data / "tmp"),
             "AUTH": "true" if self.authorize else "false",
         }
-        argv = (tool_path("ministack-python"), "-m", "ministack")
+        program = ("-P", str(_POLICIES)) if self.authorize else ("-m", "ministack")
+        argv = (tool_path("ministack-python"), *program)
         return Command(argv, cwd=self.data, env=environment)
 
     def check(self) -> None:
