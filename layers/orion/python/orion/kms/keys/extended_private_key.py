@@ -64,6 +64,10 @@ class ExtendedPrivateKey:
         """The same node without its private key (BIP-32, "N")."""
         return ExtendedPublicKey(self._public_key, self._chain_code, self._lineage)
 
+    def public_key(self) -> bytes:
+        """The compressed point, 33 bytes."""
+        return self._public_key
+
     def sign(self, digest: bytes) -> bytes:
         """ECDSA over 32 bytes: r, s and recovery id, 65 bytes, with low s. The nonce is that of RFC
         6979, so the same digest always gets the same signature. Raises MalformedDigest.

@@ -1,0 +1,10 @@
+"""Tells an auditor the public descriptions of custody accounts, page by page."""
+
+from collections.abc import Mapping
+
+from orion.runtime.kms_signing import export_custody
+
+
+def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:
+    """Lambda entry."""
+    return export_custody(event)

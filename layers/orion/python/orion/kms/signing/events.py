@@ -1,0 +1,103 @@
+"""Audit events of the signers. Their identities are what was signed: a repeat is the same event."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from orion.chains.spend import Spend
+from orion.ids import fact_id
+from orion.kms.groups import CustodySet
+from orion.kms.model import Message
+from orion.kms.signing.model import Refill, Reservation
+
+
+def sweep_signed(
+    chain: str, group_no: int, indexes: Sequence[int], spend: Spend, trace_id: str, at: datetime
+) -> Message:
+    """Wallets of a group paid their custody."""
+    details = {
+        "chain": chain,
+        "group": group_no,
+        "wallets": sorted(set(indexes)),
+        "version": spend.version,
+        "fee_max_units": str(spend.fee_max_units),
+        "payments": [
+            {"asset": payment.asset, "recipient": payment.recipient, "units": str(payment.units)}
+            for payment in spend.payments
+        ],
+    }
+    identity = fact_id("audit.sweep.signed", chain, group_no, spend.version)
+    return _event("sweep.signed", f"group:{group_no}", details, identity, trace_id, at)
+
+
+def fee_signed(reservation: Reservation, trace_id: str, at: datetime) -> Message:
+    """A signer with a float bore a fee."""
+    version = reservation.version.hex()
+    details = {
+        "signer": reservation.signer,
+        "slot": reservation.slot,
+        "version": version,
+        "body": reservation.body_digest.hex(),
+        "fee_max_units": str(reservation.fee_max_units),
+    }
+    identity = fact_id("audit.fee.signed", reservation.signer, reservation.slot, version)
+    return _event("fee.signed", reservation.signer, details, identity, trace_id, at)
+
+
+def float_refilled(signer: str, refill: Refill, at: datetime) -> Message:
+    """A float came back."""
+    details = {"signer": signer, "id": refill.refill_id, "units": str(refill.units)}
+    identity = fact_id("audit.float.refilled", signer, refill.refill_id)
+    return _event("float.refilled", signer, details, identity, refill.trace_id, at)
+
+
+def account_handed_over(
+    group_no: int, wallet: str, address: str, set_no: int, version: str, trace_id: str, at: datetime
+) -> Message:
+    """The key that named a Tron account signed it over to its custody set."""
+    details = {
+        "group": group_no,
+        "wallet": wallet,
+        "address": address,
+        "set": set_no,
+        "version": version,
+    }
+    identity = fact_id("audit.tron.handover", group_no, wallet, version)
+    return _event("tron.handover.signed", f"group:{group_no}", details, identity, trace_id, at)
+
+
+def set_registered(found: CustodySet, trace_id: str, at: datetime) -> Message:
+    """A custody set came to be known. Its keys are public."""
+    details = {
+        "set": found.set_no,
+        "purpose": found.purpose.value,
+        "secp256k1": [key.hex() for key in found.keys.secp256k1],
+        "ed25519": [key.hex() for key in found.keys.ed25519],
+    }
+    identity = fact_id("audit.custody_set.registered", found.set_no)
+    subject = f"custody_set:{found.set_no}"
+    return _event("custody_set.registered", subject, details, identity, trace_id, at)
+
+
+def _event(
+    action: str,
+    subject: str,
+    details: Mapping[str, object],
+    identity: bytes,
+    trace_id: str,
+    at: datetime,
+) -> Message:
+    return Message(
+        topic="audit.events",
+        key="kms",
+        body={
+            "v": 1,
+            "trace_id": trace_id,
+            "module": "kms",
+            "action": action,
+            "at": at.isoformat(),
+            "actor": "kms",
+            "subject": subject,
+            "details": details,
+        },
+        event_id=identity,
+    )

@@ -1,0 +1,288 @@
+"""What the signers are asked and what they remember."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orion.chains.spend import CUSTODIANS, CustodyAccount, CustodyKeys, WalletKind
+from orion.kms.errors import MalformedRequest
+from orion.kms.groups import CustodySet
+from orion.kms.model import check_group, check_trace
+from orion.wallet.addresses import GROUP_WALLETS
+
+# A Bitcoin sweep carries the whole previous transaction of each input; Lambda takes 6 MB, and
+# base 64 adds a third.
+UNSIGNED_BYTES_MAX = 4_000_000
+OWNERS_MAX = 200
+GROUPS_MAX = 50
+SETS_MAX = 50
+PAGE_MAX = 500
+SET_NO_MAX = 2**31 - 1
+_UNITS = re.compile(r"(?:0|[1-9][0-9]{0,59})\Z", re.ASCII)
+_REFILL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
+_KEY_BYTES = {"secp256k1": 33, "ed25519": 32}
+
+
+class Signer(StrEnum):
+    """The keys with a float, by the names that their KMS aliases and tables use."""
+
+    ETHEREUM = "executor-ethereum"
+    SOLANA = "fee-payer-solana"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """Pay these wallets' money to their group's custody. `indexes` names the owner of each input
+    (Bitcoin) or the owners (elsewhere), in the transaction's order.
+    """
+
+    group_no: int
+    unsigned: bytes
+    indexes: tuple[int, ...]
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRequest:
+    """Bear the fee of this transaction of custody accounts of `groups`."""
+
+    unsigned: bytes
+    groups: tuple[int, ...]
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """`units` came back to the float; `refill_id` makes the telling idempotent."""
+
+    refill_id: str
+    units: int
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverRequest:
+    """Hand a Tron account that the group's own key named to its custody set."""
+
+    group_no: int
+    kind: WalletKind
+    unsigned: bytes
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetsRequest:
+    """Register these sets."""
+
+    sets: tuple[CustodySet, ...]
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of the export begins: after this account."""
+
+    group_no: int
+    kind: str
+    chain: str
+    set_no: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """Custody accounts of groups `first_group` to `last_group`, at most `limit`, after `after`."""
+
+    first_group: int
+    last_group: int
+    limit: int
+    after: Place | None
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """A custody account as it is stored, with the set that founded it and the set that holds the
+    wallet now. Times are ISO 8601, `on_chain_at` None before the first use.
+    """
+
+    account: CustodyAccount
+    holding_set_no: int | None
+    created_at: str
+    on_chain_at: str | None
+
+    def place(self) -> Place:
+        """Where it stands in the export's order."""
+        place = self.account.place
+        return Place(place.group_no, place.kind.value, place.chain, place.set_no)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a signer with a float remembers before it signs.
+
+    `slot` is what only one body can ever have: a nonce of the chain, or, where each message can be
+    paid for by itself, the message. `version` is the message's identity, `fee_max_units` the most
+    that it can cost the signer.
+    """
+
+    signer: str
+    slot: str
+    version: bytes
+    body_digest: bytes
+    fee_max_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """What is remembered of a slot: its body and the highest fee of all versions signed."""
+
+    body_digest: bytes
+    fee_max_units: int
+
+
+def sweep_request(body: Mapping[str, object]) -> SweepRequest:
+    """Read a call of a sweep signer. Raises MalformedRequest."""
+    trace_id = _checked(body, "group", "unsigned", "indexes")
+    indexes = _numbers(body["indexes"], "indexes", OWNERS_MAX, GROUP_WALLETS - 1)
+    return SweepRequest(check_group(body["group"]), _unsigned(body["unsigned"]), indexes, trace_id)
+
+
+def execution_request(body: Mapping[str, object]) -> ExecutionRequest:
+    """Read a call of the executor or the fee payer. Raises MalformedRequest."""
+    trace_id = _checked(body, "unsigned", "groups")
+    given = body["groups"]
+    groups = tuple(check_group(group) for group in _list(given, "groups", GROUPS_MAX))
+    if len(set(groups)) != len(groups):
+        raise MalformedRequest("a group stands twice", field="groups")
+    return ExecutionRequest(_unsigned(body["unsigned"]), groups, trace_id)
+
+
+def refill(body: Mapping[str, object]) -> Refill:
+    """Read `{"operation": "refilled", "id", "units"}`. Raises MalformedRequest."""
+    trace_id = _checked(body, "operation", "id", "units")
+    refill_id = body["id"]
+    if not isinstance(refill_id, str) or not _REFILL_ID.match(refill_id):
+        raise MalformedRequest("an id has 1 to 64 letters, digits, - or _", field="id")
+    units = whole_units(body["units"])
+    if units is None or units == 0:
+        raise MalformedRequest("units are a decimal text above zero", field="units")
+    return Refill(refill_id, units, trace_id)
+
+
+def handover_request(body: Mapping[str, object]) -> HandoverRequest:
+    """Read a call of the Tron handover. Raises MalformedRequest."""
+    trace_id = _checked(body, "group", "wallet", "unsigned")
+    return HandoverRequest(
+        check_group(body["group"]),
+        _kind(body["wallet"], "wallet"),
+        _unsigned(body["unsigned"]),
+        trace_id,
+    )
+
+
+def sets_request(body: Mapping[str, object]) -> SetsRequest:
+    """Read a registration of custody sets. Whether keys are points is judged later. Raises
+    MalformedRequest.
+    """
+    trace_id = _checked(body, "sets")
+    sets = tuple(_custody_set(row) for row in _list(body["sets"], "sets", SETS_MAX))
+    if len({found.set_no for found in sets}) != len(sets):
+        raise MalformedRequest("a set stands twice", field="sets")
+    return SetsRequest(sets, trace_id)
+
+
+def export_request(body: Mapping[str, object]) -> ExportRequest:
+    """Read a call of the export. Raises MalformedRequest."""
+    trace_id = _checked(body, "first_group", "last_group", "limit", "after")
+    first, last = check_group(body["first_group"]), check_group(body["last_group"])
+    limit = _number(body["limit"], "limit", PAGE_MAX)
+    if first > last or limit == 0:
+        raise MalformedRequest("an export has groups and a limit", field="limit")
+    return ExportRequest(first, last, limit, _place(body["after"]), trace_id)
+
+
+def whole_units(value: object) -> int | None:
+    """An amount of smallest units as decimal text; None when `value` is something else."""
+    return int(value) if isinstance(value, str) and _UNITS.match(value) else None
+
+
+def _checked(body: Mapping[str, object], *fields: str) -> str:
+    if set(body) != {"v", "trace_id", *fields}:
+        raise MalformedRequest("a field is missing or unknown", field=",".join(fields))
+    if body["v"] != 1 or isinstance(body["v"], bool):
+        raise MalformedRequest("this signer speaks version 1", field="v")
+    return check_trace(body["trace_id"])
+
+
+def _unsigned(value: object) -> bytes:
+    if not isinstance(value, str) or len(value) > UNSIGNED_BYTES_MAX * 4 // 3 + 4:
+        raise MalformedRequest("unsigned is base 64 of at most 4 MB", field="unsigned")
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise MalformedRequest("unsigned is not base 64", field="unsigned") from None
+    if not data:
+        raise MalformedRequest("unsigned is empty", field="unsigned")
+    return data
+
+
+def _list(value: object, field: str, most: int) -> Sequence[object]:
+    if not isinstance(value, list) or not 1 <= len(value) <= most:
+        raise MalformedRequest(f"a list of 1 to {most}", field=field)
+    return value
+
+
+def _numbers(value: object, field: str, most: int, highest: int) -> tuple[int, ...]:
+    return tuple(_number(item, field, highest) for item in _list(value, field, most))
+
+
+def _number(value: object, field: str, highest: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
+        raise MalformedRequest(f"a whole number of at most {highest}", field=field)
+    return value
+
+
+def _kind(value: object, field: str) -> WalletKind:
+    if value not in tuple(WalletKind):
+        raise MalformedRequest("a wallet is hot or warm", field=field)
+    return WalletKind(str(value))
+
+
+def _custody_set(row: object) -> CustodySet:
+    if not isinstance(row, dict) or set(row) != {"set", "purpose", "secp256k1", "ed25519"}:
+        raise MalformedRequest("a set has set, purpose, secp256k1, ed25519", field="sets")
+    keys = CustodyKeys(
+        _keys(row["secp256k1"], "secp256k1"),
+        _keys(row["ed25519"], "ed25519"),
+    )
+    set_no = _number(row["set"], "set", SET_NO_MAX)
+    return CustodySet(set_no, _kind(row["purpose"], "purpose"), keys)
+
+
+def _keys(value: object, curve: str) -> tuple[bytes, ...]:
+    rows = _list(value, curve, CUSTODIANS)
+    size = _KEY_BYTES[curve]
+    form = re.compile(rf"[0-9a-f]{{{2 * size}}}\Z", re.ASCII)
+    found = [bytes.fromhex(row) for row in rows if isinstance(row, str) and form.match(row)]
+    if len(found) != CUSTODIANS or len(rows) != CUSTODIANS:
+        raise MalformedRequest(f"five keys of {size} bytes in lower case hex", field=curve)
+    return tuple(found)
+
+
+def _place(value: object) -> Place | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or set(value) != {"group", "wallet", "chain", "set"}:
+        raise MalformedRequest("a place has group, wallet, chain, set", field="after")
+    chain = value["chain"]
+    if not isinstance(chain, str) or not 1 <= len(chain) <= 16:
+        raise MalformedRequest("a chain is named by a word", field="after")
+    return Place(
+        check_group(value["group"]),
+        _kind(value["wallet"], "after"),
+        chain,
+        _number(value["set"], "after", SET_NO_MAX),
+    )

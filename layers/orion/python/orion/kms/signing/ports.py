@@ -1,0 +1,122 @@
+"""What the signers need from outside."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from orion.chains.spend import CustodyAccount, WalletKind
+from orion.kms.groups import CustodySet
+from orion.kms.model import Message, SealedSeed
+from orion.kms.signing.model import AccountRow, ExportRequest, Refill, Reservation
+
+
+class ChainKeyOpener(Protocol):
+    """Opens one chain's keys and no other's: which one is fixed where it is made."""
+
+    def opened(self, group_no: int, sealed: SealedSeed) -> AbstractContextManager[bytearray]:
+        """The plain node, overwritten with zeros when the block ends.
+
+        Raises ChainKeyRefused when the ciphertext's context is not exactly this group's and
+        chain's, ChainKeyVaultUnavailable.
+        """
+        ...
+
+
+class WalletStore(Protocol):
+    """Chain keys, custody accounts and the outbox, of one chain fixed where it is made."""
+
+    def chain_key(self, group_no: int) -> SealedSeed | None:
+        """The encrypted key of the group. Raises DatabaseUnavailable."""
+        ...
+
+    def accounts(self, groups: Sequence[int]) -> Sequence[CustodyAccount]:
+        """All custody accounts of at most 50 groups on this chain that are in use: those of the
+        sets that hold the wallets now, and on chains that replace keys in place the older rows,
+        whose addresses stay. As stored, not recomputed. Raises DatabaseUnavailable.
+        """
+        ...
+
+    def tell(self, message: Message, now: datetime) -> None:
+        """Append to the outbox; a message stored before is a no-op. Raises DatabaseUnavailable."""
+        ...
+
+
+class FloatStore(Protocol):
+    """What signers with a float remember."""
+
+    def accounts(self, groups: Sequence[int]) -> Sequence[CustodyAccount]:
+        """As `WalletStore.accounts`."""
+        ...
+
+    def reserve(self, wanted: Reservation, cap_units: int, now: datetime) -> bytes | None:
+        """Remember, committed before this returns, that `wanted` may be signed; the signature that
+        is stored for it already, if any.
+
+        A reservation made before is a no-op. One signer's reservations come one after the other.
+        Raises BodyConflicts, FloatExhausted, DatabaseUnavailable when the outcome is unknown:
+        repeat.
+        """
+        ...
+
+    def keep(self, wanted: Reservation, signature: bytes, signed: Message, now: datetime) -> bytes:
+        """Store the signature and its event in one transaction, unless there is one; the stored one
+        either way. Raises DatabaseUnavailable.
+        """
+        ...
+
+    def refilled(self, signer: str, refill: Refill, told: Message, now: datetime) -> int:
+        """Give the refill back to the float, once for its id; the units committed afterwards.
+
+        Raises RefillDiffers, DatabaseUnavailable.
+        """
+        ...
+
+
+class MessageSigner(Protocol):
+    """One asymmetric key of KMS."""
+
+    def public_key(self) -> bytes:
+        """33 bytes of a compressed point, or 32 of Ed25519. Raises SignerUnavailable."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """65 bytes r, s, recovery id over a digest of 32 bytes with low s, or 64 bytes of Ed25519
+        over a message; verified before it is returned. Raises SignerUnavailable.
+        """
+        ...
+
+
+class SetStore(Protocol):
+    """Custody sets and accounts, for registration and export."""
+
+    def add_set(self, wanted: CustodySet, registered: Message, now: datetime) -> bool:
+        """Store a set and its event in one transaction; False where it was stored before.
+
+        Raises CustodySetDiffers, KeyInTwoPlaces, DatabaseUnavailable.
+        """
+        ...
+
+    def page(self, wanted: ExportRequest) -> Sequence[AccountRow]:
+        """Accounts after the request's place, by group, wallet, chain and set; at most its limit.
+        Raises DatabaseUnavailable.
+        """
+        ...
+
+
+class HandoverStore(Protocol):
+    """What the Tron handover reads."""
+
+    def chain_key(self, group_no: int) -> SealedSeed | None:
+        """The encrypted node `tron-custody` of the group. Raises DatabaseUnavailable."""
+        ...
+
+    def account(self, group_no: int, kind: WalletKind) -> CustodyAccount | None:
+        """The wallet's account on Tron under the set that holds it now, as stored. Raises
+        DatabaseUnavailable.
+        """
+        ...
+
+    def tell(self, message: Message, now: datetime) -> None:
+        """As `WalletStore.tell`."""
+        ...
