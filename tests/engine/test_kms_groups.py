@@ -4,25 +4,35 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any, cast
 
-import boto3
 import pytest
 
 from orion.adapters.aws.seed_vault import KmsSeedVault
 from orion.adapters.mysql.kms_groups import MySqlGroupStore
-from orion.adapters.mysql.session import Database, MySqlConfig
+from orion.adapters.mysql.session import Database
 from orion.kms.errors import GroupNotFound, MalformedRequest, SeedRefused, SeedVaultUnavailable
+from orion.kms.groups import GroupContents
 from orion.kms.model import Networks, PoolRequest, SealedSeed, WalletGroup, group_created
 from orion.kms.service import WalletService
-from orion.records import Record, canonical_json, parse_json
+from orion.records import Record, canonical_json
 from orion.wallet.addresses import WalletRange
+from tests.engine.kms_scene import (
+    NOW,
+    aws_client,
+    connected,
+    emptied,
+    new_stage,
+    outbox,
+    seed_vault,
+    wallet_service,
+)
 
 pytestmark = pytest.mark.engine
 NETWORKS = Networks("regtest", "31337")
 TRACE = "cd" * 16
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+Service = Callable[[Database], WalletService]
 
 
 @pytest.fixture
@@ -31,24 +41,10 @@ def database(mysql_admin: Any) -> Iterator[Callable[[], Database]]:
     opened: list[Database] = []
 
     def connect() -> Database:
-        login = mysql_admin.credentials("kms")
-        opened.append(
-            Database(
-                MySqlConfig(
-                    host=mysql_admin.host,
-                    port=mysql_admin.port,
-                    user=login.username,
-                    password=login.password,
-                    schema="orion_kms",
-                    ca_pem=mysql_admin.ca_pem,
-                )
-            )
-        )
+        opened.append(connected(mysql_admin))
         return opened[-1]
 
-    with connect().transaction() as cursor:
-        for table in ("wallet_group", "outbox", "consumer_offset"):
-            cursor.execute(f"DELETE FROM {table}")
+    emptied(mysql_admin)
     yield connect
     for connection in opened:
         connection.close()
@@ -56,40 +52,23 @@ def database(mysql_admin: Any) -> Iterator[Callable[[], Database]]:
 
 @pytest.fixture
 def kms(aws_engine: Any) -> Any:
-    environment = aws_engine.environment()
-    return boto3.client(
-        "kms",
-        endpoint_url=aws_engine.url,
-        region_name=aws_engine.region,
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-    )
+    return aws_client(aws_engine, "kms")
 
 
 @pytest.fixture
 def stage(kms: Any) -> str:
-    """A stage of its own for every test, with its key and alias."""
-    name = f"t{secrets.token_hex(4)}"
-    key = kms.create_key(Description="wallet seeds")["KeyMetadata"]["KeyId"]
-    kms.create_alias(AliasName=f"alias/orion/{name}/wallet-seeds", TargetKeyId=key)
-    return name
+    """A stage of its own for every test, with its keys."""
+    return new_stage(kms)
 
 
 @pytest.fixture
 def vault(kms: Any, stage: str) -> KmsSeedVault:
-    return KmsSeedVault(kms, f"alias/orion/{stage}/wallet-seeds", stage)
+    return seed_vault(kms, stage)
 
 
-def service(vault: KmsSeedVault, database: Database) -> WalletService:
-    return WalletService(vault, MySqlGroupStore(database), NETWORKS, lambda: NOW)
-
-
-def outbox(database: Database, topic: str) -> list[Mapping[str, object]]:
-    with database.transaction() as cursor:
-        cursor.execute(
-            "SELECT payload FROM outbox WHERE destination = %s ORDER BY seq", (f"kafka:{topic}",)
-        )
-        return [parse_json(row[0]) for row in cursor.fetchall()]
+@pytest.fixture
+def service(kms: Any, stage: str) -> Service:
+    return lambda database: wallet_service(kms, stage, database, NETWORKS)
 
 
 def wallets(bodies: list[Mapping[str, object]]) -> dict[int, Mapping[str, str]]:
@@ -191,9 +170,9 @@ def test_a_vault_without_its_key_says_that_nothing_happened(kms: Any) -> None:
 
 
 def test_creating_a_group_again_gives_the_stored_one_and_one_audit_event(
-    vault: KmsSeedVault, database: Callable[[], Database]
+    service: Service, database: Callable[[], Database]
 ) -> None:
-    kms_service = service(vault, database())
+    kms_service = service(database())
     first = kms_service.create_group(4, TRACE)
 
     assert kms_service.create_group(4) == first
@@ -202,9 +181,9 @@ def test_creating_a_group_again_gives_the_stored_one_and_one_audit_event(
 
 
 def test_many_concurrent_creators_make_one_seed(
-    vault: KmsSeedVault, database: Callable[[], Database]
+    service: Service, database: Callable[[], Database]
 ) -> None:
-    creators = [service(vault, database()) for _ in range(4)]
+    creators = [service(database()) for _ in range(4)]
     barrier = threading.Barrier(len(creators))
 
     def create(creator: WalletService) -> WalletGroup:
@@ -222,6 +201,7 @@ def test_many_concurrent_creators_make_one_seed(
 def test_a_creator_that_meets_an_uncommitted_group_waits_for_its_outcome(
     mysql_admin: Any,
     vault: KmsSeedVault,
+    service: Service,
     database: Callable[[], Database],
     winner_commits: bool,
 ) -> None:
@@ -235,7 +215,7 @@ def test_a_creator_that_meets_an_uncommitted_group_waits_for_its_outcome(
         )
         # The hazard: the second one sees no group; without a guard its own seed would stand.
         assert MySqlGroupStore(database()).find(6) is None
-        second = pool.submit(service(vault, database()).create_group, 6)
+        second = pool.submit(service(database()).create_group, 6)
         with pytest.raises(TimeoutError):
             second.result(timeout=1)
         if winner_commits:
@@ -249,9 +229,9 @@ def test_a_creator_that_meets_an_uncommitted_group_waits_for_its_outcome(
 
 
 def test_a_range_derived_again_is_identical_and_stays_one_event(
-    vault: KmsSeedVault, database: Callable[[], Database]
+    service: Service, database: Callable[[], Database]
 ) -> None:
-    kms_service = service(vault, database())
+    kms_service = service(database())
     kms_service.create_group(0)
     wanted = PoolRequest(0, WalletRange(0, 700), TRACE)
     first = kms_service.derive(wanted)
@@ -266,7 +246,7 @@ def test_a_range_derived_again_is_identical_and_stays_one_event(
     # Another process, another connection, overlapping indexes: the same wallets.
     with database().transaction() as cursor:
         cursor.execute("DELETE FROM outbox")
-    service(vault, database()).derive(PoolRequest(0, WalletRange(650, 100), TRACE))
+    service(database()).derive(PoolRequest(0, WalletRange(650, 100), TRACE))
     again = wallets(outbox(database(), "wallet.addresses"))
     assert {index: again[index] for index in range(650, 700)} == {
         index: wallets(bodies)[index] for index in range(650, 700)
@@ -274,7 +254,7 @@ def test_a_range_derived_again_is_identical_and_stays_one_event(
 
 
 def test_addresses_are_those_of_an_independent_library_for_the_same_seed(
-    vault: KmsSeedVault, database: Callable[[], Database]
+    vault: KmsSeedVault, service: Service, database: Callable[[], Database]
 ) -> None:
     from eth_account import Account
     from eth_account.hdaccount.deterministic import HDPath
@@ -282,8 +262,9 @@ def test_addresses_are_those_of_an_independent_library_for_the_same_seed(
     seed = bytearray(secrets.token_bytes(32))
     sealed = vault.seal(7, seed)
     store = MySqlGroupStore(database())
-    store.add(WalletGroup(7, sealed, NOW), group_created(7, sealed.key_arn, TRACE, NOW))
-    service(vault, database()).derive(PoolRequest(7, WalletRange(9_990, 10), TRACE))
+    created = group_created(7, sealed.key_arn, {}, TRACE, NOW)
+    store.add(GroupContents(WalletGroup(7, sealed, NOW), (), {}, (), NOW), created)
+    service(database()).derive(PoolRequest(7, WalletRange(9_990, 10), TRACE))
 
     found = wallets(outbox(database(), "wallet.addresses"))
     for index in range(9_990, 10_000):
@@ -293,16 +274,16 @@ def test_addresses_are_those_of_an_independent_library_for_the_same_seed(
 
 
 def test_a_group_without_a_seed_is_refused(
-    vault: KmsSeedVault, database: Callable[[], Database]
+    service: Service, database: Callable[[], Database]
 ) -> None:
     with pytest.raises(GroupNotFound):
-        service(vault, database()).derive(PoolRequest(8, WalletRange(0, 1), TRACE))
+        service(database()).derive(PoolRequest(8, WalletRange(0, 1), TRACE))
 
 
 def test_repeated_and_overlapping_batches_answer_each_request_once(
-    vault: KmsSeedVault, database: Callable[[], Database]
+    service: Service, database: Callable[[], Database]
 ) -> None:
-    kms_service = service(vault, database())
+    kms_service = service(database())
     kms_service.create_group(0)
     records = [request(offset, offset * 3, 3) for offset in range(6)]
 
@@ -315,9 +296,9 @@ def test_repeated_and_overlapping_batches_answer_each_request_once(
 
 
 def test_a_malformed_request_leaves_nothing_of_its_batch(
-    vault: KmsSeedVault, database: Callable[[], Database]
+    service: Service, database: Callable[[], Database]
 ) -> None:
-    kms_service = service(vault, database())
+    kms_service = service(database())
     kms_service.create_group(0)
     bad = Record("wallet.requests", 0, 1, b"0", b'{"v":1}')
 
