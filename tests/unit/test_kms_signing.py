@@ -1,0 +1,402 @@
+"""What the signers read, decide and sign: pure rules, without engines."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+
+import pytest
+from coincurve import PrivateKey, PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orion.chains import secp256k1
+from orion.chains.spend import Curve, CustodyKeys, Operation, Payment, Spend, WalletKind
+from orion.kms.errors import MalformedRequest
+from orion.kms.groups import CustodySet
+from orion.kms.keys.chain_keys import chain_keys, tron_custody_address
+from orion.kms.keys.ed25519_key import Ed25519Key
+from orion.kms.keys.errors import MalformedDigest
+from orion.kms.keys.extended_private_key import ExtendedPrivateKey
+from orion.kms.keys.wallet_signer import NAMING_PLACES, naming_key, wallet_keys
+from orion.kms.signing import model, points, policy
+from orion.kms.signing.errors import (
+    BodyConflicts,
+    FeeTooHigh,
+    FloatExhausted,
+    KeyInTwoPlaces,
+    LimitMissing,
+    MalformedPublicKey,
+    NotASweep,
+    RecipientNotOurs,
+)
+from orion.kms.signing.model import Reservation, SlotState
+from orion.kms.signing.sweep import signed_messages
+from orion.wallet.addresses import WalletRange, account_of, addresses, p2wpkh_address
+from orion.wallet.errors import MalformedExtendedKey
+from tests.unit.kms_signing_keys import SEED, custody_set
+
+NETWORKS = {"bitcoin": "regtest", "ethereum": "31337", "tron": "private", "solana": "localnet"}
+TRACE = "ab" * 16
+UNSIGNED = base64.b64encode(b"bytes").decode()
+SWEEP: Mapping[str, object] = {
+    "v": 1, "trace_id": TRACE, "group": 3, "unsigned": UNSIGNED, "indexes": [0, 9_999],
+}  # fmt: skip
+FEE: Mapping[str, object] = {"v": 1, "trace_id": TRACE, "unsigned": UNSIGNED, "groups": [1, 2]}
+REFILL: Mapping[str, object] = {
+    "v": 1, "trace_id": TRACE, "operation": "refilled", "id": "pay_1", "units": "7",
+}  # fmt: skip
+HANDOVER: Mapping[str, object] = {
+    "v": 1, "trace_id": TRACE, "group": 3, "wallet": "warm", "unsigned": UNSIGNED,
+}  # fmt: skip
+EXPORT: Mapping[str, object] = {
+    "v": 1, "trace_id": TRACE, "first_group": 0, "last_group": 9, "limit": 5,
+    "after": {"group": 1, "wallet": "hot", "chain": "tron", "set": 4},
+}  # fmt: skip
+
+
+def sets_body() -> dict[str, object]:
+    keys = custody_set(4, WalletKind.HOT).keys
+    row = {
+        "set": 4,
+        "purpose": "hot",
+        "secp256k1": [key.hex() for key in keys.secp256k1],
+        "ed25519": [key.hex() for key in keys.ed25519],
+    }
+    return {"v": 1, "trace_id": TRACE, "sets": [row]}
+
+
+def spend(**changes: object) -> Spend:
+    fields: dict[str, object] = {
+        "operation": Operation.PAY,
+        "payments": (Payment("BTC.bitcoin", "hot", 5), Payment("BTC.bitcoin", "warm", 6)),
+        "fee_max_units": 10,
+        "claims": (),
+        "version": "00",
+        "curve": Curve.SECP256K1,
+        "messages": (bytes(32), bytes(32)),
+    }
+    return Spend(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def check(found: Spend, cap_units: int = 10) -> None:
+    policy.check_sweep(found, 2, len(found.messages), {"hot", "warm"}, cap_units)
+
+
+def test_a_sweep_to_the_groups_own_accounts_within_the_cap_is_signed() -> None:
+    check(spend())
+
+
+@pytest.mark.parametrize(
+    "found, refusal",
+    [
+        (spend(operation=Operation.ROTATE), NotASweep),
+        (spend(payments=()), NotASweep),
+        (spend(payments=(Payment("BTC.bitcoin", "hot", 0),)), NotASweep),
+        (spend(payments=(Payment("BTC.bitcoin", "hot", -1),)), NotASweep),
+        (spend(messages=(bytes(32),)), NotASweep),
+        (spend(messages=(bytes(32),) * 3), NotASweep),
+        (spend(payments=(Payment("BTC.bitcoin", "else", 5),)), RecipientNotOurs),
+        (
+            spend(payments=(Payment("BTC.bitcoin", "hot", 5), Payment("BTC.bitcoin", "HOT", 1))),
+            RecipientNotOurs,
+        ),
+        (spend(fee_max_units=11), FeeTooHigh),
+        (spend(fee_max_units=-1), FeeTooHigh),
+    ],
+)
+def test_a_sweep_that_does_anything_else_is_refused(found: Spend, refusal: type) -> None:
+    with pytest.raises(refusal):
+        check(found)
+
+
+def test_on_solana_every_owner_signs_the_one_message_and_elsewhere_each_its_own() -> None:
+    one = spend(curve=Curve.ED25519, messages=(b"whole",))
+    assert signed_messages(one, 3) == (b"whole",) * 3
+    assert signed_messages(spend(messages=(bytes(32),)), 3) == (bytes(32),)
+    assert signed_messages(spend(), 2) == (bytes(32), bytes(32))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, {}, {"tron": "5"}, {"bitcoin": 5}, {"bitcoin": "05"}, {"bitcoin": "-1"}, {"bitcoin": ""},
+     {"bitcoin": None}, {"bitcoin": "1" * 61}, {"bitcoin": "5.0"}, {"bitcoin": "\u0665"}],
+)  # fmt: skip
+def test_without_a_readable_limit_nothing_is_signed(document: Mapping[str, object] | None) -> None:
+    with pytest.raises(LimitMissing):
+        policy.limit_of(document, "bitcoin", "policy/sweep-fee-max")
+
+
+def test_a_limit_is_decimal_text_and_zero_is_a_limit() -> None:
+    assert policy.limit_of({"bitcoin": "0"}, "bitcoin", "p") == 0
+    assert policy.limit_of({"bitcoin": "50000"}, "bitcoin", "p") == 50_000
+
+
+def wanted(fee: int, body: bytes = b"b" * 32) -> Reservation:
+    return Reservation("executor-ethereum", "1:7", bytes(32), body, fee)
+
+
+def test_a_bump_of_one_nonce_counts_the_difference_only() -> None:
+    assert policy.committed_after(wanted(100), None, 50, 150) == 150
+    assert policy.committed_after(wanted(130), SlotState(b"b" * 32, 100), 150, 180) == 180
+    assert policy.committed_after(wanted(90), SlotState(b"b" * 32, 130), 180, 180) == 180
+
+
+def test_a_float_has_room_up_to_its_cap_and_not_one_unit_more() -> None:
+    with pytest.raises(FloatExhausted):
+        policy.committed_after(wanted(101), None, 50, 150)
+    with pytest.raises(FloatExhausted):
+        policy.committed_after(wanted(131), SlotState(b"b" * 32, 100), 150, 180)
+
+
+def test_what_was_counted_before_is_signed_again_though_the_cap_has_fallen() -> None:
+    assert policy.committed_after(wanted(100), SlotState(b"b" * 32, 100), 150, 10) == 150
+
+
+def test_another_body_under_a_signed_nonce_is_refused_before_its_price_is_looked_at() -> None:
+    with pytest.raises(BodyConflicts):
+        policy.committed_after(wanted(1, b"c" * 32), SlotState(b"b" * 32, 100), 0, 1_000)
+
+
+@given(st.integers(0, 10**30), st.integers(1, 10**30))
+def test_a_refill_restores_at_most_what_was_used(committed: int, units: int) -> None:
+    after = policy.committed_after_refill(committed, units)
+    assert 0 <= after <= committed
+    assert after == 0 or after + units == committed
+
+
+def test_requests_of_the_agreed_form_are_read() -> None:
+    assert model.sweep_request(SWEEP) == model.SweepRequest(3, b"bytes", (0, 9_999), TRACE)
+    assert model.execution_request(FEE) == model.ExecutionRequest(b"bytes", (1, 2), TRACE)
+    assert model.refill(REFILL) == model.Refill("pay_1", 7, TRACE)
+    assert model.handover_request(HANDOVER).kind is WalletKind.WARM
+    assert model.sets_request(sets_body()).sets == (custody_set(4, WalletKind.HOT),)
+    assert model.export_request(EXPORT).after == model.Place(1, "hot", "tron", 4)
+    assert model.export_request({**EXPORT, "after": None}).after is None
+
+
+READERS = [
+    (model.sweep_request, SWEEP),
+    (model.execution_request, FEE),
+    (model.refill, REFILL),
+    (model.handover_request, HANDOVER),
+    (model.sets_request, sets_body()),
+    (model.export_request, EXPORT),
+]
+
+
+@pytest.mark.parametrize("read, body", READERS)
+def test_a_missing_or_unknown_field_or_another_version_is_refused(
+    read: object, body: Mapping[str, object]
+) -> None:
+    assert callable(read)
+    spoiled: list[Mapping[str, object]] = [
+        {name: value for name, value in body.items() if name != missing} for missing in body
+    ]
+    spoiled += [{**body, "more": 1}, {**body, "v": 2}, {**body, "v": True}, {}]
+    spoiled += [{**body, "trace_id": "x"}]
+    for bad in spoiled:
+        with pytest.raises(MalformedRequest):
+            read(bad)
+
+
+@pytest.mark.parametrize(
+    "read, body, field, bad",
+    [
+        (model.sweep_request, SWEEP, "group", bad) for bad in (-1, 2**31, True, "3", None)
+    ] + [
+        (model.sweep_request, SWEEP, "unsigned", bad)
+        for bad in ("", "%%", "YQ", 5, None, "YQ==\n")
+    ] + [
+        (model.sweep_request, SWEEP, "indexes", bad)
+        for bad in ([], [10_000], [-1], [True], ["0"], 5, None, [0] * 201)
+    ] + [
+        (model.execution_request, FEE, "groups", bad)
+        for bad in ([], [1, 1], [-1], list(range(51)), "1")
+    ] + [
+        (model.refill, REFILL, "units", bad) for bad in ("0", "-1", 7, "07", "1.0", None)
+    ] + [
+        (model.refill, REFILL, "id", bad) for bad in ("", "a b", "x" * 65, 5, "a\n")
+    ] + [
+        (model.handover_request, HANDOVER, "wallet", bad) for bad in ("cold", "HOT", 1, None)
+    ] + [
+        (model.export_request, EXPORT, "limit", bad) for bad in (0, 501, -1, True, "5")
+    ] + [
+        (model.export_request, EXPORT, "after", bad)
+        for bad in ({}, 5, {"group": 1, "wallet": "hot", "chain": "", "set": 4},
+                    {"group": 1, "wallet": "x", "chain": "tron", "set": 4})
+    ] + [(model.export_request, EXPORT, "first_group", 10)]
+)  # fmt: skip
+def test_a_field_of_another_form_is_refused(
+    read: object, body: Mapping[str, object], field: str, bad: object
+) -> None:
+    assert callable(read)
+    with pytest.raises(MalformedRequest):
+        read({**body, field: bad})
+
+
+@pytest.mark.parametrize("curve", ["secp256k1", "ed25519"])
+def test_a_set_has_five_keys_of_its_curves_length_in_lower_case_hex(curve: str) -> None:
+    row = sets_body()["sets"]
+    assert isinstance(row, list)
+    good = row[0][curve]
+    for bad in (
+        good[:4], [*good, good[0]], [*good[:4], good[0].upper()], [*good[:4], good[0] + "00"],
+        [*good[:4], 5], "x" * 5, None,
+    ):  # fmt: skip
+        with pytest.raises(MalformedRequest):
+            model.sets_request({**sets_body(), "sets": [{**row[0], curve: bad}]})
+
+
+def test_a_set_named_twice_is_refused() -> None:
+    row = sets_body()["sets"]
+    assert isinstance(row, list)
+    with pytest.raises(MalformedRequest):
+        model.sets_request({**sets_body(), "sets": [row[0], row[0]]})
+
+
+# Encodings of points of order 1, 2, 4 and 8, canonical ones (RFC 7748's curve in Edwards form;
+# the list that libsodium's ge25519_has_small_order refuses).
+SMALL_ORDER = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+]
+
+
+@pytest.mark.parametrize("encoded", SMALL_ORDER)
+def test_a_key_of_small_order_is_refused(encoded: str) -> None:
+    assert not points.is_ed25519_key(bytes.fromhex(encoded))
+
+
+@settings(max_examples=25)
+@given(st.binary(min_size=32, max_size=32))
+def test_every_key_that_a_private_key_has_is_accepted(secret: bytes) -> None:
+    key = Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+    assert points.is_ed25519_key(key)
+
+
+def test_bytes_that_are_no_point_or_another_encoding_are_refused() -> None:
+    two = (2).to_bytes(32, "little")
+    above = (2**255 - 19 + 3).to_bytes(32, "little")
+    for bad in (two, above, b"", bytes(31), bytes([3]) * 33):
+        assert not points.is_ed25519_key(bad)
+    good = PublicKey.from_secret(bytes(31) + b"\1")
+    for other in (
+        good.format(compressed=False), b"\x02" + bytes(32), b"\x02" + b"\xff" * 32,
+        b"\x06" + good.format()[1:], good.format()[1:], b"",
+    ):  # fmt: skip
+        assert not points.is_secp256k1_point(other)
+    assert points.is_secp256k1_point(good.format())
+
+
+def test_a_set_with_a_key_off_its_curve_is_refused_by_place() -> None:
+    good = custody_set(4, WalletKind.HOT)
+    points.check_set(good)
+    off = CustodyKeys((*good.keys.secp256k1[:4], b"\x02" + b"\xff" * 32), good.keys.ed25519)
+    with pytest.raises(MalformedPublicKey) as caught:
+        points.check_set(CustodySet(4, WalletKind.HOT, off))
+    assert caught.value.fields == {"place": "set 4, custodian 5"}
+    weak = (*good.keys.ed25519[:2], bytes.fromhex(SMALL_ORDER[0]), *good.keys.ed25519[3:])
+    with pytest.raises(MalformedPublicKey):
+        points.check_set(CustodySet(4, WalletKind.HOT, CustodyKeys(good.keys.secp256k1, weak)))
+
+
+def test_a_key_that_stands_twice_in_one_set_or_in_two_is_refused() -> None:
+    one, two = custody_set(1, WalletKind.HOT), custody_set(2, WalletKind.WARM)
+    points.check_different([one, two])
+    shared = CustodyKeys(
+        two.keys.secp256k1, (*two.keys.ed25519[:3], one.keys.ed25519[0], two.keys.ed25519[4])
+    )
+    twice = CustodyKeys((two.keys.secp256k1[0],) * 5, two.keys.ed25519)
+    for sets in ([one, CustodySet(2, WalletKind.WARM, shared)],
+                 [CustodySet(2, WalletKind.WARM, twice)]):  # fmt: skip
+        with pytest.raises(KeyInTwoPlaces):
+            points.check_different(sets)
+
+
+def test_a_wallets_signing_key_is_the_one_that_its_address_follows_from() -> None:
+    from orion.chains import base58
+    from orion.kms.keys.branches import wallet_keys as public_keys
+
+    (told,) = addresses(public_keys(SEED, NETWORKS, WalletRange(77, 1)))
+    nodes = chain_keys(SEED, NETWORKS)
+    found = {chain: wallet_keys(chain, nodes[chain], (77,))[0].public_key() for chain in NETWORKS}
+    evm = account_of(PublicKey(found["ethereum"]).format(compressed=False))
+    tron = account_of(PublicKey(found["tron"]).format(compressed=False))
+    assert told.addresses == {
+        "bitcoin": p2wpkh_address(found["bitcoin"], "regtest"),
+        "ethereum": "0x" + evm.hex(),
+        "tron": base58.encode_check(b"\x41" + tron),
+        "solana": base58.encode(found["solana"]),
+    }
+
+
+@pytest.mark.parametrize("kind", list(WalletKind))
+def test_the_naming_key_is_the_anchors_own_and_no_wallets(kind: WalletKind) -> None:
+    nodes = chain_keys(SEED, NETWORKS)
+    key = naming_key(nodes["tron-custody"], kind).public_key()
+    named = tron_custody_address(nodes["tron-custody"], NAMING_PLACES[kind])
+    from orion.chains.tron.permissions import address_of_key
+
+    assert address_of_key(key) == named
+    wallets = wallet_keys("tron", nodes["tron"], range(2))
+    assert key not in [wallet.public_key() for wallet in wallets]
+    other = next(one for one in WalletKind if one is not kind)
+    assert naming_key(nodes["tron-custody"], other).public_key() != key
+
+
+@settings(max_examples=25)
+@given(st.binary(min_size=32, max_size=32))
+def test_an_ecdsa_signature_is_rfc_6979s_with_low_s_and_the_right_recovery_id(
+    digest: bytes,
+) -> None:
+    key = ExtendedPrivateKey.master(SEED)
+    signature = key.sign(digest)
+    assert signature == key.sign(digest)
+    assert secp256k1.recoverable(key.public_key(), digest, signature[:64]) == signature
+
+
+def test_signatures_are_those_of_a_published_nonce_vector() -> None:
+    # RFC 6979's method on secp256k1: private key 1, SHA-256 of "Satoshi Nakamoto" (the vector that
+    # Trezor's crypto tests and python-ecdsa carry), through the same call.
+    digest = hashlib.sha256(b"Satoshi Nakamoto").digest()
+    payload = bytearray(ExtendedPrivateKey.master(SEED).payload())
+    payload[46:] = (1).to_bytes(32, "big")
+    signature = ExtendedPrivateKey.parse(bytes(payload)).sign(digest)
+    assert signature[:64].hex() == (
+        "934b1ea10a4b3c1757e2b0c017d0b6143ce3c9a7e6a4a49860d7a6ab210ee3d8"
+        "2442ce9d2b916064108014783e923ec36b49743e2ffa1c4496f01a512aafd9e5"
+    )
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 64])
+def test_what_is_no_digest_is_not_signed(size: int) -> None:
+    with pytest.raises(MalformedDigest):
+        ExtendedPrivateKey.master(SEED).sign(bytes(size))
+
+
+def test_an_ed25519_node_comes_back_from_its_payload_and_signs_as_rfc_8032() -> None:
+    key = Ed25519Key.master(SEED)
+    again = Ed25519Key.parse(key.payload())
+    assert again.payload() == key.payload()
+    assert again.child(2**31).public_key() == key.child(2**31).public_key()
+    Ed25519PublicKey.from_public_bytes(key.public_key()).verify(again.sign(b"all"), b"all")
+    for bad in (b"", bytes(63), bytes(65)):
+        with pytest.raises(MalformedExtendedKey):
+            Ed25519Key.parse(bad)
+
+
+def test_no_signing_key_shows_itself() -> None:
+    nodes = chain_keys(SEED, NETWORKS)
+    for chain in NETWORKS:
+        key = wallet_keys(chain, nodes[chain], (0,))[0]
+        assert "redacted" in repr(key)
+        assert not hasattr(key, "__dict__")
+    secret = ExtendedPrivateKey.master(SEED).payload()[46:]
+    assert PrivateKey(secret).public_key.format() == ExtendedPrivateKey.master(SEED).public_key()
