@@ -111,6 +111,25 @@ def _relay(module: str, file: str, outbox: str, *, sends: tuple[str, ...] = ()) 
     )
 
 
+def _kms(
+    file: str,
+    *,
+    decrypts: tuple[str, ...] = (),
+    signs: tuple[str, ...] = (),
+    sends: tuple[str, ...] = ("outbox-kms",),
+) -> FunctionRow:
+    return FunctionRow(
+        "kms",
+        file,
+        layers=("orion_kms", "base", "ethereum", "keys"),
+        timeout_s=30,
+        mysql=("kms",),
+        sends=sends,
+        decrypts=decrypts,
+        signs=signs,
+    )
+
+
 FUNCTIONS: tuple[FunctionRow, ...] = (
     _api("user", "api", standard=40, vip=20, mysql=("user",), sends=("outbox-user",)),
     _api("user", "authorizer", standard=60, vip=30, mysql=("user",)),
@@ -245,6 +264,15 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     FunctionRow(
         "kms", "plan_batch", layers=("orion_kms", "base", "ethereum", "keys"), mysql=("kms",)
     ),
+    *(
+        _kms(f"sweep_{chain}", decrypts=(f"sweep-{chain}",))
+        for chain in ("bitcoin", "ethereum", "tron", "solana")
+    ),
+    _kms("tron_handover", decrypts=("sweep-tron",)),
+    _kms("executor_ethereum", signs=("executor-ethereum",)),
+    _kms("fee_payer_solana", signs=("fee-payer-solana",)),
+    _kms("custody_sets"),
+    _kms("custody_export", sends=()),
     _relay("kms", "outbox_relay", "kms"),
     FunctionRow(
         "log",

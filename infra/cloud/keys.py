@@ -38,12 +38,6 @@ _COMING: Mapping[str, tuple[str, str]] = {
     "approval-tokens": ("moneyout", "approvals"),
     "step-up": ("user", "step_up"),
     "chain-finality": ("moneyin", "finality"),
-    "sweep-bitcoin": ("kms", "sweep_bitcoin"),
-    "sweep-ethereum": ("kms", "sweep_ethereum"),
-    "sweep-tron": ("kms", "sweep_tron"),
-    "sweep-solana": ("kms", "sweep_solana"),
-    "executor-ethereum": ("kms", "executor_ethereum"),
-    "fee-payer-solana": ("kms", "fee_payer_solana"),
 }
 
 # Whoever administers the account may manage the key but not use it, nor hand its use on:

@@ -25,6 +25,16 @@ _NOTHING = "none"
 _PARALLEL = 8
 _CONFIRMATIONS = {"bitcoin": {"settled": 2, "final": 3}, "ethereum": {"settled": 3, "final": 5}}
 
+# Smallest native units: what one sweep may cost, and what a single-key signer may ever spend
+# before it is refilled.
+_SWEEP_FEE_MAX = {
+    "bitcoin": "100000",
+    "ethereum": "20000000000000000",
+    "tron": "100000000",
+    "solana": "10000000",
+}
+_EXECUTOR_FLOAT = {"ethereum": "1000000000000000000", "solana": "1000000000"}
+
 
 def parameters(stack: Stack) -> dict[str, str]:
     """Every parameter below `/orion/<stage>/` but the API's URLs, which the deployment writes."""
@@ -58,6 +68,8 @@ def parameters(stack: Stack) -> dict[str, str]:
         ),
         "chains/contracts": json.dumps({"USDT.ethereum": usdt_address()}),
         "policy/confirmations": json.dumps(_CONFIRMATIONS),
+        "policy/sweep-fee-max": json.dumps(_SWEEP_FEE_MAX),
+        "policy/executor-float": json.dumps(_EXECUTOR_FLOAT),
         "webhooks/allowed-private-networks": json.dumps(["127.0.0.0/8"]),
         f"nodes/{BITCOIN_NODE}/ws-url": stack.btcd.ws_url,
         f"nodes/{BITCOIN_NODE}/rpc-url": _NOTHING,

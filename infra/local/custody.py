@@ -1,0 +1,192 @@
+"""Enrols custody sets with the five custodians and registers them in kms.
+
+    python -m infra.local.custody keys --stage STAGE
+    python -m infra.local.custody enrol --stage STAGE --approver NAME --approver NAME
+    python -m infra.local.custody settings --stage STAGE
+
+`keys` prints every set's public keys, for people to compare; `enrol` has two people approve each
+set and gives it to every custodian; `settings` prints the document that a custodian is deployed
+with, for an account of its own. Each takes `--endpoint-url`, `--region`, and
+`--custodian N=FUNCTION-ARN` for a custodian in another account. docs/operations/custody.md tells
+when to run what.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from infra.cloud.custody import CURVES, CUSTODIANS, Custody, CustodySet, custodian_room, custody
+from infra.cloud.names import Stage
+from infra.local.custody_settings import settings_document
+from infra.local.deploy_aws import Account, DeployFailed, Json, Report
+
+APPROVALS = "approval-tokens"
+APPROVERS = 2
+# Long enough for five cold custodians, short enough that a statement is no standing permission.
+_VALID = timedelta(minutes=15)
+_ENROLLED = "deployment/custody-sets"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The operator's side of custody sets in one stage. `functions` names custodians that are
+    elsewhere, by function ARN.
+    """
+
+    account: Account
+    stage: Stage
+    approvers: Sequence[str]
+    report: Report
+    functions: Mapping[int, str] = field(default_factory=dict)
+
+    def described(self, each: CustodySet) -> Json:
+        """A set with its public keys, as the custodians tell them. Raises DeployFailed."""
+        with ThreadPoolExecutor(len(CUSTODIANS)) as asking:
+            told = list(asking.map(lambda number: self._keys(number, each), CUSTODIANS))
+        keys = {curve: [str(answer[curve]) for answer in told] for curve in CURVES}
+        return {"set": each.number, "purpose": each.purpose, **keys}
+
+    def enrol(self, each: CustodySet) -> Json:
+        """Give one approved set to all custodians; a set that they have already stays as it is.
+        Answers the set. Raises DeployFailed.
+        """
+        described = self.described(each)
+        evidence = [self._approval(set_digest(described), name) for name in self.approvers]
+        with ThreadPoolExecutor(len(CUSTODIANS)) as asking:
+            list(asking.map(lambda number: self._enrol(number, described, evidence), CUSTODIANS))
+        self.report(f"custody set {each.number}: {each.purpose}, enrolled with five custodians")
+        return described
+
+    def register(self, sets: Sequence[Json]) -> None:
+        """Tell kms of the sets, which makes wallets with them. Raises DeployFailed."""
+        request = {"v": 1, "trace_id": secrets.token_hex(16), "sets": list(sets)}
+        function = self.stage.function("kms", "custody_sets")
+        answer = self.account.invoke(function, request)
+        if answer.get("outcome") != "registered":
+            raise DeployFailed(f"{function}: {_said(answer)}")
+
+    def _keys(self, number: int, each: CustodySet) -> Json:
+        return self._ask(number, "keys", {"operation": "public_keys", "set": each.number})
+
+    def _enrol(self, number: int, described: Json, evidence: Sequence[Json]) -> None:
+        request = {"operation": "enrol", **described, "evidence": list(evidence)}
+        self._ask(number, "enrolled", request)
+
+    def _ask(self, number: int, outcome: str, request: Json) -> Json:
+        function = self.functions.get(number, self.stage.stack(custodian_room(number)))
+        traced = {"v": 1, "trace_id": secrets.token_hex(16), **request}
+        answer = self.account.invoke(function, traced)
+        if answer.get("outcome") != outcome:
+            raise DeployFailed(f"custodian {number}: {_said(answer)}")
+        return answer
+
+    def _approval(self, digest: bytes, approver: str) -> Json:
+        now = datetime.now(UTC)
+        statement = canonical(
+            {
+                "kind": "approval",
+                "instruction": digest.hex(),
+                "approver": approver,
+                "issued_at": now.isoformat(),
+                "expires_at": (now + _VALID).isoformat(),
+            }
+        )
+        signed = hashlib.sha256(b"orion statement v1\n" + statement).digest()
+        signature = self.account.sign_digest(self.stage.key_alias(APPROVALS), signed)
+        return {
+            "statement": base64.b64encode(statement).decode(),
+            "issuer": APPROVALS,
+            "signature": base64.b64encode(signature).decode(),
+        }
+
+
+def canonical(document: Json) -> bytes:
+    """JSON as statements are signed: keys sorted, no white space, ASCII (docs/custody.md)."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def set_digest(described: Json) -> bytes:
+    """What approvals of a set name (docs/custody.md)."""
+    return hashlib.sha256(b"orion custody set v1\n" + canonical(described)).digest()
+
+
+def enrol_all(account: Account, stage: Stage, approvers: Sequence[str], report: Report) -> None:
+    """Enrol and register every set of infra/custody.toml, once; no-op while the sets are the same.
+    Raises DeployFailed.
+    """
+    sets = custody().sets
+    wanted = hashlib.sha256(repr(sets).encode()).hexdigest()
+    name = stage.parameter(_ENROLLED)
+    if account.parameters([name]).get(name) == wanted:
+        return
+    enrolment = Enrolment(account, stage, approvers, report)
+    enrolment.register([enrolment.enrol(each) for each in sets])
+    account.put_parameter(name, wanted)
+
+
+def _said(answer: Json) -> str:
+    return f"{answer.get('outcome')} {answer.get('code')}: {answer.get('detail')}"
+
+
+def _functions(given: Sequence[str]) -> Mapping[int, str]:
+    found = {}
+    for text in given:
+        number, _, arn = text.partition("=")
+        if number not in map(str, CUSTODIANS) or not arn.startswith("arn:"):
+            raise DeployFailed(f"--custodian {text}: say N=FUNCTION-ARN, N from 1 to 5")
+        found[int(number)] = arn
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    place = argparse.ArgumentParser(add_help=False)
+    place.add_argument("--stage", required=True)
+    place.add_argument("--endpoint-url")
+    place.add_argument("--region", default="eu-west-1")
+    place.add_argument("--custodian", action="append", default=[], metavar="N=FUNCTION-ARN")
+    parser = argparse.ArgumentParser(prog="python -m infra.local.custody")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("keys", parents=[place], help="print every set's public keys")
+    commands.add_parser("settings", parents=[place], help="print the custodians' settings")
+    enrol = commands.add_parser("enrol", parents=[place], help="approve, enrol and register")
+    enrol.add_argument("--approver", action="append", default=[], help="a person; two of them")
+    return parser
+
+
+def run(chosen: argparse.Namespace, sets: Custody) -> None:
+    """One command. Raises DeployFailed."""
+    account, stage = Account(chosen.endpoint_url, chosen.region, {}), Stage(chosen.stage)
+    if chosen.command == "settings":
+        print(settings_document(account, stage, sets))
+        return
+    approvers = chosen.approver if chosen.command == "enrol" else []
+    enrolment = Enrolment(account, stage, approvers, print, _functions(chosen.custodian))
+    if chosen.command == "keys":
+        for each in sets.sets:
+            described = enrolment.described(each)
+            print(json.dumps({**described, "digest": set_digest(described).hex()}))
+        return
+    if len(set(approvers)) < APPROVERS:
+        raise DeployFailed("two different people approve a set: --approver twice")
+    enrolment.register([enrolment.enrol(each) for each in sets.sets])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 with one line on standard error."""
+    try:
+        run(_parser().parse_args(arguments), custody())
+    except DeployFailed as problem:
+        print(f"custody: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
