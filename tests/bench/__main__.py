@@ -14,7 +14,7 @@ from tests.bench.figures import machine, progress
 BENCHES: Mapping[str, str] = MappingProxyType(
     {
         "agent_decode": "tests.bench.agent_decode",
-        "derivation": "tests.bench.derivation",
+        "wallets": "tests.bench.wallets",
         "ledger_tables": "tests.bench.ledger_tables",
         "first_light": "tests.bench.first_light",
         "start": "tests.bench.start",
