@@ -25,6 +25,7 @@ from tests.engine.billing_scene import MERCHANT, STRANGER, TOKEN, BillingScene, 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[2]
 STAGE = "billing"
+TRON_TOKEN = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t"
 SCOPES = "rates:write webhooks:write invoices:write invoices:read balances:read"
 KEY_ALIAS = f"alias/orion/{STAGE}/webhook-secrets"
 CACHED = (
@@ -65,8 +66,14 @@ def scene(
         "mysql/proxy-ca-pem": mysql_admin.ca_pem,
         "api/standard-url": "https://pay.example",
         "api/vip-url": "https://vip.example",
-        "chains/networks": '{"bitcoin": "regtest", "ethereum": "31337"}',
-        "chains/contracts": json.dumps({"USDT.ethereum": TOKEN}),
+        # Wallets have four addresses, but nobody watches the last two chains.
+        "chains/networks": json.dumps(
+            {"bitcoin": "regtest", "ethereum": "31337", "tron": "private", "solana": "localnet"}
+        ),
+        "chains/contracts": json.dumps({"USDT.ethereum": TOKEN, "USDT.tron": TRON_TOKEN}),
+        "policy/confirmations": json.dumps(
+            {"bitcoin": {"settled": 2, "final": 3}, "ethereum": {"settled": 3, "final": 5}}
+        ),
         "webhooks/allowed-private-networks": '["127.0.0.0/8"]',
     }
     ssm, kms, sqs = boto3.client("ssm"), boto3.client("kms"), boto3.client("sqs")
@@ -174,6 +181,11 @@ def kafka_event(record: Record) -> Mapping[str, object]:
         ({**ASKED, "amount": "-1"}, 422, "amount_not_positive"),
         ({**ASKED, "amount": "1.001"}, 422, "inexact_amount"),
         ({**ASKED, "assets": ["DOGE.dogecoin"]}, 422, "unknown_asset"),
+        # A chain that the stage has addresses on and does not follow.
+        ({**ASKED, "assets": ["TRX.tron"]}, 422, "unknown_asset"),
+        ({**ASKED, "assets": ["USDT.tron"]}, 422, "unknown_asset"),
+        ({**ASKED, "assets": ["SOL.solana"]}, 422, "unknown_asset"),
+        ({**ASKED, "assets": ["BTC.bitcoin", "SOL.solana"]}, 422, "unknown_asset"),
         ({**ASKED, "assets": []}, 400, "malformed_field"),
         ({**ASKED, "price": "1"}, 400, "unknown_field"),
         ({"amount": "1", "currency": "EUR"}, 400, "missing_field"),

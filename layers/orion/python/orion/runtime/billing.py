@@ -62,6 +62,15 @@ def _texts(known: Settings, name: str) -> Mapping[str, str]:
     return {key: str(value) for key, value in known.document(name).items()}
 
 
+def _watched(known: Settings) -> Mapping[str, str]:
+    """Networks of the chains that have a row in `policy/confirmations`. A wallet may have an
+    address on more: a payment there would be seen by nobody, so nothing is offered there.
+    """
+    followed = known.document("policy/confirmations")
+    networks = _texts(known, "chains/networks")
+    return {chain: network for chain, network in networks.items() if chain in followed}
+
+
 @cache
 def invoices() -> Billing:
     """The merchant's and the customer's side, for request functions: through the proxy."""
@@ -72,7 +81,7 @@ def invoices() -> Billing:
         KmsSecretKeeper(kms, f"alias/orion/{known.stage}/webhook-secrets"),
         Surroundings(
             checkout_urls=_lanes(known),
-            places=Networks(_texts(known, "chains/networks"), _texts(known, "chains/contracts")),
+            places=Networks(_watched(known), _texts(known, "chains/contracts")),
             allowed_private=allowed_private_networks(known),
         ),
         now,
