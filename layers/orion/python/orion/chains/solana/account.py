@@ -78,10 +78,10 @@ def group_addresses(anchor: str, group_no: int) -> frozenset[bytes]:
     )
 
 
-def sister_addresses(held: CustodyAccount) -> frozenset[bytes]:
-    """The other multisigs of the account's group."""
-    own = {parse_address(held.address)}
-    return group_addresses(held.anchor, held.place.group_no) - own
+def is_sister(held: CustodyAccount, address: bytes) -> bool:
+    """Whether `address` is another multisig of the account's group."""
+    listed = address in group_addresses(held.anchor, held.place.group_no)
+    return listed and address != parse_address(held.address)
 
 
 @lru_cache(maxsize=1_024)

@@ -13,7 +13,7 @@ gets the sum, is closed to the fee payer (rent and sum), who pays each recipient
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orion.chains.solana.account import NATIVE, holding, mints_of, sister_addresses
+from orion.chains.solana.account import NATIVE, holding, is_sister, mints_of
 from orion.chains.solana.address import address_of, parse_address
 from orion.chains.solana.budget import Budget, read_budget
 from orion.chains.solana.curve import is_on_curve
@@ -70,7 +70,9 @@ class Order:
 
 
 def write_order(order: Order, account: CustodyAccount, contracts: Mapping[str, str]) -> bytes:
-    """The message of an order. Raises SpendRefused for what `read_order` would refuse."""
+    """The message of an order. Raises SpendRefused for what `read_order` would refuse, and
+    MalformedAddress for a recipient that is none.
+    """
     _check_payer(order.fee_payer, account)
     if len(set(order.custodians)) != THRESHOLD or not set(order.custodians) <= set(range(1, 6)):
         raise SpendRefused("three custodians sign", reason="wrong_signers")
@@ -138,7 +140,7 @@ def _is_plain(payment: Payment, account: CustodyAccount) -> bool:
     """Whether lamports are paid: SOL to anybody but another wallet of the group."""
     if payment.asset != NATIVE.code:
         return False
-    return parse_address(payment.recipient) not in sister_addresses(account)
+    return not is_sister(account, parse_address(payment.recipient))
 
 
 def _check_payment(
@@ -150,7 +152,7 @@ def _check_payment(
     own = {parse_address(account.address), _temporary(payer), *account.keys.ed25519}
     if recipient in own | PROGRAMS | mints.keys():
         raise SpendRefused("nobody is paid there", reason="recipient_reserved")
-    if not is_on_curve(recipient) and recipient not in sister_addresses(account):
+    if not is_on_curve(recipient) and not is_sister(account, recipient):
         # A token account given as its owner: what is sent to the account's own associated account
         # can never be moved.
         raise SpendRefused("the recipient has no key", reason="recipient_off_curve")
@@ -226,7 +228,7 @@ def _read_token_payment(
         raise SpendRefused("not on the multisig's word", reason="wrong_authority")
     if not sources[2] == made[1] == holding(recipient, mint):
         raise SpendRefused("not the recipient's account", reason="wrong_destination")
-    if token == NATIVE and recipient not in sister_addresses(account):
+    if token == NATIVE and not is_sister(account, recipient):
         raise SpendRefused("others are paid in plain SOL", reason="wrapped_recipient")
     return Payment(token.code, _recipient(recipient), amount_of(move.data))
 
@@ -244,7 +246,7 @@ def _read_plain_payments(
         if not known or call.accounts[0] != payer:
             raise SpendRefused("no payment that is known", reason="unknown_instruction")
         recipient = call.accounts[1]
-        if recipient in sister_addresses(account):
+        if is_sister(account, recipient):
             raise SpendRefused("a multisig keeps plain SOL for ever", reason="plain_to_custody")
         found.append(Payment(NATIVE.code, _recipient(recipient), lamports_of(call.data)))
     if amount_of(head[3].data) != sum(payment.units for payment in found):
