@@ -166,10 +166,21 @@ class Chain:
         place = next(index for index, each in enumerate(outputs) if each.script == script)
         return Coin(raw, place)
 
-    def accepts(self, raw: bytes) -> bool:
-        """Whether the mempool would take the transaction now; it stays outside."""
+    def verdict(self, raw: bytes) -> str:
+        """Why the mempool would not take the transaction, the empty text if it would; it stays
+        outside.
+        """
         answer = record(sequence(self.faucet.call("testmempoolaccept", [raw.hex()], 0))[0])
-        return bool(answer["allowed"])
+        # btcd leaves a false "allowed" out.
+        return "" if answer.get("allowed") is True else text(answer["reject-reason"])
+
+    def accepts(self, raw: bytes) -> bool:
+        """Whether the mempool would take the transaction now."""
+        return not self.verdict(raw)
+
+    def finds_a_bad_signature(self, raw: bytes) -> bool:
+        """Whether the mempool would refuse the transaction, and for its scripts."""
+        return self.verdict(raw).startswith("failed to validate input")
 
     def send(self, raw: bytes) -> str:
         """Into the mempool. Raises RpcRefused."""
