@@ -21,8 +21,6 @@ from orion.kms.signing.errors import (
 from orion.kms.signing.model import AccountRow, ExportRequest, Refill, Reservation, SlotState
 from orion.kms.signing.policy import committed_after, committed_after_refill
 
-# Where a rotation replaces an account's keys and leaves its address.
-_KEEPS_ADDRESS = frozenset({"ethereum", "tron"})
 _ACCOUNT = (
     "SELECT a.group_no, a.kind, a.chain, a.set_no, a.anchor, a.address, s.purpose, s.secp256k1,"
     " s.ed25519, g.set_no, a.created_at, a.on_chain_at FROM custody_account a"
@@ -57,11 +55,17 @@ class MySqlWalletStore:
 
         return self._database.run(work)
 
-    def accounts(self, groups: Sequence[int]) -> Sequence[CustodyAccount]:
+    def destinations(self, group_no: int) -> Sequence[CustodyAccount]:
         """As the port says."""
-        return self._database.run(
-            lambda cursor: _accounts(cursor, self._chain, self._networks, groups)
-        )
+
+        def work(cursor: Cursor) -> Sequence[CustodyAccount]:
+            cursor.execute(
+                f"{_ACCOUNT} WHERE a.group_no = %s AND a.chain = %s AND a.set_no = g.set_no",
+                (group_no, self._chain),
+            )
+            return [_row(row, self._networks).account for row in cursor.fetchall()]
+
+        return self._database.run(work)
 
     def account(self, group_no: int, kind: WalletKind) -> CustodyAccount | None:
         """As the port says."""
@@ -94,9 +98,17 @@ class MySqlFloatStore:
 
     def accounts(self, groups: Sequence[int]) -> Sequence[CustodyAccount]:
         """As the port says."""
-        return self._database.run(
-            lambda cursor: _accounts(cursor, self._chain, self._networks, groups)
-        )
+
+        def work(cursor: Cursor) -> Sequence[CustodyAccount]:
+            marks = ",".join(["%s"] * len(groups))
+            cursor.execute(
+                f"{_ACCOUNT} WHERE a.chain = %s AND a.group_no IN ({marks})"
+                " ORDER BY a.group_no, a.kind, a.set_no",
+                (self._chain, *groups),
+            )
+            return [_row(row, self._networks).account for row in cursor.fetchall()]
+
+        return self._database.run(work)
 
     def reserve(self, wanted: Reservation, cap_units: int, now: datetime) -> bytes | None:
         """As the port says."""
@@ -207,18 +219,6 @@ class MySqlSetStore:
             return [_row(row, self._networks) for row in cursor.fetchall()]
 
         return self._database.run(work)
-
-
-def _accounts(
-    cursor: Cursor, chain: str, networks: Mapping[str, str], groups: Sequence[int]
-) -> Sequence[CustodyAccount]:
-    marks = ",".join(["%s"] * len(groups))
-    cursor.execute(
-        f"{_ACCOUNT} WHERE a.chain = %s AND a.group_no IN ({marks})"
-        " AND g.set_no IS NOT NULL AND (a.set_no = g.set_no OR %s)",
-        (chain, *groups, chain in _KEEPS_ADDRESS),
-    )
-    return [_row(row, networks).account for row in cursor.fetchall()]
 
 
 def _row(row: Sequence[Any], networks: Mapping[str, str]) -> AccountRow:

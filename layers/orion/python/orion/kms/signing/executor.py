@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from orion.chains.secp256k1 import recoverable
 from orion.chains.spend import CustodyAccount
 from orion.kms.signing.accounts import verified
 from orion.kms.signing.errors import CustodyAccountNotFound, WrongNetwork
@@ -140,7 +141,7 @@ class EthereumFees:
         """As the port says."""
         from orion.chains.ethereum.executor import assemble_execution, decode_execution
 
-        execution = decode_execution(unsigned, accounts)
+        execution = decode_execution(unsigned, {account.address for account in accounts})
         if execution.chain_id != self.chain_id:
             raise WrongNetwork("a transaction of another chain", chain_id=execution.chain_id)
         reservation = Reservation(
@@ -152,6 +153,8 @@ class EthereumFees:
         )
 
         def assemble(signature: bytes) -> bytes:
+            # The stored one: a row altered since would otherwise leave here as ours.
+            signature = recoverable(public_key, execution.digest, signature[:64])
             return assemble_execution(unsigned, signature)
 
         return Prepared(reservation, execution.digest, assemble)

@@ -30,10 +30,10 @@ class WalletStore(Protocol):
         """The encrypted key of the group. Raises DatabaseUnavailable."""
         ...
 
-    def accounts(self, groups: Sequence[int]) -> Sequence[CustodyAccount]:
-        """All custody accounts of at most 50 groups on this chain that are in use: those of the
-        sets that hold the wallets now, and on chains that replace keys in place the older rows,
-        whose addresses stay. As stored, not recomputed. Raises DatabaseUnavailable.
+    def destinations(self, group_no: int) -> Sequence[CustodyAccount]:
+        """The group's accounts on this chain under the sets that hold its wallets now, at most one
+        of each kind. As stored, not computed again. Raises AccountDiffers where the set is not one
+        of that kind, DatabaseUnavailable.
         """
         ...
 
@@ -46,7 +46,10 @@ class FloatStore(Protocol):
     """What signers with a float remember."""
 
     def accounts(self, groups: Sequence[int]) -> Sequence[CustodyAccount]:
-        """As `WalletStore.accounts`."""
+        """All custody accounts of at most 50 groups on this chain, those of former sets too, whose
+        last coins somebody has to move. As stored, not computed again. Raises AccountDiffers as
+        above, DatabaseUnavailable.
+        """
         ...
 
     def reserve(self, wanted: Reservation, cap_units: int, now: datetime) -> bytes | None:

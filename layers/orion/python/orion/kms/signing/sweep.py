@@ -67,7 +67,7 @@ class SweepSigner:
         return SignedSweep(spend.version, transaction)
 
     def _destinations(self, group_no: int) -> frozenset[str]:
-        accounts = self.store.accounts((group_no,))
+        accounts = self.store.destinations(group_no)
         if not accounts:
             raise CustodyAccountNotFound("the group has no custody account here", group=group_no)
         return frozenset(verified(account).address for account in accounts)

@@ -1,0 +1,307 @@
+"""A stage of the signers on real engines: groups with known seeds, sets whose keys a test holds,
+and unsigned sweeps of every chain.
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from orion.adapters.aws.chain_key_vault import KmsChainKeyOpener
+from orion.adapters.aws.seed_vault import KmsChainKeyVault, KmsSeedVault
+from orion.adapters.mysql.kms_groups import MySqlGroupStore
+from orion.adapters.mysql.kms_signing import MySqlSetStore, MySqlWalletStore
+from orion.adapters.mysql.session import Database
+from orion.chains.bitcoin.address import parse_address as bitcoin_address
+from orion.chains.bitcoin.encode import transaction_bytes
+from orion.chains.bitcoin.psbt_build import Coin, everything_psbt
+from orion.chains.bitcoin.wire import TxInput, TxOutput
+from orion.chains.ethereum.transaction import FeeMarketTransaction
+from orion.chains.solana.address import address_of as solana_address
+from orion.chains.solana.address import parse_address as solana_key
+from orion.chains.solana.budget import Budget
+from orion.chains.solana.programs import WRAPPED_SOL
+from orion.chains.solana.sweep import Sweep, slots, write_sweep
+from orion.chains.spend import WalletKind
+from orion.chains.tron import building
+from orion.chains.tron.raw_data import Frame
+from orion.kms.groups import CustodyPlan, CustodyRow, CustodySet
+from orion.kms.keys.branches import wallet_keys
+from orion.kms.model import TRON_CUSTODY, Networks
+from orion.kms.service import WalletService
+from orion.kms.signing.chain_code import sweep_code
+from orion.kms.signing.handover import HandoverSigner
+from orion.kms.signing.model import SetsRequest, SweepRequest
+from orion.kms.signing.sets import CustodyRegister
+from orion.kms.signing.sweep import SweepSigner
+from orion.wallet.addresses import WalletRange, addresses
+from tests.engine.kms_scene import aws_client, connected
+from tests.unit.kms_signing_keys import custody_set
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+TRACE = "cd" * 16
+HOT_SET, WARM_SET = 170, 171
+FOUR = Networks("regtest", "31337", tron="private", solana="localnet")
+NETWORKS = FOUR.by_chain()
+# A key pays fees on Solana: any point will do.
+FEE_PAYER = solana_address(custody_set(900, WalletKind.HOT).keys.ed25519[0])
+# Groups of one set share its address on Bitcoin, so the groups from 32 on have sets of their own.
+PLAN = CustodyPlan(
+    (CustodyRow(0, 31, HOT_SET, WARM_SET), CustodyRow(32, 2**31 - 1, 174, 175)), FEE_PAYER
+)
+SETS = (
+    custody_set(HOT_SET, WalletKind.HOT),
+    custody_set(WARM_SET, WalletKind.WARM),
+    custody_set(174, WalletKind.HOT),
+    custody_set(175, WalletKind.WARM),
+)
+PURPOSES = ("wallet-seeds", *(f"sweep-{chain}" for chain in NETWORKS))
+CAPS = {"bitcoin": 50_000, "ethereum": 10**16, "tron": 100_000_000, "solana": 5_000_000}
+TABLES = (
+    "group_chain_key",
+    "group_custody",
+    "custody_account",
+    "custody_key",
+    "custody_set",
+    "wallet_group",
+    "outbox",
+    "signer_float",
+    "signer_slot",
+    "signer_version",
+    "signer_refill",
+)
+BLOCKHASH = bytes(range(32))
+
+
+def emptied(mysql_admin: Any) -> None:
+    """A schema without groups, sets, floats and messages."""
+    database = connected(mysql_admin)
+    with database.transaction() as cursor:
+        for table in TABLES:
+            cursor.execute(f"DELETE FROM {table}")
+    database.close()
+
+
+def new_stage(kms: Any) -> str:
+    """A stage of its own with its envelope keys and both signers' keys."""
+    name = f"s{secrets.token_hex(4)}"
+    specs: dict[str, dict[str, str]] = {purpose: {} for purpose in PURPOSES}
+    specs["executor-ethereum"] = {"KeySpec": "ECC_SECG_P256K1", "KeyUsage": "SIGN_VERIFY"}
+    specs["fee-payer-solana"] = {"KeySpec": "ECC_NIST_EDWARDS25519", "KeyUsage": "SIGN_VERIFY"}
+    for purpose, spec in specs.items():
+        key = kms.create_key(Description=purpose, **spec)["KeyMetadata"]["KeyId"]
+        kms.create_alias(AliasName=f"alias/orion/{name}/{purpose}", TargetKeyId=key)
+    return name
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the tables of a schema hold, to put back before each test: sealing is slow."""
+
+    tables: Mapping[str, Sequence[tuple[Any, ...]]]
+
+    @classmethod
+    def of(cls, database: Database) -> "Rows":
+        """All rows as they are."""
+        found = {}
+        with database.transaction() as cursor:
+            for table in TABLES:
+                cursor.execute(f"SELECT * FROM {table}")
+                found[table] = list(cursor.fetchall())
+        return cls(found)
+
+    def put_back(self, database: Database) -> None:
+        """These rows and no others."""
+        with database.transaction() as cursor:
+            for table in TABLES:
+                cursor.execute(f"DELETE FROM {table}")
+            for table in reversed(TABLES):
+                for row in self.tables[table]:
+                    marks = ",".join(["%s"] * len(row))
+                    cursor.execute(f"INSERT INTO {table} VALUES ({marks})", row)
+
+
+@dataclass
+class Stage:
+    """One stage: its KMS client, its name and one database connection."""
+
+    kms: Any
+    name: str
+    database: Database
+
+    def register(self, sets: Sequence[CustodySet] = SETS) -> None:
+        """Register custody sets as their function does."""
+        CustodyRegister(MySqlSetStore(self.database, NETWORKS), lambda: NOW).register(
+            SetsRequest(tuple(sets), TRACE)
+        )
+
+    def plant(self, group_no: int, seed: bytes) -> None:
+        """A group with this seed, and all that `create_group` adds to it."""
+        vault = KmsSeedVault(self.kms, f"alias/orion/{self.name}/wallet-seeds", self.name)
+        sealed = vault.seal(group_no, bytearray(seed))
+        with self.database.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO wallet_group VALUES (%s, %s, %s, %s)",
+                (group_no, sealed.ciphertext, sealed.key_arn, NOW.replace(tzinfo=None)),
+            )
+        self.groups(PLAN).create_group(group_no)
+
+    def groups(self, plan: CustodyPlan) -> WalletService:
+        """The kms module's use cases as production composes them."""
+        return WalletService(
+            vault=KmsSeedVault(self.kms, f"alias/orion/{self.name}/wallet-seeds", self.name),
+            chain_vault=KmsChainKeyVault(self.kms, self.name),
+            store=MySqlGroupStore(self.database),
+            networks=FOUR,
+            custody=plan,
+            now=lambda: NOW,
+        )
+
+    def sweeps(self, chain: str, cap_units: int | None = None) -> SweepSigner:
+        """The sweep signer of a chain."""
+        cap = CAPS[chain] if cap_units is None else cap_units
+        return SweepSigner(
+            chain=chain,
+            network=NETWORKS[chain],
+            contracts={},
+            cap_units=lambda: cap,
+            code=sweep_code(chain),
+            vault=KmsChainKeyOpener(self.kms, self.name, chain),
+            store=MySqlWalletStore(self.database, chain, NETWORKS[chain], chain),
+            now=lambda: NOW,
+        )
+
+    def handovers(self) -> HandoverSigner:
+        """The Tron handover."""
+        return HandoverSigner(
+            vault=KmsChainKeyOpener(self.kms, self.name, TRON_CUSTODY),
+            store=MySqlWalletStore(self.database, "tron", NETWORKS["tron"], TRON_CUSTODY),
+            now=lambda: NOW,
+        )
+
+    def custody_address(self, group_no: int, chain: str, kind: str = "hot") -> str:
+        """As `create_group` stored it."""
+        with self.database.transaction() as cursor:
+            cursor.execute(
+                "SELECT address FROM custody_account"
+                " WHERE group_no = %s AND kind = %s AND chain = %s",
+                (group_no, kind, chain),
+            )
+            ((address,),) = cursor.fetchall()
+            return str(address)
+
+
+def new_stage_on(aws_engine: Any, mysql_admin: Any) -> Stage:
+    """An empty schema and a stage without groups."""
+    emptied(mysql_admin)
+    kms = aws_client(aws_engine, "kms")
+    return Stage(kms, new_stage(kms), connected(mysql_admin))
+
+
+def wallet(seed: bytes, index: int) -> Mapping[str, str]:
+    """A wallet's addresses, as the address pool tells them."""
+    (found,) = addresses(wallet_keys(seed, NETWORKS, WalletRange(index, 1)))
+    return found.addresses
+
+
+def bitcoin_output(seed: bytes, index: int) -> TxOutput:
+    """What a wallet was paid on Bitcoin."""
+    script = bitcoin_address(wallet(seed, index)["bitcoin"], "regtest").script
+    return TxOutput(100_000 + index, script)
+
+
+def bitcoin_sweep(
+    seed: bytes, indexes: Sequence[int], recipient: str, *, fee_sat: int = 400
+) -> tuple[bytes, tuple[int, ...]]:
+    """A PSBT of one coin for each wallet, and the wallets in the order of its inputs."""
+    by_id: list[tuple[bytes, int, Coin]] = []
+    for index in indexes:
+        source = TxInput(hashlib.sha256(bytes([index % 256])).digest(), 0, b"", 0xFFFFFFFF)
+        previous = transaction_bytes(2, [source], [bitcoin_output(seed, index)], 0)
+        txid = hashlib.sha256(hashlib.sha256(previous).digest()).digest()[::-1]
+        by_id.append((txid, index, Coin(previous, 0)))
+    by_id.sort(key=lambda row: row[0])
+    coins = [coin for _, _, coin in by_id]
+    psbt = everything_psbt(coins, recipient, "regtest", fee_sat)
+    return psbt, tuple(index for _, index, _ in by_id)
+
+
+def tron_frame(minute: int = 0) -> Frame:
+    """Times and a reference block; `minute` makes another transaction."""
+    start = 1_700_000_000_000 + 60_000 * minute
+    return Frame(b"\x12\x34", b"\x01" * 8, start, start + 600_000)
+
+
+def solana_sweep(
+    seed: bytes, indexes: Sequence[int], recipient: str, *, fee_payer: str | None = None
+) -> tuple[bytes, tuple[int, ...]]:
+    """A message that moves SOL, and the wallets in the order of their signatures."""
+    keys = {solana_key(wallet(seed, index)["solana"]): index for index in indexes}
+    payer = solana_key(fee_payer) if fee_payer else next(iter(keys))
+    owners = slots(tuple(keys), payer)
+    sweep = Sweep(
+        fee_payer=payer,
+        blockhash=BLOCKHASH,
+        budget=Budget(200_000, 10),
+        mint=WRAPPED_SOL,
+        recipient=solana_key(recipient),
+        owners=owners,
+        units=(1_000_000,) * len(owners),
+    )
+    return write_sweep(sweep, "localnet", {}), tuple(keys[owner] for owner in owners)
+
+
+def tron_sweep(
+    seed: bytes, index: int, recipient: str, *, minute: int = 0
+) -> tuple[bytes, tuple[int, ...]]:
+    """TRX of one wallet."""
+    source = wallet(seed, index)["tron"]
+    return building.transfer(source, recipient, 5_000_000, tron_frame(minute), 0), (index,)
+
+
+def ethereum_sweep(
+    recipient: str, *, nonce: int = 0, max_fee_gwei: int = 30
+) -> tuple[bytes, tuple[int, ...]]:
+    """Coins of wallet 7."""
+    transaction = FeeMarketTransaction(
+        chain_id=31337,
+        nonce=nonce,
+        max_priority_fee_wei=10**9,
+        max_fee_wei=max_fee_gwei * 10**9,
+        gas_limit=21_000,
+        to=recipient,
+        value_wei=10**17,
+        data=b"",
+    )
+    return transaction.encode(), (7,)
+
+
+def unsigned_sweep(chain: str, seed: bytes, recipient: str) -> tuple[bytes, tuple[int, ...]]:
+    """A sweep of wallet 7, or on Bitcoin and Solana of wallets 7 and 8."""
+    if chain == "bitcoin":
+        return bitcoin_sweep(seed, (7, 8), recipient)
+    if chain == "solana":
+        return solana_sweep(seed, (7, 8), recipient)
+    if chain == "tron":
+        return tron_sweep(seed, 7, recipient)
+    return ethereum_sweep(recipient)
+
+
+def sweep_of(group_no: int, chain: str, seed: bytes, recipient: str) -> SweepRequest:
+    """The request for `unsigned_sweep`."""
+    unsigned, indexes = unsigned_sweep(chain, seed, recipient)
+    return SweepRequest(group_no, unsigned, indexes, TRACE)
+
+
+def as_event(request: SweepRequest) -> dict[str, object]:
+    """The same request as a function is called with it."""
+    return {
+        "v": 1,
+        "trace_id": request.trace_id,
+        "group": request.group_no,
+        "unsigned": base64.b64encode(request.unsigned).decode(),
+        "indexes": list(request.indexes),
+    }
