@@ -80,7 +80,8 @@ class CustodyAccount:
 
     `address` is canonical: what others pay to. `anchor` is what the address follows from beside the
     keys: on Tron the address that the group's own key named, on Solana the fee payer whose seeds
-    the multisig accounts are made with, elsewhere the empty text.
+    the multisig accounts are made with, on Ethereum, once the keys were replaced in place, what the
+    Safe was made with (`rotated_anchor`), elsewhere the empty text.
     """
 
     place: CustodyPlace
