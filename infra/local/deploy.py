@@ -102,7 +102,7 @@ def deploy(
         report("deploy: nothing changed")
     else:
         cdk = Cdk(endpoint_url, region, environment or {}, assembly, var, report)
-        settings = _stacks(cdk, account, named, account_id)
+        settings = deploy_stacks(cdk, account, named, account_id)
         outputs = account.stack_outputs(named.stack("serverless"))
         account.apply_reserved_concurrency(body)
         account.apply_bucket_protection(body, outputs[AUDIT_BUCKET_OUTPUT])
@@ -140,7 +140,7 @@ def _deployed(assembly: Path, settings: str) -> str:
     return f"{assembly_digest(assembly)}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
 
-def _stacks(cdk: "Cdk", account: Account, stage: Stage, account_id: str | None) -> str:
+def deploy_stacks(cdk: "Cdk", account: Account, stage: Stage, account_id: str | None) -> str:
     """Keys first: the custodians are deployed with the public keys of who gives evidence. Answers
     the custodians' settings.
     """

@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - what is corrected here is the engine's own.
 """Starts the AWS engine with its policies enforced as AWS documents them, where the engine differs.
 
 Run by the engine's own Python, so it imports nothing of this project. Three corrections, each only
