@@ -1,5 +1,10 @@
 """Bears the fees of Safe transactions of custody accounts on Ethereum, within its float."""
 
-from orion.runtime.kms_signing import executor_handler
+from collections.abc import Mapping
 
-handler = executor_handler()
+from orion.runtime.kms_signing import bear_fee
+
+
+def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:
+    """Lambda entry."""
+    return bear_fee("ethereum", event)

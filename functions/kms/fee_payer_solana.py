@@ -1,5 +1,10 @@
 """Bears the fees of custody messages on Solana, within its float."""
 
-from orion.runtime.kms_signing import fee_payer_handler
+from collections.abc import Mapping
 
-handler = fee_payer_handler()
+from orion.runtime.kms_signing import bear_fee
+
+
+def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:
+    """Lambda entry."""
+    return bear_fee("solana", event)

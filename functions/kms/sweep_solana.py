@@ -1,5 +1,10 @@
-"""Signs sweeps of Solana wallets into their group's custody, and can open no other chain's key."""
+"""Signs sweeps of Solana wallets into their group's custody; opens no other chain's key."""
 
-from orion.runtime.kms_signing import sweep_handler
+from collections.abc import Mapping
 
-handler = sweep_handler("solana")
+from orion.runtime.kms_signing import sign_sweep
+
+
+def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:
+    """Lambda entry."""
+    return sign_sweep("solana", event)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from orion.adapters.aws.chain_key_vault import KmsChainKeyOpener
+from orion.adapters.aws.fee_signer import KmsFeeSigner
 from orion.adapters.mysql.kms_signing import MySqlFloatStore, MySqlSetStore, MySqlWalletStore
 from orion.adapters.mysql.session import Database
 from orion.errors import OrionError, Retry
@@ -47,30 +48,22 @@ SWEEP_FEE_MAX = "policy/sweep-fee-max"
 EXECUTOR_FLOAT = "policy/executor-float"
 
 Result = Mapping[str, object]
-Handler = Callable[[Mapping[str, object], object], Result]
 
 
-def sweep_handler(chain: str) -> Handler:
-    """The function that signs sweeps on `chain`: answers `{"outcome": "signed", "version",
-    "transaction"}` or `refused`. What may succeed later is raised.
+def sign_sweep(chain: str, event: Mapping[str, object]) -> Result:
+    """Answer a sweep of `chain`, which the function names and no request: `{"outcome": "signed",
+    "version", "transaction"}`, or `refused` with a code. What may succeed later is raised.
     """
-
-    def handler(event: Mapping[str, object], context: object) -> Result:
-        return _typed(lambda: _sweep(chain, event))
-
-    return handler
+    return _typed(lambda: _sweep(chain, event))
 
 
-def executor_handler() -> Handler:
-    """The function that bears fees on Ethereum: `signed` with the transaction, or `refilled`."""
-    return _float_handler("ethereum")
-
-
-def fee_payer_handler() -> Handler:
-    """The function that bears fees on Solana: `signed` with the fee payer's signature, or
-    `refilled`.
+def bear_fee(chain: str, event: Mapping[str, object]) -> Result:
+    """Answer what the executor (`ethereum`) or the fee payer (`solana`) is asked: `signed` with its
+    signature and, on Ethereum, the transaction; or `refilled`.
     """
-    return _float_handler("solana")
+    if event.get("operation") == "refilled":
+        return _typed(lambda: _refilled(chain, event))
+    return _typed(lambda: _bear_fee(chain, event))
 
 
 def hand_over(event: Mapping[str, object]) -> Result:
@@ -156,15 +149,6 @@ def _sweep(chain: str, event: Mapping[str, object]) -> Result:
     }
 
 
-def _float_handler(chain: str) -> Handler:
-    def handler(event: Mapping[str, object], context: object) -> Result:
-        if event.get("operation") == "refilled":
-            return _typed(lambda: _refilled(chain, event))
-        return _typed(lambda: _bear_fee(chain, event))
-
-    return handler
-
-
 @cache
 def _float_signer(chain: str) -> FloatSigner:
     network = _network(chain)
@@ -172,7 +156,7 @@ def _float_signer(chain: str) -> FloatSigner:
     return FloatSigner(
         chain=fees,
         cap_units=lambda: _limit(EXECUTOR_FLOAT, chain),
-        key=KmsMessageSigner(_kms(), f"alias/orion/{settings().stage}/{fees.signer.value}"),
+        key=KmsFeeSigner(_kms(), f"alias/orion/{settings().stage}/{fees.signer.value}", fees.curve),
         store=MySqlFloatStore(_database(), chain, network),
         now=clock.now,
     )

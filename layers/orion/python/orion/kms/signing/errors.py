@@ -118,10 +118,3 @@ class AccountDiffers(OrionError):
     """
 
     code = "account_differs"
-
-
-class SignerUnavailable(OrionError):
-    """KMS gave no signature. What was recorded stands: repeat the same request."""
-
-    code = "signer_unavailable"
-    retry = Retry.SAME_KEY

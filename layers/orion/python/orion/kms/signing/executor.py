@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from orion.chains.secp256k1 import recoverable
-from orion.chains.spend import CustodyAccount
+from orion.chains.spend import Curve, CustodyAccount
 from orion.kms.signing.accounts import verified
 from orion.kms.signing.errors import CustodyAccountNotFound, WrongNetwork
 from orion.kms.signing.events import fee_signed, float_refilled
@@ -50,7 +50,15 @@ class Refilled:
 class FeeChain(Protocol):
     """What is particular to the chain."""
 
-    signer: Signer
+    @property
+    def signer(self) -> Signer:
+        """Whose key and float."""
+        ...
+
+    @property
+    def curve(self) -> Curve:
+        """Where the key lies."""
+        ...
 
     def prepared(
         self, unsigned: bytes, public_key: bytes, accounts: Collection[CustodyAccount]
@@ -74,8 +82,8 @@ class FloatSigner:
 
         Between record and signature a process may die: the same request then finds its record,
         counts nothing twice and signs. Raises LimitMissing, CustodyAccountNotFound, AccountDiffers,
-        SpendRefused, WrongNetwork, BodyConflicts, FloatExhausted, SignerUnavailable,
-        DatabaseUnavailable.
+        SpendRefused, WrongNetwork, BodyConflicts, FloatExhausted, SignerRefused,
+        SignerUnavailable, DatabaseUnavailable.
         """
         cap_units = self.cap_units()
         accounts = tuple(verified(stored) for stored in self.store.accounts(request.groups))
@@ -107,6 +115,7 @@ class SolanaFees:
 
     contracts: Mapping[str, str]
     signer: Signer = Signer.SOLANA
+    curve: Curve = Curve.ED25519
 
     def prepared(
         self, unsigned: bytes, public_key: bytes, accounts: Collection[CustodyAccount]
@@ -134,6 +143,7 @@ class EthereumFees:
 
     chain_id: int
     signer: Signer = Signer.ETHEREUM
+    curve: Curve = Curve.SECP256K1
 
     def prepared(
         self, unsigned: bytes, public_key: bytes, accounts: Collection[CustodyAccount]

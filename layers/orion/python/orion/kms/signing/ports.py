@@ -80,12 +80,13 @@ class MessageSigner(Protocol):
     """One asymmetric key of KMS."""
 
     def public_key(self) -> bytes:
-        """33 bytes of a compressed point, or 32 of Ed25519. Raises SignerUnavailable."""
+        """33 bytes of a compressed point, or 32 of Ed25519. Raises SignerUnavailable,
+        SignerRefused (of orion.kms.custody)."""
         ...
 
     def sign(self, message: bytes) -> bytes:
         """65 bytes r, s, recovery id over a digest of 32 bytes with low s, or 64 bytes of Ed25519
-        over a message; verified before it is returned. Raises SignerUnavailable.
+        over a message; verified before it is returned. Raises SignerUnavailable, SignerRefused.
         """
         ...
 
