@@ -21,7 +21,9 @@ from orion.records import parse_json
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOT_SET, WARM_SET = 70, 71
-FEE_PAYER = base58.encode(bytes(range(1, 33)))
+FEE_PAYER = base58.encode(
+    Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key().public_bytes_raw()
+)
 PLAN = CustodyPlan((CustodyRow(0, 2**31 - 1, HOT_SET, WARM_SET),), FEE_PAYER)
 FOUR = Networks("regtest", "31337", tron="private", solana="localnet")
 PURPOSES = ("wallet-seeds", "sweep-bitcoin", "sweep-ethereum", "sweep-tron", "sweep-solana")
@@ -53,7 +55,8 @@ def register_sets(cursor: Any, sets: Mapping[int, WalletKind] | None = None) -> 
     for number, purpose in (sets or {HOT_SET: WalletKind.HOT, WARM_SET: WalletKind.WARM}).items():
         keys = custody_keys(number)
         cursor.execute(
-            "REPLACE INTO orion_kms.custody_set VALUES (%s, %s, %s, %s, NOW(6))",
+            "INSERT INTO orion_kms.custody_set VALUES (%s, %s, %s, %s, NOW(6))"
+            " ON DUPLICATE KEY UPDATE set_no = VALUES(set_no)",
             (number, purpose.value, b"".join(keys.secp256k1), b"".join(keys.ed25519)),
         )
 

@@ -16,6 +16,7 @@ import boto3
 import pytest
 
 from orion.adapters.aws.seed_vault import KmsSeedVault
+from tests.engine.kms_scene import FEE_PAYER, HOT_SET, PURPOSES, WARM_SET, register_sets
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[2]
@@ -74,18 +75,19 @@ def canaries(seed: bytes) -> dict[str, bytes]:
     root = bytes(9) + mixed[32:] + b"\0" + mixed[:32]
     found["master xprv"] = base58check(bytes.fromhex("0488ade4") + root).encode()
     found["master tprv"] = base58check(bytes.fromhex("04358394") + root).encode()
-    for name, purpose, coin in (
-        ("bitcoin account", 84, 1),
-        ("ethereum account", 44, 60),
-        ("tron account", 44, 195),
+    for name, purpose, coin, account in (
+        ("bitcoin account", 84, 1, 0),
+        ("ethereum account", 44, 60, 0),
+        ("tron account", 44, 195, 0),
+        ("tron custody account", 44, 195, 1),
     ):
         key, chain = mixed[:32], mixed[32:]
-        for index in (purpose, coin, 0):
+        for index in (purpose, coin, account):
             number = (index | 1 << 31).to_bytes(4, "big")
             child = hmac.digest(chain, b"\0" + key + number, "sha512")
             total = int.from_bytes(child[:32], "big") + int.from_bytes(key, "big")
             key, chain = (total % order).to_bytes(32, "big"), child[32:]
-        found |= dict(forms(name, key))
+        found |= dict(forms(name, key)) | dict(forms(f"{name}'s chain code", chain))
     return found | solana_canaries(seed)
 
 
@@ -146,8 +148,10 @@ def deployment(aws_engine: Any, mysql_admin: Any) -> Mapping[str, str]:
         return session.client(service, endpoint_url=aws_engine.url)
 
     kms, ssm = client("kms"), client("ssm")
-    key = kms.create_key()["KeyMetadata"]["KeyId"]
-    kms.create_alias(AliasName=f"alias/orion/{stage}/wallet-seeds", TargetKeyId=key)
+    for purpose in PURPOSES:
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        kms.create_alias(AliasName=f"alias/orion/{stage}/{purpose}", TargetKeyId=key)
+    register(mysql_admin)
     parameters = {
         "mysql/proxy-host": mysql_admin.host,
         "mysql/proxy-port": str(mysql_admin.port),
@@ -156,6 +160,10 @@ def deployment(aws_engine: Any, mysql_admin: Any) -> Mapping[str, str]:
         "chains/networks": json.dumps(
             {"bitcoin": "regtest", "ethereum": "31337", "tron": "private", "solana": "localnet"}
         ),
+        "custody/groups": json.dumps(
+            [{"first_group": 0, "last_group": 2**31 - 1, "hot": HOT_SET, "warm": WARM_SET}]
+        ),
+        "custody/solana-fee-payer": FEE_PAYER,
     }
     for name, value in parameters.items():
         ssm.put_parameter(Name=f"/orion/{stage}/{name}", Value=value, Type="String")
@@ -172,6 +180,13 @@ def deployment(aws_engine: Any, mysql_admin: Any) -> Mapping[str, str]:
         "PYTHONPATH": str(ROOT / "layers/orion/python"),
         "PATH": os.environ["PATH"],
     }
+
+
+def register(mysql_admin: Any) -> None:
+    connection = mysql_admin.connect()
+    with connection, connection.cursor() as cursor:
+        register_sets(cursor)
+        connection.commit()
 
 
 def run(deployment: Mapping[str, str], calls: list[tuple[str, object]]) -> bytes:

@@ -121,11 +121,21 @@ def test_a_full_group_is_followed_by_the_next_group(pool: Pool) -> None:
     assert pool.ranges() == [(1, 0, 500)]
 
 
-def test_the_pool_goes_on_after_wallets_that_a_batch_made(pool: Pool) -> None:
-    pool.service.addresses([pool.answer(0, 500), pool.answer(2_000, 500, group=1)])
+def test_the_pool_passes_over_wallets_that_a_batch_made_and_leaves_no_gap(pool: Pool) -> None:
+    for first in range(0, 10_000, 500):
+        pool.service.addresses([pool.answer(first, 500)])
+    pool.service.addresses([pool.answer(0, 500, group=1), pool.answer(700, 300, group=1)])
     pool.ask("UPDATE wallet SET state = 'assigned'")
     pool.service.pool_level(TRACE, NOW)
-    assert pool.ranges() == [(1, 2_500, 500)]
+    assert pool.ranges() == [(1, 500, 500)]
+
+
+def test_a_group_that_a_batch_made_later_does_not_end_the_one_before(pool: Pool) -> None:
+    pool.service.pool_level(TRACE, NOW)
+    pool.service.addresses([pool.answer(0, 500), pool.answer(0, 500, group=1)])
+    pool.ask("UPDATE wallet SET state = 'assigned'")
+    pool.service.pool_level(TRACE, NOW)
+    assert pool.ranges() == [(0, 0, 500), (0, 500, 500)]
 
 
 def test_half_an_answer_that_is_stored_gets_its_other_half(pool: Pool) -> None:

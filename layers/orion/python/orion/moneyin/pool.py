@@ -33,19 +33,22 @@ class PoolRequest:
         return self.present >= self.count
 
 
-def next_request(
-    newest: PoolRequest | None,
-    free: int,
-    now: datetime,
-    *,
-    last: tuple[int, int] | None = None,
-) -> PoolRequest | None:
-    """What to ask now, if anything. Ranges follow each other without gaps, group after group, and
-    after the last stored wallet (`last`, group and index): a batch of groups makes wallets that
-    nobody here asked for.
+def range_after(newest: PoolRequest | None) -> tuple[int, int]:
+    """Group and first index of the range that follows the last one asked for."""
+    if newest is None:
+        return (0, 0)
+    first = newest.first_index + newest.count
+    return (newest.group, first) if first < GROUP_WALLETS else (newest.group + 1, 0)
 
-    An unanswered request is asked again, whole, after five minutes, whatever the level: half a
-    range is a gap.
+
+def next_request(
+    newest: PoolRequest | None, free: int, now: datetime, *, start: tuple[int, int] | None = None
+) -> PoolRequest | None:
+    """What to ask now, if anything. Ranges follow each other without gaps, group after group.
+
+    `start` is the first wallet from `range_after` on that is not stored (a batch of groups makes
+    wallets that nobody here asked for). An unanswered request is asked again, whole, after five
+    minutes, whatever the level: half a range is a gap.
     """
     if newest is not None and not newest.answered:
         if now - newest.requested_at < REPEAT_AFTER:
@@ -53,11 +56,7 @@ def next_request(
         return PoolRequest(newest.group, newest.first_index, newest.count, newest.attempt + 1, now)
     if free >= LOW_MARK:
         return None
-    asked = (0, 0) if newest is None else (newest.group, newest.first_index + newest.count)
-    stored = (0, 0) if last is None else (last[0], last[1] + 1)
-    group, first = max(asked, stored)
-    if first >= GROUP_WALLETS:
-        group, first = group + 1, 0
+    group, first = start or range_after(newest)
     return PoolRequest(group, first, min(RANGE_WALLETS, GROUP_WALLETS - first), 1, now)
 
 

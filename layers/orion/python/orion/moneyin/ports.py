@@ -103,8 +103,10 @@ class Unit(Protocol):
         """The last range asked for, with how much of it arrived. Locks the pool until commit."""
         ...
 
-    def newest_wallet(self) -> tuple[int, int] | None:
-        """Group and index of the last stored wallet."""
+    def first_missing(self, group: int, first_index: int) -> tuple[int, int]:
+        """Group and index of the first wallet from there on that is not stored; after 1,000 groups
+        that are whole, the next one.
+        """
         ...
 
     def save_request(self, request: PoolRequest) -> None:

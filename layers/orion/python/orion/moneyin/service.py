@@ -108,7 +108,10 @@ class MoneyIn:
         def work(unit: Unit) -> int:
             newest = unit.newest_request()
             free = unit.free_wallets(pool.LOW_MARK)
-            request = pool.next_request(newest, free, now, last=unit.newest_wallet())
+            start = pool.range_after(newest)
+            if free < pool.LOW_MARK:
+                start = unit.first_missing(*start)
+            request = pool.next_request(newest, free, now, start=start)
             if request is None:
                 return 0
             unit.save_request(request)

@@ -13,11 +13,12 @@ import pymysql
 
 from orion.adapters.mysql.session import Cursor
 from orion.moneyin.events import PoolExtension
-from orion.moneyin.pool import AddressRow, PoolRequest, wanted_places
+from orion.moneyin.pool import GROUP_WALLETS, AddressRow, PoolRequest, wanted_places
 
 T = TypeVar("T")
 
 MAX_IN = 1_000
+MAX_GROUPS = 1_000
 _DUPLICATE = 1062
 
 
@@ -95,14 +96,32 @@ class WalletRows:
         at = cast(datetime, requested_at).replace(tzinfo=UTC)
         return PoolRequest(group, first, count, attempt, at, self._count())
 
-    def newest_wallet(self) -> tuple[int, int] | None:
+    def first_missing(self, group: int, first_index: int) -> tuple[int, int]:
         """As the port says."""
+        for group_no in range(group, group + MAX_GROUPS):
+            start = first_index if group_no == group else 0
+            self._cursor.execute(
+                "SELECT COUNT(*) FROM wallet WHERE group_no = %s AND wallet_index >= %s",
+                (group_no, start),
+            )
+            if self._count() < GROUP_WALLETS - start:
+                return group_no, self._missing_index(group_no, start)
+        return group + MAX_GROUPS, 0
+
+    def _missing_index(self, group: int, first_index: int) -> int:
         self._cursor.execute(
-            "SELECT group_no, wallet_index FROM wallet"
-            " ORDER BY group_no DESC, wallet_index DESC LIMIT 1"
+            "SELECT wallet_index FROM wallet WHERE group_no = %s AND wallet_index = %s",
+            (group, first_index),
         )
-        row = self._cursor.fetchone()
-        return None if row is None else (int(row[0]), int(row[1]))
+        if self._cursor.fetchone() is None:
+            return first_index
+        self._cursor.execute(
+            "SELECT MIN(w.wallet_index) + 1 FROM wallet w LEFT JOIN wallet n"
+            " ON n.group_no = w.group_no AND n.wallet_index = w.wallet_index + 1"
+            " WHERE w.group_no = %s AND w.wallet_index >= %s AND n.wallet_index IS NULL",
+            (group, first_index),
+        )
+        return self._count()
 
     def save_request(self, request: PoolRequest) -> None:
         self._cursor.execute(
