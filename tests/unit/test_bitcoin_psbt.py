@@ -196,6 +196,18 @@ def test_change_names_its_script() -> None:
     assert field.kind == OutputField.WITNESS_SCRIPT
 
 
+@pytest.mark.parametrize(
+    "left, outputs, fee_sat", [(329, 1, 1_329), (330, 2, 1_000), (0, 1, 1_000)]
+)
+def test_change_that_nobody_would_relay_goes_to_the_miners(
+    left: int, outputs: int, fee_sat: int
+) -> None:
+    paid = [Recipient(SHOP, 150_000 - 1_000 - left)]
+    unsigned = payment_psbt(SET.account, COINS, paid, 1_000)
+    assert len(parse_psbt(unsigned).transaction.outputs) == outputs
+    assert decoded(unsigned).fee_max_units == fee_sat
+
+
 @pytest.mark.parametrize("value", [0, 0xFC, 0xFD, 0xFFFF, 0x10000, 0xFFFFFFFF, 0x100000000])
 def test_sizes_are_written_as_they_are_read(value: int) -> None:
     reader = Reader(compact_size(value))

@@ -158,6 +158,7 @@ def test_a_signed_sweep_is_what_the_consensus_engine_accepts() -> None:
         ("owners", OWNERS[:2]),
         ("owners", (*OWNERS, OWNERS[0])),
         ("owners", (*OWNERS[:2], OWNERS[2][1:])),
+        ("owners", (*OWNERS[:2], OWNERS[2] + b"\x00")),
         ("owners", (*OWNERS[:2], b"\x04" + OWNERS[2][1:])),
         ("foreign_input", (*OWNERS[:2], public(key("somebody")))),
     ],
