@@ -112,6 +112,7 @@ def test_the_account_is_the_address_that_the_groups_key_named() -> None:
         (CustodyKeys(_PUBLIC[:4], ()), _ME, "public_key"),
         (CustodyKeys(_PUBLIC[:6], ()), _ME, "public_key"),
         (CustodyKeys((*_PUBLIC[:4], _PUBLIC[0]), ()), _ME, "public_key"),
+        (CustodyKeys((*_PUBLIC[:5], _PUBLIC[0]), ()), _ME, "public_key"),
         (CustodyKeys((*_PUBLIC[:4], b"\2" + b"\xff" * 32), ()), _ME, "public_key"),
         (
             CustodyKeys((*_PUBLIC[:4], _PRIVATE[4].public_key.format(compressed=False)), ()),
@@ -139,6 +140,14 @@ def test_the_bitmap_allows_transfers_and_calls_and_nothing_else() -> None:
     allowed = [n for n in range(256) if OPERATIONS[n // 8] >> n % 8 & 1]
     assert allowed == [1, 31]
     assert 46 not in allowed  # AccountPermissionUpdateContract.
+
+
+def test_any_three_of_five_keys_of_one_weight_rule_both_permissions() -> None:
+    keys = tuple((parse_address(owner), 1) for owner in tron_custody.owner_addresses(_KEYS))
+    update = permission_update(_ME, tron_custody.owner_addresses(_KEYS))
+    assert update.owner_permission == Permission(0, "owner", 3, b"", keys)
+    assert update.actives == (Permission(2, "payments", 3, OPERATIONS, keys),)
+    assert len(keys) == 5
 
 
 def test_a_payment_of_trx_is_read() -> None:
@@ -320,6 +329,7 @@ _FIRST = _GOOD[1][0]
         (1, (_with_high_s(_FIRST),)),
         (1, (b"",)),
         (0, (_FIRST,)),
+        (0, (_signature(_PRIVATE[4], _PAYMENT),)),
         (6, (_FIRST,)),
     ],
     ids=_word,

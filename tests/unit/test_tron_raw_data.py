@@ -124,6 +124,7 @@ def _contract(
 
 _ADDRESSES = protobuf.octets(1, b"\x41" + _OWNER) + protobuf.octets(2, b"\x41" + _OTHER)
 _TRANSFER = _ADDRESSES + protobuf.number(3, 5)
+_LONG_OWNER = protobuf.octets(1, b"\x41" + _OWNER + b"\0") + _TRANSFER[23:]
 
 
 @pytest.mark.parametrize("data", _PUBLISHED, ids=["payment", "call", "update"])
@@ -215,6 +216,7 @@ def test_a_transaction_cut_short_is_refused(cut: int) -> None:
         (_wrapped(_contract(_TRANSFER), after=bytes.fromhex("9081000a")), "varint"),
         (_wrapped(_contract(_TRANSFER), after=b"\x90\x01" + b"\xff" * 9 + b"\1"), "number_range"),
         (_wrapped(_contract(_TRANSFER), after=b"\x90\x01" + b"\xff" * 11), "varint"),
+        (_wrapped(_contract(_TRANSFER), after=b"\x90\x01" + b"\xff" * 10 + b"\1"), "varint"),
         (_wrapped(_contract(_TRANSFER), after=b"\x92\x01\x01\x05"), "wire_type"),
         (_wrapped(_contract(_TRANSFER), after=b"\x91\x01" + bytes(8)), "wire_type"),
         (_wrapped(_contract(_TRANSFER), after=b"\x90"), "truncated"),
@@ -236,6 +238,7 @@ def test_a_transaction_cut_short_is_refused(cut: int) -> None:
         (_wrapped(_contract(_ADDRESSES + b"\x18\x85\x80\x00")), "varint"),
         (_wrapped(_contract(protobuf.octets(1, b"\x41" + _OWNER))), "address"),
         (_wrapped(_contract(_TRANSFER.replace(b"\x41", b"\xa0"))), "address"),
+        (_wrapped(_contract(_LONG_OWNER)), "address"),
         (_wrapped(_contract(_TRANSFER[:-1])), "truncated"),
         (_wrapped(_contract(_TRANSFER), after=protobuf.number(18, 1)), "fee_limit"),
     ],
@@ -249,12 +252,15 @@ def test_whatever_is_not_canonical_and_ours_is_refused_by_name(data: bytes, reas
     "more, reason",
     [
         (protobuf.number(3, 1), "call_value"),
+        (protobuf.part(4, b""), "default_written"),
         (protobuf.octets(4, b"\1") + protobuf.number(5, 1), "token_value"),
         (protobuf.octets(4, b"\1") + protobuf.number(6, 1), "token_value"),
     ],
     ids=_word,
 )
-def test_a_call_that_carries_trx_or_tokens_is_refused(more: bytes, reason: str) -> None:
+def test_a_call_that_carries_trx_tokens_or_written_nothing_is_refused(
+    more: bytes, reason: str
+) -> None:
     contract = _contract(_ADDRESSES + more, 31, "TriggerSmartContract")
     assert _refusal(_wrapped(contract, after=protobuf.number(18, 1))) == reason
 
@@ -315,6 +321,7 @@ def test_a_frame_that_does_not_bind_in_time_is_neither_written_nor_read(
 
 
 def test_ten_minutes_are_allowed() -> None:
+    assert VALID_MS_MAX == 600_000
     frame = Frame(b"\1\2", b"\3" * 8, _START_MS, _START_MS + VALID_MS_MAX)
     raw = RawData(frame, Transfer(_OWNER, _OTHER, 1), 0)
     assert decode(encode(raw)) == raw
