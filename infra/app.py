@@ -33,7 +33,7 @@ def build(app: App, stage_name: str, *, check: bool = True) -> App:
     # It reads the keys' ARNs from the parameters that the keys stack writes.
     serverless.add_stack_dependency(keys)
     CustodianSigningStack(app, stage)
-    for number in CUSTODIANS if (ROOT / "functions/kms/custodian.py").is_file() else ():
+    for number in CUSTODIANS:
         # They read parameters that a deployment writes; no dependency ties the accounts together.
         CustodianStack(app, stage, number, custody())
     acknowledge(app, APP)

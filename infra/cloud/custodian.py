@@ -42,7 +42,7 @@ DEPLOYING = (
 # Nothing is ever taken out of the store: no DeleteItem, no BatchWriteItem.
 REMEMBERING = (
     "dynamodb:GetItem",
-    "dynamodb:Query",
+    "dynamodb:BatchGetItem",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "dynamodb:ConditionCheckItem",

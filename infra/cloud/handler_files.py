@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infra.cloud.function_table import FUNCTIONS, FunctionRow
+from infra.cloud.function_table import DEPLOYED, FunctionRow
 from infra.cloud.names import ROOT
 
 
@@ -23,7 +23,7 @@ def handler_file(row: FunctionRow) -> Path:
 def missing_handlers() -> list[str]:
     """Files that the function table names and that do not exist, relative to the clone."""
     found = []
-    for row in FUNCTIONS:
+    for row in DEPLOYED:
         try:
             handler_file(row)
         except HandlerMissing:

@@ -21,11 +21,16 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from infra.cloud.custody import CURVES, CUSTODIANS, Custody, CustodySet, custodian_room, custody
 from infra.cloud.names import Stage
 from infra.local.custody_settings import settings_document
 from infra.local.deploy_aws import Account, DeployFailed, Json, Report
+from orion.chains.spend import CustodyKeys, WalletKind
+from orion.kms.custody.instruction import canonical
+from orion.kms.custody.request import EnrolledSet
+from orion.kms.custody.statements import STATEMENT_PREFIX
 
 APPROVALS = "approval-tokens"
 APPROVERS = 2
@@ -72,6 +77,11 @@ class Enrolment:
         if answer.get("outcome") != "registered":
             raise DeployFailed(f"{function}: {_said(answer)}")
 
+    def enrol_and_register(self, sets: Sequence[CustodySet]) -> None:
+        """All of them, and say so to the next deployment. Raises DeployFailed."""
+        self.register([self.enrol(each) for each in sets])
+        self.account.put_parameter(self.stage.parameter(_ENROLLED), _named(sets))
+
     def _keys(self, number: int, each: CustodySet) -> Json:
         return self._ask(number, "keys", {"operation": "public_keys", "set": each.number})
 
@@ -87,18 +97,18 @@ class Enrolment:
             raise DeployFailed(f"custodian {number}: {_said(answer)}")
         return answer
 
-    def _approval(self, digest: bytes, approver: str) -> Json:
+    def _approval(self, digest: str, approver: str) -> Json:
         now = datetime.now(UTC)
         statement = canonical(
             {
                 "kind": "approval",
-                "instruction": digest.hex(),
+                "instruction": digest,
                 "approver": approver,
                 "issued_at": now.isoformat(),
                 "expires_at": (now + _VALID).isoformat(),
             }
         )
-        signed = hashlib.sha256(b"orion statement v1\n" + statement).digest()
+        signed = hashlib.sha256(STATEMENT_PREFIX + statement).digest()
         signature = self.account.sign_digest(self.stage.key_alias(APPROVALS), signed)
         return {
             "statement": base64.b64encode(statement).decode(),
@@ -107,28 +117,32 @@ class Enrolment:
         }
 
 
-def canonical(document: Json) -> bytes:
-    """JSON as statements are signed: keys sorted, no white space, ASCII (docs/custody.md)."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
-def set_digest(described: Json) -> bytes:
-    """What approvals of a set name (docs/custody.md)."""
-    return hashlib.sha256(b"orion custody set v1\n" + canonical(described)).digest()
+def set_digest(described: Json) -> str:
+    """What approvals of a set name, as custodians compute it."""
+    secp256k1, ed25519 = (cast(Sequence[str], described[curve]) for curve in CURVES)
+    keys = CustodyKeys(tuple(map(bytes.fromhex, secp256k1)), tuple(map(bytes.fromhex, ed25519)))
+    number, purpose = cast(int, described["set"]), WalletKind(str(described["purpose"]))
+    return EnrolledSet(number, purpose, keys).digest()
 
 
 def enrol_all(account: Account, stage: Stage, approvers: Sequence[str], report: Report) -> None:
     """Enrol and register every set of infra/custody.toml, once; no-op while the sets are the same.
-    Raises DeployFailed.
+    Raises DeployFailed, also when nobody is there to approve.
     """
     sets = custody().sets
-    wanted = hashlib.sha256(repr(sets).encode()).hexdigest()
     name = stage.parameter(_ENROLLED)
-    if account.parameters([name]).get(name) == wanted:
+    if account.parameters([name]).get(name) == _named(sets):
         return
-    enrolment = Enrolment(account, stage, approvers, report)
-    enrolment.register([enrolment.enrol(each) for each in sets])
-    account.put_parameter(name, wanted)
+    if len(set(approvers)) < APPROVERS:
+        raise DeployFailed(
+            "custody sets wait for two people: python -m infra.local.custody enrol"
+            f" --stage {stage.name} --approver … --approver …, then deploy again"
+        )
+    Enrolment(account, stage, approvers, report).enrol_and_register(sets)
+
+
+def _named(sets: Sequence[CustodySet]) -> str:
+    return ",".join(f"{each.number}:{each.purpose}" for each in sets)
 
 
 def _said(answer: Json) -> str:
@@ -171,11 +185,11 @@ def run(chosen: argparse.Namespace, sets: Custody) -> None:
     if chosen.command == "keys":
         for each in sets.sets:
             described = enrolment.described(each)
-            print(json.dumps({**described, "digest": set_digest(described).hex()}))
+            print(json.dumps({**described, "digest": set_digest(described)}))
         return
     if len(set(approvers)) < APPROVERS:
         raise DeployFailed("two different people approve a set: --approver twice")
-    enrolment.register([enrolment.enrol(each) for each in sets.sets])
+    enrolment.enrol_and_register(sets.sets)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

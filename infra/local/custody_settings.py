@@ -11,6 +11,8 @@ from infra.cloud.custody import ISSUERS, Custody
 from infra.cloud.names import Stage
 from infra.local.deploy_aws import Account, DeployFailed
 from orion.chains import base58
+from orion.chains.registry import chain
+from orion.money import asset
 
 PARAMETER = "custodian/settings"
 # The last bytes of an Ed25519 key's SubjectPublicKeyInfo (RFC 8410) are the key itself.
@@ -28,10 +30,14 @@ def settings_document(account: Account, stage: Stage, custody: Custody) -> str:
     missing = [name for name in names.values() if name not in known]
     if missing:
         raise DeployFailed(f"these SSM parameters must exist first: {', '.join(missing)}")
+    networks, contracts = (
+        cast(Mapping[str, str], json.loads(known[names[name]]))
+        for name in ("networks", "contracts")
+    )
     document = {
-        "v": 1,
         "evidence_keys": evidence_keys(account, stage),
-        **{name: cast(Mapping[str, str], json.loads(known[path])) for name, path in names.items()},
+        "networks": networks,
+        "contracts": _canonical(contracts, networks),
         "velocity": {purpose: dict(caps) for purpose, caps in custody.velocity.items()},
     }
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
@@ -48,6 +54,15 @@ def evidence_keys(account: Account, stage: Stage) -> Mapping[str, str]:
         issuer: base64.b64encode(account.public_key(stage.key_alias(issuer))).decode()
         for issuer in ISSUERS
     }
+
+
+def _canonical(contracts: Mapping[str, str], networks: Mapping[str, str]) -> Mapping[str, str]:
+    """Contracts as records carry them; people write Ethereum's with a checksum in the case."""
+    found = {}
+    for code, address in contracts.items():
+        name = asset(code).chain or ""
+        found[code] = chain(name).canonical_address(address, networks[name])
+    return found
 
 
 def write_settings(account: Account, stage: Stage, custody: Custody, text: str) -> None:

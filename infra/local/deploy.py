@@ -36,6 +36,7 @@ from infra.cloud.synth import (
     synthesize,
     template_path,
 )
+from infra.local.custody import enrol_all
 from infra.local.custody_settings import settings_document, write_settings
 from infra.local.deploy_aws import (
     Account,
@@ -76,11 +77,14 @@ def deploy(
     region: str = DEFAULT_REGION,
     account_id: str | None = None,
     environment: Mapping[str, str] | None = None,
+    approvers: Sequence[str] = (),
     report: Report = print,
 ) -> Outputs:
     """Bring the stage to what the clone says; nothing is uploaded when nothing changed.
 
-    `environment` carries credentials for the CDK. Raises DeployFailed.
+    `environment` carries credentials for the CDK. `approvers` are the two people in whose names
+    custody sets are enrolled that are not yet; without them such a stage gets no wallets. Raises
+    DeployFailed.
     """
     named = Stage(stage)
     absent = missing_handlers()
@@ -117,7 +121,7 @@ def deploy(
         wallet_group_arn=outputs[WALLET_GROUP_OUTPUT],
         wallet_batch_arn=outputs[WALLET_BATCH_OUTPUT],
     )
-    _after(account, named, found, report)
+    _after(account, named, found, approvers, report)
     return found
 
 
@@ -150,9 +154,7 @@ def deploy_stacks(cdk: "Cdk", account: Account, stage: Stage, account_id: str | 
     cdk.deploy(["keys"])
     settings = _settings(account, stage)
     write_settings(account, stage, custody(), settings)
-    there = (ROOT / "functions/kms/custodian.py").is_file()
-    custodians = [custodian_room(number) for number in CUSTODIANS if there]
-    cdk.deploy([*custodians, "serverless"])
+    cdk.deploy([*(custodian_room(number) for number in CUSTODIANS), "serverless"])
     return settings
 
 
@@ -230,12 +232,17 @@ def _write_urls(
     return urls
 
 
-def _after(account: Account, stage: Stage, found: Outputs, report: Report) -> None:
+def _after(
+    account: Account, stage: Stage, found: Outputs, approvers: Sequence[str], report: Report
+) -> None:
     begun = time.monotonic()
     migrated = account.invoke(stage.function("arch", "migrate"))
     applied = migrated.get("applied")
     count = len(applied) if isinstance(applied, list) else 0
     report(f"deploy: {count} migrations in {time.monotonic() - begun:.1f} s")
+    begun = time.monotonic()
+    enrol_all(account, stage, approvers, report)
+    report(f"deploy: custody in {time.monotonic() - begun:.1f} s")
     begun = time.monotonic()
     account.make_wallets(found.wallet_group_arn, FIRST_GROUP, FIRST_WALLETS, report)
     report(f"deploy: wallets in {time.monotonic() - begun:.1f} s")

@@ -18,11 +18,13 @@ from infra.local.programs import Program
 from infra.local.stack import Stack
 
 STAGE = "local"
+# Nobody else is there to approve the custody sets of one machine.
+APPROVERS = ("machine-1", "machine-2")
 _STARTS_AT_ONCE = 4
 
 
 def deploy_step(stack: Stack) -> None:
-    """Deploy the keys and serverless stacks to the stack's AWS engine. Raises StackFailure."""
+    """Deploy keys, custodians and the serverless stack to the AWS engine. Raises StackFailure."""
     try:
         deploy(
             stack.ministack.url,
@@ -31,6 +33,7 @@ def deploy_step(stack: Stack) -> None:
             region=stack.ministack.region,
             account_id=stack.ministack.account_id,
             environment=stack.ministack.environment(),
+            approvers=APPROVERS,
             report=lambda line: stack.report(f"  {line}"),
         )
     except DeployFailed as exc:

@@ -40,6 +40,7 @@ class Rollout:
             region=aws.region,
             account_id=aws.account_id,
             environment=aws.environment(),
+            approvers=("one", "two"),
             report=self.told.append,
         )
 

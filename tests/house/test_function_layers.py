@@ -6,7 +6,7 @@ the cloud.
 
 import pytest
 
-from infra.cloud.function_table import FUNCTIONS, FunctionRow
+from infra.cloud.function_table import DEPLOYED, FunctionRow
 from infra.cloud.names import ROOT
 from tests.house.test_layers import run_isolated
 
@@ -17,7 +17,7 @@ LATE = {
 }
 
 
-@pytest.mark.parametrize("row", FUNCTIONS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", DEPLOYED, ids=lambda row: row.name)
 def test_a_function_imports_with_the_layers_of_its_row_alone(row: FunctionRow) -> None:
     path = ROOT / "functions" / row.module / f"{row.file}.py"
     code = (

@@ -144,7 +144,7 @@ def test_a_custodian_may_remember_and_log_and_nothing_else_by_its_own_policy(
             "xray:PutTraceSegments": ["*"],
             "xray:PutTelemetryRecords": ["*"],
             "dynamodb:GetItem": store,
-            "dynamodb:Query": store,
+            "dynamodb:BatchGetItem": store,
             "dynamodb:PutItem": store,
             "dynamodb:UpdateItem": store,
             "dynamodb:ConditionCheckItem": store,
