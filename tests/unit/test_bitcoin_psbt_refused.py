@@ -250,9 +250,9 @@ def test_a_witness_in_a_previous_transaction_is_refused() -> None:
 
 
 def test_more_inputs_than_a_custodian_can_record_are_refused() -> None:
-    coins = [Coin(previous(TxOutput(9_000, SET.script), salt=n), 0) for n in range(41)]
-    everything = everything_psbt(coins[:40], SHOP, "regtest", 9_000, account=SET.account)
-    assert len(decoded(everything).claims) == 40
+    coins = [Coin(previous(TxOutput(9_000, SET.script), salt=n), 0) for n in range(97)]
+    everything = everything_psbt(coins[:96], SHOP, "regtest", 9_000, account=SET.account)
+    assert len(decoded(everything).claims) == 96
     assert refusal(everything_psbt(coins, SHOP, "regtest", 9_000, account=SET.account)) == (
         "too_large"
     )

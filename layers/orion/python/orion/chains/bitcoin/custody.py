@@ -27,9 +27,9 @@ from orion.chains.spend import (
     SpendRefused,
 )
 
-# Each input is a claim, and a custodian records an effect in one DynamoDB transaction: at most 100
-# items, of which 50 instructions and a handful of others need their share.
-INPUTS_MAX = 40
+# Each input is a claim and a message, and a custodian records an effect in one DynamoDB transaction
+# of at most 100 items: these and a single instruction fit, more instructions leave fewer inputs.
+INPUTS_MAX = 96
 
 
 def account(place: CustodyPlace, keys: CustodyKeys, anchor: str) -> CustodyAccount:
