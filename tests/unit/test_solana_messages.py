@@ -70,7 +70,7 @@ def _calls(draw: st.DrawFn) -> list[Instruction]:
     return draw(st.lists(row, min_size=1, max_size=3))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(KEY, _calls(), KEY)
 def test_a_message_is_written_and_read_as_solders_does(
     payer: bytes, calls: list[Instruction], blockhash: bytes
@@ -202,17 +202,17 @@ def test_programs_and_sizes_are_the_published_ones() -> None:
 
 
 def test_curve_membership_is_judged_as_solders_does() -> None:
-    hashes = [hashlib.sha256(at.to_bytes(4, "big")).digest() for at in range(2_000)]
+    hashes = [hashlib.sha256(at.to_bytes(4, "big")).digest() for at in range(500)]
     prime = 2**255 - 19
     corners = [number for base in (0, 2**255, prime) for number in range(base, base + 20)]
     edges = [(number % 2**256).to_bytes(32, "little") for number in [*corners, -1, 2**255 - 1]]
     found = [is_on_curve(key) for key in hashes + edges]
 
     assert found == [Pubkey(key).is_on_curve() for key in hashes + edges]
-    assert 900 < sum(found[:2_000]) < 1_100
+    assert 200 < sum(found[:500]) < 300
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(KEY, KEY, st.sampled_from([programs.TOKEN, programs.TOKEN_2022]))
 def test_an_associated_account_is_the_one_that_solana_finds(
     owner: bytes, mint: bytes, program: bytes
@@ -221,7 +221,7 @@ def test_an_associated_account_is_the_one_that_solana_finds(
     assert derived.associated(owner, mint, program) == bytes(theirs)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(KEY, st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=32), KEY)
 def test_an_account_with_a_seed_is_the_one_that_solana_makes(
     base: bytes, seed: str, program: bytes
