@@ -17,8 +17,9 @@ from infra.local.btcd import Btcd, witness_script
 from infra.local.faucet import BitcoinFaucet
 from infra.local.json_rpc import RpcRefused, record, sequence, text
 from orion.chains.bitcoin import custody
-from orion.chains.bitcoin.address import parse_address
+from orion.chains.bitcoin.address import address_of, parse_address
 from orion.chains.bitcoin.encode import compact_size, output_bytes, transaction_bytes
+from orion.chains.bitcoin.network import network_of
 from orion.chains.bitcoin.psbt import parse_psbt
 from orion.chains.bitcoin.psbt_build import Coin
 from orion.chains.bitcoin.wire import TxInput, TxOutput, parse_transaction
@@ -47,9 +48,6 @@ def script_of(address: str) -> bytes:
 
 def recipient(label: str) -> str:
     """A P2WPKH address of somebody else."""
-    from orion.chains.bitcoin.address import address_of
-    from orion.chains.bitcoin.network import network_of
-
     found = address_of(witness_script(key(label)), network_of(NETWORK))
     assert found is not None
     return found
