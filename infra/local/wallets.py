@@ -132,16 +132,23 @@ class BatchRun:
 
     def start(self) -> str:
         """Start it, unless it runs: the execution's ARN. Raises StackFailure."""
+        return self._find(join=True)
+
+    def start_beside(self) -> str:
+        """Start it once more, whether it runs or not. Raises StackFailure."""
+        return self._find(join=False)
+
+    def _find(self, *, join: bool) -> str:
         for attempt in range(1, _ATTEMPTS_MAX + 1):
             name = f"groups-{self.groups.start}-{len(self.groups)}-{attempt}"
             arn = f"{self._machine.replace(':stateMachine:', ':execution:')}:{name}"
             status = self._status(arn)
-            if status == "RUNNING":
-                self._execution = arn
-                return arn
             if status is None:
-                self._execution = self._started(name)
-                return self._execution
+                arn = self._started(name)
+            elif status != "RUNNING" or not join:
+                continue
+            self._execution = arn
+            return arn
         raise StackFailure(f"this batch was started {_ATTEMPTS_MAX} times")
 
     def status(self) -> str:
