@@ -4,35 +4,45 @@ and unsigned sweeps of every chain.
 
 import base64
 import hashlib
+import json
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from orion.adapters.aws.chain_key_vault import KmsChainKeyOpener
+from orion.adapters.aws.fee_signer import KmsFeeSigner
 from orion.adapters.aws.seed_vault import KmsChainKeyVault, KmsSeedVault
 from orion.adapters.mysql.kms_groups import MySqlGroupStore
-from orion.adapters.mysql.kms_signing import MySqlSetStore, MySqlWalletStore
+from orion.adapters.mysql.kms_signing import MySqlFloatStore, MySqlSetStore, MySqlWalletStore
 from orion.adapters.mysql.session import Database
 from orion.chains.bitcoin.address import parse_address as bitcoin_address
 from orion.chains.bitcoin.encode import transaction_bytes
 from orion.chains.bitcoin.psbt_build import Coin, everything_psbt
 from orion.chains.bitcoin.wire import TxInput, TxOutput
+from orion.chains.ethereum.creation import creation_call, factory_address
+from orion.chains.ethereum.safe_transaction import CALL, SafeTransaction
 from orion.chains.ethereum.transaction import FeeMarketTransaction
 from orion.chains.solana.address import address_of as solana_address
 from orion.chains.solana.address import parse_address as solana_key
 from orion.chains.solana.budget import Budget
 from orion.chains.solana.programs import WRAPPED_SOL
 from orion.chains.solana.sweep import Sweep, slots, write_sweep
-from orion.chains.spend import WalletKind
+from orion.chains.spend import CustodyAccount, WalletKind
 from orion.chains.tron import building
 from orion.chains.tron.raw_data import Frame
 from orion.kms.groups import CustodyPlan, CustodyRow, CustodySet
 from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import TRON_CUSTODY, Networks
 from orion.kms.service import WalletService
+from orion.kms.signing.accounts import verified
 from orion.kms.signing.chain_code import sweep_code
+from orion.kms.signing.executor import EthereumFees, FeeChain, FloatSigner, SolanaFees
 from orion.kms.signing.handover import HandoverSigner
 from orion.kms.signing.model import SetsRequest, SweepRequest
 from orion.kms.signing.sets import CustodyRegister
@@ -41,6 +51,8 @@ from orion.wallet.addresses import WalletRange, addresses
 from tests.engine.kms_scene import aws_client, connected
 from tests.unit.kms_signing_keys import custody_set
 
+ROOT = Path(__file__).parents[2]
+Call = tuple[str, Mapping[str, object]]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TRACE = "cd" * 16
 HOT_SET, WARM_SET = 170, 171
@@ -60,6 +72,7 @@ SETS = (
 )
 PURPOSES = ("wallet-seeds", *(f"sweep-{chain}" for chain in NETWORKS))
 CAPS = {"bitcoin": 50_000, "ethereum": 10**16, "tron": 100_000_000, "solana": 5_000_000}
+FLOAT_WEI, FLOAT_LAMPORTS = 10**16, 10**8
 TABLES = (
     "group_chain_key",
     "group_custody",
@@ -181,6 +194,28 @@ class Stage:
             store=MySqlWalletStore(self.database, "tron", NETWORKS["tron"], TRON_CUSTODY),
             now=lambda: NOW,
         )
+
+    def floats(self, chain: str, cap_units: int | None = None) -> FloatSigner:
+        """The executor or the fee payer."""
+        fees: FeeChain = EthereumFees(31337) if chain == "ethereum" else SolanaFees({})
+        cap = {"ethereum": FLOAT_WEI, "solana": FLOAT_LAMPORTS}[chain]
+        alias = f"alias/orion/{self.name}/{fees.signer.value}"
+        return FloatSigner(
+            chain=fees,
+            cap_units=lambda: cap if cap_units is None else cap_units,
+            key=KmsFeeSigner(self.kms, alias, fees.curve),
+            store=MySqlFloatStore(self.database, chain, NETWORKS[chain]),
+            now=lambda: NOW,
+        )
+
+    def account(self, group_no: int, chain: str) -> CustodyAccount:
+        """The group's hot account, computed again."""
+        found = MySqlFloatStore(self.database, chain, NETWORKS[chain]).accounts((group_no,))
+        return verified(next(one for one in found if one.place.kind is WalletKind.HOT))
+
+    def beside(self, mysql_admin: Any) -> "Stage":
+        """The same stage over a connection of its own, for another thread."""
+        return Stage(self.kms, self.name, connected(mysql_admin))
 
     def custody_address(self, group_no: int, chain: str, kind: str = "hot") -> str:
         """As `create_group` stored it."""
@@ -305,3 +340,126 @@ def as_event(request: SweepRequest) -> dict[str, object]:
         "unsigned": base64.b64encode(request.unsigned).decode(),
         "indexes": list(request.indexes),
     }
+
+
+def execution(
+    account: CustodyAccount,
+    *,
+    nonce: int = 0,
+    max_fee_gwei: int = 10,
+    value: int = 5,
+    chain_id: int = 31337,
+) -> bytes:
+    """An executor's transaction that carries a payment of the account's Safe, as three custodians
+    would have signed it: whether their signatures hold is the Safe's to say.
+    """
+    payment = SafeTransaction(
+        chain_id=chain_id,
+        safe=account.address,
+        to="0x" + "77" * 20,
+        value=value,
+        data=b"",
+        operation=CALL,
+        nonce=0,
+    )
+    return FeeMarketTransaction(
+        chain_id=chain_id,
+        nonce=nonce,
+        max_priority_fee_wei=10**9,
+        max_fee_wei=max_fee_gwei * 10**9,
+        gas_limit=100_000,
+        to=account.address,
+        value_wei=0,
+        data=payment.execution((bytes(64) + b"\x1b") * 3),
+    ).encode()
+
+
+def safe_creation(account: CustodyAccount, *, nonce: int = 0) -> bytes:
+    """An executor's transaction that makes the account's Safe."""
+    return FeeMarketTransaction(
+        chain_id=31337,
+        nonce=nonce,
+        max_priority_fee_wei=10**9,
+        max_fee_wei=10 * 10**9,
+        gas_limit=400_000,
+        to=factory_address(),
+        value_wei=0,
+        data=creation_call(account),
+    ).encode()
+
+
+# Runs functions the way Lambda does and prints what each answered or raised; with a second
+# argument the locals of all frames too.
+DRIVER = """
+import importlib.util, json, sys, traceback
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.replace("/", "_"), path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+for path, event in json.loads(sys.argv[1]):
+    try:
+        print(json.dumps(load(path).handler(event, None)), flush=True)
+    except Exception as exc:
+        print("RAISED", type(exc).__name__, flush=True)
+        traceback.print_exception(exc, file=sys.stdout)
+"""
+
+
+def deployed(stage: Stage, aws_engine: Any, mysql_admin: Any) -> dict[str, str]:
+    """The environment of the stage's functions, after parameters, secret and queue are written."""
+    ssm = aws_client(aws_engine, "ssm")
+    parameters = {
+        "mysql/proxy-host": mysql_admin.host,
+        "mysql/proxy-port": str(mysql_admin.port),
+        "mysql/proxy-ca-pem": mysql_admin.ca_pem,
+        "chains/networks": json.dumps(dict(NETWORKS)),
+        "chains/contracts": "{}",
+        "policy/sweep-fee-max": json.dumps({chain: str(cap) for chain, cap in CAPS.items()}),
+        "policy/executor-float": json.dumps(
+            {"ethereum": str(FLOAT_WEI), "solana": str(FLOAT_LAMPORTS)}
+        ),
+        "custody/solana-fee-payer": FEE_PAYER,
+    }
+    for name, value in parameters.items():
+        ssm.put_parameter(
+            Name=f"/orion/{stage.name}/{name}", Value=value, Type="String", Overwrite=True
+        )
+    login = mysql_admin.credentials("kms")
+    vault = aws_client(aws_engine, "secretsmanager")
+    name = f"orion/{stage.name}/mysql/kms"
+    content = json.dumps({"username": login.username, "password": login.password})
+    if not vault.list_secrets(Filters=[{"Key": "name", "Values": [name]}])["SecretList"]:
+        vault.create_secret(Name=name, SecretString=content)
+    aws_client(aws_engine, "sqs").create_queue(QueueName=f"orion-{stage.name}-outbox-kms")
+    return {
+        **aws_engine.environment(),
+        "ORION_STAGE": stage.name,
+        "ORION_LOG_LEVEL": "DEBUG",
+        "PYTHONPATH": str(ROOT / "layers/orion/python"),
+        "PATH": os.environ["PATH"],
+    }
+
+
+def started(environment: Mapping[str, str], calls: Sequence[Call]) -> subprocess.Popen[bytes]:
+    """A process that calls functions one after the other; its output is a pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, json.dumps(list(calls))],
+        cwd=ROOT,
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def ran(environment: Mapping[str, str], calls: Sequence[Call]) -> bytes:
+    """All that the functions wrote, answers included."""
+    with started(environment, calls) as process:
+        output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output.decode()
+    return output
+
+
+def answers(output: bytes) -> list[dict[str, Any]]:
+    """What the functions answered, in order."""
+    return [json.loads(line) for line in output.splitlines() if line.startswith(b'{"outcome"')]

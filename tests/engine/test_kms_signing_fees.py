@@ -1,0 +1,413 @@
+"""Executor and fee payer with real KMS keys and a real database: one body a nonce, a capped float,
+and processes that die half-way.
+"""
+
+import base64
+import http.client
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from orion.adapters.mysql.kms_signing import MySqlFloatStore
+from orion.chains.solana.address import address_of
+from orion.chains.spend import SpendRefused
+from orion.errors import OrionError
+from orion.kms.custody.errors import SignerRefused
+from orion.kms.signing.errors import (
+    AccountDiffers,
+    BodyConflicts,
+    CustodyAccountNotFound,
+    FloatExhausted,
+    RefillDiffers,
+    WrongNetwork,
+)
+from orion.kms.signing.executor import SignedFee
+from orion.kms.signing.model import ExecutionRequest, Refill
+from tests.engine import kms_signing_scene as scene
+from tests.engine.kms_scene import outbox, rows
+from tests.engine.kms_signing_scene import TRACE, Rows, Stage
+
+pytestmark = pytest.mark.engine
+GROUP, OTHER = 31, 32
+SEED = secrets.token_bytes(32)
+EXECUTOR, FEE_PAYER = "executor-ethereum", "fee-payer-solana"
+# 100,000 gas at 10 gwei.
+FEE = 10**15
+
+
+@pytest.fixture(scope="module")
+def planted(aws_engine: Any, mysql_admin: Any) -> Iterator[tuple[Stage, Rows]]:
+    """Two groups under sets of their own, and their rows."""
+    found = scene.new_stage_on(aws_engine, mysql_admin)
+    found.register()
+    found.plant(GROUP, SEED)
+    found.plant(OTHER, secrets.token_bytes(32))
+    yield found, Rows.of(found.database)
+    found.database.close()
+
+
+@pytest.fixture
+def stage(planted: tuple[Stage, Rows]) -> Stage:
+    """The planted stage as it was, with full floats."""
+    found, known = planted
+    known.put_back(found.database)
+    return found
+
+
+def asked(unsigned: bytes, *groups: int) -> ExecutionRequest:
+    return ExecutionRequest(unsigned, groups or (GROUP,), TRACE)
+
+
+def executed(stage: Stage, cap_units: int | None = None, **form: int) -> SignedFee:
+    """The executor's answer to a payment of the group's Safe."""
+    unsigned = scene.execution(stage.account(GROUP, "ethereum"), **form)
+    return stage.floats("ethereum", cap_units).sign(asked(unsigned))
+
+
+def committed(stage: Stage, signer: str = EXECUTOR) -> int:
+    found = rows(
+        stage.database, "SELECT committed_units FROM signer_float WHERE signer = %s", signer
+    )
+    return int(found[0][0]) if found else 0
+
+
+def told(stage: Stage, action: str) -> int:
+    return [body["action"] for body in outbox(stage.database, "audit.events")].count(action)
+
+
+def test_the_executors_transaction_is_its_own_by_an_independent_reading(stage: Stage) -> None:
+    from eth_account import Account
+    from eth_keys.datatypes import PublicKey
+
+    signed = executed(stage)
+    assert signed.transaction is not None
+    key = PublicKey.from_compressed_bytes(stage.floats("ethereum").key.public_key())
+    sender = Account.recover_transaction(signed.transaction)
+    assert sender.lower() == key.to_address()
+    assert told(stage, "fee.signed") == 1
+
+
+def test_the_same_request_answers_the_stored_signature_and_counts_nothing(stage: Stage) -> None:
+    first = executed(stage)
+    assert executed(stage) == first
+    assert committed(stage) == FEE
+    assert told(stage, "fee.signed") == 1
+
+
+def test_a_bump_re_signs_the_same_body_and_counts_the_difference(stage: Stage) -> None:
+    first = executed(stage)
+    dearer = executed(stage, max_fee_gwei=13)
+    assert dearer.version != first.version
+    assert committed(stage) == 13 * FEE // 10
+    executed(stage, max_fee_gwei=11)
+    assert committed(stage) == 13 * FEE // 10
+    executed(stage, nonce=1)
+    assert committed(stage) == 23 * FEE // 10
+    assert executed(stage) == first
+
+
+def test_another_body_under_a_signed_nonce_is_refused(stage: Stage) -> None:
+    executed(stage)
+    with pytest.raises(BodyConflicts):
+        executed(stage, value=1)
+    with pytest.raises(BodyConflicts):
+        executed(stage, value=1, max_fee_gwei=100)
+    executed(stage, value=1, nonce=1)
+    assert committed(stage) == 2 * FEE
+
+
+def test_the_float_ends_at_its_cap_and_a_refill_gives_back_what_it_says(stage: Stage) -> None:
+    executed(stage, 2 * FEE)
+    executed(stage, 2 * FEE, nonce=1)
+    with pytest.raises(FloatExhausted):
+        executed(stage, 2 * FEE, nonce=2)
+    with pytest.raises(FloatExhausted):
+        executed(stage, 2 * FEE, nonce=1, max_fee_gwei=11)
+    # What was refused left nothing: the same nonce is free for another body afterwards.
+    refill = Refill("pay_1", FEE, TRACE)
+    assert stage.floats("ethereum").refilled(refill).committed_units == FEE
+    executed(stage, 2 * FEE, nonce=2, value=9)
+    assert committed(stage) == 2 * FEE
+
+
+def test_a_refill_counts_once_for_its_id_and_never_with_other_units(stage: Stage) -> None:
+    executed(stage)
+    signer = stage.floats("ethereum")
+    refill = Refill("pay_1", FEE // 2, TRACE)
+    assert [signer.refilled(refill).committed_units for _ in range(3)] == [FEE // 2] * 3
+    with pytest.raises(RefillDiffers):
+        signer.refilled(Refill("pay_1", FEE, TRACE))
+    assert signer.refilled(Refill("pay_2", 10**18, TRACE)).committed_units == 0
+    # The other signer's float is another, and its ids are its own.
+    assert stage.floats("solana").refilled(refill).committed_units == 0
+    assert told(stage, "float.refilled") == 3
+
+
+def test_the_making_of_a_known_safe_is_signed_and_a_strangers_is_not(stage: Stage) -> None:
+    signer = stage.floats("ethereum")
+    made = signer.sign(asked(scene.safe_creation(stage.account(GROUP, "ethereum"))))
+    assert made.transaction is not None
+    with pytest.raises(SpendRefused):
+        signer.sign(asked(scene.safe_creation(stage.account(OTHER, "ethereum"), nonce=1)))
+
+
+def test_only_transactions_of_the_groups_named_and_of_this_chain_are_signed(stage: Stage) -> None:
+    mine, other = (stage.account(group, "ethereum") for group in (GROUP, OTHER))
+    signer = stage.floats("ethereum")
+    refused: list[tuple[ExecutionRequest, type[OrionError]]] = [
+        (asked(scene.execution(other)), SpendRefused),
+        (asked(scene.execution(mine), OTHER), SpendRefused),
+        (asked(scene.execution(mine), 999), CustodyAccountNotFound),
+        (asked(scene.execution(mine, chain_id=1)), WrongNetwork),
+        (asked(scene.ethereum_sweep("0x" + "11" * 20)[0]), SpendRefused),
+        (asked(scene.execution(mine)[:-1]), SpendRefused),
+        (asked(b"\2"), SpendRefused),
+    ]
+    for request, error in refused:
+        with pytest.raises(error):
+            signer.sign(request)
+    assert committed(stage) == 0
+    signer.sign(asked(scene.execution(mine), OTHER, GROUP))
+
+
+def test_an_altered_account_is_noticed_before_anything_is_recorded(stage: Stage) -> None:
+    stranger = stage.account(OTHER, "ethereum")
+    with stage.database.transaction() as cursor:
+        cursor.execute(
+            "UPDATE custody_account SET address = %s"
+            " WHERE group_no = %s AND chain = 'ethereum' AND kind = 'hot'",
+            (stranger.address, GROUP),
+        )
+    with pytest.raises(AccountDiffers):
+        stage.floats("ethereum").sign(asked(scene.execution(stranger)))
+    assert committed(stage) == 0
+
+
+def solana_message(stage: Stage, kind: str = "hot", group: int = GROUP) -> bytes:
+    payer = address_of(stage.floats("solana").key.public_key())
+    target = stage.custody_address(group, "solana", kind)
+    return scene.solana_sweep(SEED, (7, 8), target, fee_payer=payer)[0]
+
+
+def test_the_fee_payers_signature_holds_and_each_message_counts_in_full(stage: Stage) -> None:
+    signer = stage.floats("solana")
+    hot, warm = solana_message(stage), solana_message(stage, "warm")
+    first = signer.sign(asked(hot))
+    assert first.transaction is None
+    Ed25519PublicKey.from_public_bytes(signer.key.public_key()).verify(first.signature, hot)
+    once = committed(stage, FEE_PAYER)
+    assert once > 0
+    assert signer.sign(asked(hot)) == first
+    assert committed(stage, FEE_PAYER) == once
+    signer.sign(asked(warm))
+    assert committed(stage, FEE_PAYER) == 2 * once
+    with pytest.raises(FloatExhausted):
+        stage.floats("solana", 2 * once).sign(asked(solana_message(stage, group=OTHER), OTHER))
+
+
+def test_the_fee_payer_signs_for_no_stranger_and_no_other_payer(stage: Stage) -> None:
+    signer = stage.floats("solana")
+    target = stage.custody_address(GROUP, "solana")
+    others = scene.solana_sweep(SEED, (7, 8), target, fee_payer=scene.FEE_PAYER)[0]
+    for unsigned in (others, solana_message(stage, group=OTHER), b"", solana_message(stage)[:-1]):
+        with pytest.raises(SpendRefused):
+            signer.sign(asked(unsigned))
+    assert committed(stage, FEE_PAYER) == 0
+
+
+def test_two_bodies_that_meet_at_one_nonce_get_one_signature(
+    stage: Stage, mysql_admin: Any
+) -> None:
+    account = stage.account(GROUP, "ethereum")
+    bodies = [scene.execution(account, value=number) for number in range(4)]
+    executed(stage, nonce=7)
+    holder = mysql_admin.connect()
+    with ThreadPoolExecutor(4) as pool, holder, holder.cursor() as cursor:
+        holder.begin()
+        cursor.execute("SELECT * FROM orion_kms.signer_float FOR UPDATE")
+
+        def sign(unsigned: bytes) -> bool:
+            beside = stage.beside(mysql_admin)
+            try:
+                beside.floats("ethereum").sign(asked(unsigned))
+            except BodyConflicts:
+                return False
+            finally:
+                beside.database.close()
+            return True
+
+        running = [pool.submit(sign, unsigned) for unsigned in bodies]
+        # All of them wait; without the row's lock none of them would see another's record.
+        assert not any(future.done() for future in running)
+        ((seen,),) = rows(stage.database, "SELECT COUNT(*) FROM signer_slot WHERE slot = '31337:0'")
+        assert seen == 0
+        holder.commit()
+        assert sorted(future.result(timeout=20) for future in running) == [False] * 3 + [True]
+    assert committed(stage) == 2 * FEE
+
+
+def test_two_nonces_that_meet_at_the_last_room_of_a_float_get_one_signature(
+    stage: Stage, mysql_admin: Any
+) -> None:
+    account = stage.account(GROUP, "ethereum")
+    executed(stage, nonce=7)
+
+    def sign(nonce: int) -> bool:
+        beside = stage.beside(mysql_admin)
+        try:
+            beside.floats("ethereum", 2 * FEE).sign(asked(scene.execution(account, nonce=nonce)))
+        except FloatExhausted:
+            return False
+        finally:
+            beside.database.close()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(sign, range(4))) == [False] * 3 + [True]
+    assert committed(stage) == 2 * FEE
+
+
+def test_a_disabled_key_leaves_the_record_and_the_request_signs_later(stage: Stage) -> None:
+    key = stage.kms.describe_key(KeyId=f"alias/orion/{stage.name}/{EXECUTOR}")["KeyMetadata"]
+    account = stage.account(GROUP, "ethereum")
+    signer = stage.floats("ethereum")
+    signer.key.public_key()
+    stage.kms.disable_key(KeyId=key["KeyId"])
+    try:
+        with pytest.raises(SignerRefused):
+            signer.sign(asked(scene.execution(account)))
+    finally:
+        stage.kms.enable_key(KeyId=key["KeyId"])
+    assert committed(stage) == FEE
+    signer.sign(asked(scene.execution(account)))
+    assert committed(stage) == FEE
+
+
+def test_a_signature_stored_for_other_bytes_does_not_leave(stage: Stage) -> None:
+    executed(stage)
+    with stage.database.transaction() as cursor:
+        cursor.execute("UPDATE signer_version SET signature = REVERSE(signature)")
+    with pytest.raises(OrionError):
+        executed(stage)
+
+
+@contextmanager
+def kms_that_waits(aws_engine: Any, before_signing: Callable[[], bool]) -> Iterator[str]:
+    """An endpoint that hands every call on to KMS; a Sign only when `before_signing` says so, else
+    its caller waits for ever.
+    """
+    over = threading.Event()
+
+    class Forward(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers["X-Amz-Target"] == "TrentService.Sign" and not before_signing():
+                over.wait(60)
+                return
+            connection = http.client.HTTPConnection(aws_engine.host, aws_engine.port, timeout=20)
+            connection.request("POST", self.path, body, dict(self.headers.items()))
+            answer = connection.getresponse()
+            content = answer.read()
+            connection.close()
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.getheader("Content-Type", ""))
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the test's output is its own."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Forward)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@pytest.mark.parametrize("dies", ["before KMS answers", "before the signature is stored"])
+def test_an_executor_that_is_killed_half_way_signs_once_and_counts_once(
+    stage: Stage, aws_engine: Any, mysql_admin: Any, dies: str
+) -> None:
+    environment = scene.deployed(stage, aws_engine, mysql_admin)
+    unsigned = scene.execution(stage.account(GROUP, "ethereum"))
+    call = {
+        "v": 1,
+        "trace_id": TRACE,
+        "unsigned": base64.b64encode(unsigned).decode(),
+        "groups": [GROUP],
+    }
+    calls = [("functions/kms/executor_ethereum.py", call)]
+    reached = threading.Event()
+    holder = mysql_admin.connect()
+    held = holder.cursor()
+
+    def before_signing() -> bool:
+        # The record is committed before KMS is asked: it can be locked here.
+        holder.begin()
+        found = held.execute(
+            "SELECT * FROM orion_kms.signer_version WHERE signature IS NULL FOR UPDATE"
+        )
+        assert found == 1
+        reached.set()
+        return dies == "before the signature is stored"
+
+    with kms_that_waits(aws_engine, before_signing) as endpoint:
+        process = scene.started({**environment, "AWS_ENDPOINT_URL_KMS": endpoint}, calls)
+        assert reached.wait(30)
+        if dies == "before the signature is stored":
+            # It has its signature and waits for the row.
+            waiting_for(mysql_admin, "UPDATE signer_version")
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=20)
+    holder.rollback()
+    holder.close()
+    assert process.returncode == -signal.SIGKILL
+    assert rows(stage.database, "SELECT signature FROM signer_version") == [(None,)]
+    assert committed(stage) == FEE
+
+    first, again = scene.answers(scene.ran(environment, calls * 2))
+    assert first["outcome"] == "signed"
+    assert first == again
+    assert committed(stage) == FEE
+    assert told(stage, "fee.signed") == 1
+
+
+def waiting_for(mysql_admin: Any, statement: str) -> None:
+    """Return once some connection runs a statement that begins so."""
+    connection = mysql_admin.connect()
+    pause = threading.Event()
+    with connection, connection.cursor() as cursor:
+        for _ in range(600):
+            cursor.execute(
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE %s",
+                (statement + "%",),
+            )
+            if cursor.fetchone()[0]:
+                return
+            pause.wait(0.02)
+    raise AssertionError("nobody runs that statement")
+
+
+def test_the_store_refuses_to_keep_what_was_never_reserved(stage: Stage) -> None:
+    from orion.kms.model import Message
+    from orion.kms.signing.model import Reservation
+
+    store = MySqlFloatStore(stage.database, "ethereum", "31337")
+    never = Reservation(EXECUTOR, "31337:5", bytes(32), bytes(32), 1)
+    with pytest.raises(RuntimeError):
+        store.keep(never, bytes(65), Message("audit.events", "kms", {}, bytes(16)), scene.NOW)
