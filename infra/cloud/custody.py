@@ -69,8 +69,9 @@ def read_custody(text: str) -> Custody:
     if set(body) != {"set", "groups", "velocity"} or set(body["velocity"]) != set(PURPOSES):
         raise CustodyMalformed("it has [[set]], [[groups]], [velocity.hot] and [velocity.warm]")
     sets = tuple(_set(row) for row in body["set"])
-    if [each.number for each in sets] != list(range(len(sets))):
-        raise CustodyMalformed("sets are numbered 0, 1, 2 and so on, in order")
+    if [each.number for each in sets] != list(range(1, len(sets) + 1)):
+        # From 1, because the addresses of Solana's multisigs know no set 0.
+        raise CustodyMalformed("sets are numbered 1, 2, 3 and so on, in order")
     groups = tuple(_range(row, sets) for row in body["groups"])
     for before, after in pairwise(sorted(groups, key=lambda each: each.first)):
         if after.first <= before.last:

@@ -131,7 +131,7 @@ def test_each_custodian_signs_with_its_own_keys_and_with_no_other_custodians(
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_nobody_but_the_custodian_signs_with_its_key(deployed: Deployed, curve: str) -> None:
-    key = deployed.key_arn(STAGE.custodian_key_alias(3, 0, curve))
+    key = deployed.key_arn(STAGE.custodian_key_alias(3, 1, curve))
     signed = named(deployed, lambda role: allowed(signing(deployed, role, key, curve)))
     assert signed == {"custodian-3"}
 
@@ -139,7 +139,7 @@ def test_nobody_but_the_custodian_signs_with_its_key(deployed: Deployed, curve: 
 def test_an_administrator_with_every_permission_can_do_nothing_with_a_custodians_key(
     deployed: Deployed,
 ) -> None:
-    key = deployed.key_arn(STAGE.custodian_key_alias(1, 0, "secp256k1"))
+    key = deployed.key_arn(STAGE.custodian_key_alias(1, 1, "secp256k1"))
     kms = deployed.client("kms", ADMINISTRATOR)
     for name, call in powers(kms, key).items():
         assert not allowed(call), name
@@ -153,7 +153,7 @@ def test_an_administrator_with_every_permission_can_do_nothing_with_a_custodians
 def test_who_deploys_looks_at_a_custodians_key_and_neither_signs_nor_changes_who_may(
     deployed: Deployed,
 ) -> None:
-    key = deployed.key_arn(STAGE.custodian_key_alias(1, 0, "secp256k1"))
+    key = deployed.key_arn(STAGE.custodian_key_alias(1, 1, "secp256k1"))
     kms = deployed.client("kms", DEPLOYER)
     assert allowed(partial(kms.describe_key, KeyId=key))
     assert allowed(partial(kms.get_key_policy, KeyId=key))

@@ -223,21 +223,22 @@ def test_a_hot_and_a_warm_wallet_never_share_a_set_and_each_has_a_spare() -> Non
 VELOCITY = '[velocity.hot]\n"BTC.bitcoin" = "1"\n[velocity.warm]\n'
 SET = '[[set]]\nnumber = {}\npurpose = "{}"\n'
 GROUPS = "[[groups]]\nfirst = {}\nlast = {}\nhot = {}\nwarm = {}\n"
-TWO = SET.format(0, "hot") + SET.format(1, "warm")
+TWO = SET.format(1, "hot") + SET.format(2, "warm")
 
 
 @pytest.mark.parametrize(
     "text, reason",
     [
-        (TWO + GROUPS.format(0, 9, 0, 0) + VELOCITY, "no warm set 0"),
-        (TWO + GROUPS.format(0, 9, 1, 1) + VELOCITY, "no hot set 1"),
-        (TWO + GROUPS.format(0, 9, 0, 1) + GROUPS.format(9, 10, 0, 1) + VELOCITY, "two ranges"),
-        (TWO + GROUPS.format(9, 0, 0, 1) + VELOCITY, "no range"),
-        (SET.format(1, "hot") + VELOCITY, "has \\[\\[set"),
-        (SET.format(1, "hot") + GROUPS.format(0, 1, 1, 1) + VELOCITY, "numbered"),
-        (SET.format(0, "cold") + GROUPS.format(0, 1, 0, 0) + VELOCITY, "hot or warm"),
-        (TWO + GROUPS.format(0, 9, 0, 1) + VELOCITY.replace('"1"', "1"), "decimal text"),
-        (TWO + GROUPS.format(0, 9, 0, 1) + VELOCITY.replace('"1"', '"1.5"'), "decimal text"),
+        (TWO + GROUPS.format(0, 9, 1, 1) + VELOCITY, "no warm set 1"),
+        (TWO + GROUPS.format(0, 9, 2, 2) + VELOCITY, "no hot set 2"),
+        (TWO + GROUPS.format(0, 9, 1, 2) + GROUPS.format(9, 10, 1, 2) + VELOCITY, "two ranges"),
+        (TWO + GROUPS.format(9, 0, 1, 2) + VELOCITY, "no range"),
+        (TWO + VELOCITY, "it has"),
+        (SET.format(0, "hot") + GROUPS.format(0, 1, 0, 0) + VELOCITY, "numbered"),
+        (SET.format(2, "hot") + GROUPS.format(0, 1, 2, 2) + VELOCITY, "numbered"),
+        (SET.format(1, "cold") + GROUPS.format(0, 1, 1, 1) + VELOCITY, "hot or warm"),
+        (TWO + GROUPS.format(0, 9, 1, 2) + VELOCITY.replace('"1"', "1"), "decimal text"),
+        (TWO + GROUPS.format(0, 9, 1, 2) + VELOCITY.replace('"1"', '"1.5"'), "decimal text"),
         ("]", "not TOML"),
     ],
 )
