@@ -388,8 +388,7 @@ def safe_creation(account: CustodyAccount, *, nonce: int = 0) -> bytes:
     ).encode()
 
 
-# Runs functions the way Lambda does and prints what each answered or raised; with a second
-# argument the locals of all frames too.
+# Runs functions the way Lambda does and prints what each answered or raised.
 DRIVER = """
 import importlib.util, json, sys, traceback
 def load(path):
@@ -441,10 +440,14 @@ def deployed(stage: Stage, aws_engine: Any, mysql_admin: Any) -> dict[str, str]:
     }
 
 
-def started(environment: Mapping[str, str], calls: Sequence[Call]) -> subprocess.Popen[bytes]:
-    """A process that calls functions one after the other; its output is a pipe."""
+def started(
+    environment: Mapping[str, str], calls: Sequence[Call], *, before: str = ""
+) -> subprocess.Popen[bytes]:
+    """A process that calls functions one after the other; its output is a pipe. `before` is code
+    that runs in it first.
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, json.dumps(list(calls))],
+        [sys.executable, "-c", before + DRIVER, json.dumps(list(calls))],
         cwd=ROOT,
         env=dict(environment),
         stdout=subprocess.PIPE,
@@ -452,9 +455,9 @@ def started(environment: Mapping[str, str], calls: Sequence[Call]) -> subprocess
     )
 
 
-def ran(environment: Mapping[str, str], calls: Sequence[Call]) -> bytes:
+def ran(environment: Mapping[str, str], calls: Sequence[Call], *, before: str = "") -> bytes:
     """All that the functions wrote, answers included."""
-    with started(environment, calls) as process:
+    with started(environment, calls, before=before) as process:
         output, _ = process.communicate(timeout=100)
     assert process.returncode == 0, output.decode()
     return output
