@@ -70,7 +70,7 @@ def answer(event: Mapping[str, object]) -> Result:
         result = _OPERATIONS[operation](event)
     except OrionError as refusal:
         told = {"operation": operation, "custodian": number(), "code": refusal.code}
-        # Values of fields may come from the request; its reason and part never hold more than names.
+        # Other fields may hold values of the request; these two are words and names.
         told |= {name: refusal.fields.get(name) for name in ("reason", "part")}
         if refusal.retry is not Retry.NEVER or isinstance(refusal, CustodianMisconfigured):
             _log.error("custodian failed", extra=told)

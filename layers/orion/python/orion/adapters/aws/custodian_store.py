@@ -233,7 +233,7 @@ class DynamoCustodianStore:
 
         The token names the content, so the client's own retries of one call cannot act twice.
         """
-        items = [item for _, item in writes]
+        items: Any = [item for _, item in writes]
         try:
             with _translated():
                 self._dynamodb.transact_write_items(

@@ -112,12 +112,12 @@ def read_instruction(value: object, networks: Mapping[str, str], part: str) -> I
         network=strict.name(body["network"], f"{part}.network"),
         group_no=strict.number(body["group"], f"{part}.group"),
         wallet=WalletKind(strict.word(body["wallet"], frozenset(WalletKind), f"{part}.wallet")),
-        set_no=strict.number(body["set"], f"{part}.set"),
+        set_no=strict.set_number(body["set"], f"{part}.set"),
         asset=strict.word(body["asset"], frozenset(ASSETS), f"{part}.asset"),
         recipient=_optional_text(body["recipient"], f"{part}.recipient"),
         units=strict.units(body["units"], f"{part}.units"),
         fee_max_units=strict.units(body["fee_max_units"], f"{part}.fee_max_units"),
-        target_set=_optional_number(body["target_set"], f"{part}.target_set"),
+        target_set=_optional_set(body["target_set"], f"{part}.target_set"),
         created_at=strict.moment(body["created_at"], f"{part}.created_at"),
         digest=instruction_digest(body),
     )
@@ -172,8 +172,8 @@ def _optional_merchant(value: object, part: str) -> str | None:
     return None if value is None else strict.public_id("mer", value, part)
 
 
-def _optional_number(value: object, part: str) -> int | None:
-    return None if value is None else strict.number(value, part)
+def _optional_set(value: object, part: str) -> int | None:
+    return None if value is None else strict.set_number(value, part)
 
 
 def _optional_text(value: object, part: str) -> str | None:

@@ -104,14 +104,14 @@ def read_sign(
 
 def read_public_keys(event: Mapping[str, object]) -> int:
     """The set whose keys are asked for. Raises RequestRefused."""
-    return strict.number(_body(event, frozenset({"set"}))["set"], "set")
+    return strict.set_number(_body(event, frozenset({"set"}))["set"], "set")
 
 
 def read_enrol(event: Mapping[str, object], keys: EvidenceKeys) -> EnrolRequest:
     """Read an `enrol` request. Raises RequestRefused, EvidenceRefused."""
     body = _body(event, frozenset({"set", "purpose", "secp256k1", "ed25519", "evidence"}))
     proposed = EnrolledSet(
-        set_no=strict.number(body["set"], "set"),
+        set_no=strict.set_number(body["set"], "set"),
         purpose=WalletKind(strict.word(body["purpose"], frozenset(WalletKind), "purpose")),
         keys=CustodyKeys(
             secp256k1=_five(body["secp256k1"], Curve.SECP256K1),

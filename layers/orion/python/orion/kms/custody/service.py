@@ -193,10 +193,14 @@ class CustodianService:
             ) from exc
 
     def _target(self, chain_custody: Custody, lead: Instruction, anchor: str) -> Target | None:
+        """Where a rotation leads. One in place keeps the account."""
         if lead.target_set is None:
             return None
-        account = self._account(chain_custody, lead, lead.target_set, anchor)
-        return Target(account.address, chain_custody.owner_addresses(account.keys))
+        keys = self._set(lead.target_set, lead.wallet).keys
+        owners = chain_custody.owner_addresses(keys)
+        if lead.in_place:
+            return Target("", owners)
+        return Target(self._account(chain_custody, lead, lead.target_set, anchor).address, owners)
 
     def _set(self, set_no: int, wallet: WalletKind) -> EnrolledSet:
         """An enrolled set of this purpose that holds this custodian's own keys. It never

@@ -56,11 +56,16 @@ def version_1(value: object, part: str) -> None:
         raise refused(part, "unknown_version", "only version 1 is known")
 
 
-def number(value: object, part: str, most: int = MAX_NUMBER) -> int:
-    """A whole number from 0 to `most`."""
-    if type(value) is not int or not 0 <= value <= most:
-        raise refused(part, "not_a_number", f"a whole number from 0 to {most} is wanted")
+def number(value: object, part: str, most: int = MAX_NUMBER, least: int = 0) -> int:
+    """A whole number from `least` to `most`."""
+    if type(value) is not int or not least <= value <= most:
+        raise refused(part, "not_a_number", f"a whole number from {least} to {most} is wanted")
     return value
+
+
+def set_number(value: object, part: str) -> int:
+    """A custody set's number; they begin at 1."""
+    return number(value, part, least=1)
 
 
 def word(value: object, allowed: frozenset[str], part: str) -> str:

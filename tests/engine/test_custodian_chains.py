@@ -1,0 +1,206 @@
+"""Five custodians, one payout on each chain: three sign, and what they sign assembles."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from coincurve import PrivateKey
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+from orion.chains.bitcoin.address import parse_address
+from orion.chains.bitcoin.encode import transaction_bytes
+from orion.chains.bitcoin.psbt_build import Coin, Recipient, payment_psbt
+from orion.chains.bitcoin.wire import TxInput, TxOutput
+from orion.chains.ethereum.safe_proposals import propose_payments, propose_rotation
+from orion.chains.solana.budget import Budget
+from orion.chains.solana.order import Order, write_order
+from orion.chains.spend import CustodyAccount, CustodyPlace, Payment, WalletKind, custody
+from orion.chains.tron import building
+from orion.chains.tron.permissions import address_of_key
+from orion.chains.tron.raw_data import Frame
+from orion.kms.custody.errors import CustodianRefusal
+from tests.engine.custodian_scene import (
+    NETWORKS,
+    Aws,
+    Body,
+    Custodians,
+    Issuers,
+    payout,
+    rotation,
+    sign_request,
+)
+
+pytestmark = pytest.mark.engine
+TRON_ANCHOR = address_of_key(PrivateKey(bytes(31) + b"\x05").public_key.format())
+TRON_SHOP = address_of_key(PrivateKey(bytes(31) + b"\x06").public_key.format())
+SOLANA_PAYER = str(Keypair.from_seed(bytes(31) + b"\x07").pubkey())
+SOLANA_SHOP = str(Keypair.from_seed(bytes(31) + b"\x08").pubkey())
+BITCOIN_SHOP = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+ETHEREUM_SHOP = "0x" + "5a" * 20
+ANCHORS = {"bitcoin": "", "ethereum": "", "tron": TRON_ANCHOR, "solana": SOLANA_PAYER}
+
+
+@pytest.fixture(scope="module")
+def custodians(aws_engine: Any) -> Custodians:
+    aws = Aws(aws_engine)
+    return Custodians(aws, Issuers(kms=aws.kms)).enrolled()
+
+
+def account_of(custodians: Custodians, chain: str, set_no: int = 1) -> CustodyAccount:
+    place = CustodyPlace(chain, NETWORKS[chain], 7, WalletKind.HOT, set_no)
+    return custody(chain).account(place, custodians.sets[set_no].keys, ANCHORS[chain])
+
+
+def coin(account: CustodyAccount, sats: int, mark: int = 1) -> Coin:
+    """An output that pays the account, in a transaction of its own."""
+    script = parse_address(account.address, "regtest").script
+    inputs = [TxInput(bytes([mark]) * 32, 0, b"", 0xFFFFFFFD)]
+    return Coin(transaction_bytes(2, inputs, [TxOutput(sats, script)], 0), 0)
+
+
+def bitcoin_case(account: CustodyAccount) -> tuple[bytes, Body]:
+    unsigned = payment_psbt(
+        account, [coin(account, 500_000)], [Recipient(BITCOIN_SHOP, 9_000)], 500
+    )
+    return unsigned, payout("bitcoin", "BTC.bitcoin", BITCOIN_SHOP, 9_000, fee_max_units="500")
+
+
+def ethereum_case(account: CustodyAccount) -> tuple[bytes, Body]:
+    payment = Payment("ETH.ethereum", ETHEREUM_SHOP, 7 * 10**17)
+    unsigned = propose_payments(account, 0, [payment], {})
+    return unsigned, payout("ethereum", "ETH.ethereum", ETHEREUM_SHOP, 7 * 10**17)
+
+
+def tron_case(account: CustodyAccount) -> tuple[bytes, Body]:
+    frame = Frame(b"\1\2", b"\3" * 8, 1_767_349_200_000, 1_767_349_260_000)
+    unsigned = building.transfer(account.address, TRON_SHOP, 5_000_000, frame, 2)
+    return unsigned, payout("tron", "TRX.tron", TRON_SHOP, 5_000_000, fee_max_units="10000000")
+
+
+def solana_case(account: CustodyAccount) -> tuple[bytes, Body]:
+    payer = bytes(Pubkey.from_string(SOLANA_PAYER))
+    payment = Payment("SOL.solana", SOLANA_SHOP, 2_000_000)
+    block = hashlib.sha256(b"block").digest()
+    order = Order(payer, (1, 2, 3), block, Budget(200_000, 7), (payment,))
+    return write_order(order, account, {}), payout("solana", "SOL.solana", SOLANA_SHOP, 2_000_000)
+
+
+CASES = {
+    "bitcoin": bitcoin_case,
+    "ethereum": ethereum_case,
+    "tron": tron_case,
+    "solana": solana_case,
+}
+
+
+@pytest.mark.parametrize("chain", CASES)
+def test_three_custodians_sign_a_payout_that_assembles(custodians: Custodians, chain: str) -> None:
+    account = account_of(custodians, chain)
+    unsigned, instruction = CASES[chain](account)
+    request = sign_request(unsigned, [custodians.issuers.asked(instruction)], ANCHORS[chain])
+
+    signed = custodians.sign(request)
+
+    signatures = {number: answer.signatures for number, answer in signed.items()}
+    assert custody(chain).assemble(unsigned, account, signatures)
+    assert custodians.sign(request) == {
+        number: type(answer)(answer.version, answer.signatures, type(answer.step)("repeat"), chain)
+        for number, answer in signed.items()
+    }
+
+
+@pytest.mark.parametrize("chain", CASES)
+def test_nobody_signs_a_changed_amount_or_recipient(custodians: Custodians, chain: str) -> None:
+    unsigned, instruction = CASES[chain](account_of(custodians, chain))
+    others = {"units": str(int(instruction["units"]) + 1)}, {"recipient": other_shop(chain)}
+
+    for changed in others:
+        asked = custodians.issuers.asked(instruction | changed)
+        for number in custodians.numbers:
+            with pytest.raises(CustodianRefusal) as refused:
+                custodians.services[number].sign(sign_request(unsigned, [asked], ANCHORS[chain]))
+            expected = "not_a_signer" if chain == "solana" and number > 3 else "payment_missing"
+            assert refused.value.reason == expected
+
+
+def test_keys_are_replaced_in_place_by_a_rotation_alone(custodians: Custodians) -> None:
+    account = account_of(custodians, "ethereum")
+    unsigned = propose_rotation(account, 5, custodians.sets[3].keys)
+    wanted = rotation("ethereum", "ETH.ethereum", None, 0)
+
+    signed = custodians.sign(sign_request(unsigned, [custodians.issuers.asked(wanted)]), (3, 4, 5))
+    _, instruction = ethereum_case(account)
+    with pytest.raises(CustodianRefusal) as as_payout:
+        custodians.sign(sign_request(unsigned, [custodians.issuers.asked(instruction)]))
+
+    signatures = {number: answer.signatures for number, answer in signed.items()}
+    assert custody("ethereum").assemble(unsigned, account, signatures)
+    assert as_payout.value.reason == "other_operation"
+
+
+def test_a_rotation_by_payment_pays_the_target_sets_account_only(custodians: Custodians) -> None:
+    account, target = account_of(custodians, "bitcoin"), account_of(custodians, "bitcoin", 3)
+    coins = [coin(account, 500_000, mark=9)]
+
+    def request(address: str) -> Body:
+        unsigned = payment_psbt(account, coins, [Recipient(address, 499_000)], 1_000)
+        wanted = rotation("bitcoin", "BTC.bitcoin", address, 499_000, fee_max_units="1000")
+        return sign_request(unsigned, [custodians.issuers.asked(wanted)])
+
+    with pytest.raises(CustodianRefusal) as refused:
+        custodians.sign(request(BITCOIN_SHOP))
+
+    assert refused.value.reason == "not_the_target"
+    assert len(custodians.sign(request(target.address))) == 3
+
+
+def test_a_higher_fee_is_a_next_version_and_another_coin_is_not(custodians: Custodians) -> None:
+    account = account_of(custodians, "bitcoin")
+    first, other = coin(account, 500_000, mark=20), coin(account, 500_000, mark=21)
+    paid = [Recipient(BITCOIN_SHOP, 9_000)]
+    asked = custodians.issuers.asked(
+        payout("bitcoin", "BTC.bitcoin", BITCOIN_SHOP, 9_000, fee_max_units="900")
+    )
+
+    def request(coins: list[Coin], fee_sat: int) -> Body:
+        return sign_request(payment_psbt(account, coins, paid, fee_sat), [asked])
+
+    once = custodians.sign(request([first], 300))
+    more = custodians.sign(request([first, other], 900))
+    with pytest.raises(CustodianRefusal) as refused:
+        custodians.sign(request([other], 300))
+
+    assert {answer.step.value for answer in once.values()} == {"first"}
+    assert {answer.step.value for answer in more.values()} == {"next"}
+    assert refused.value.reason == "claims_not_kept"
+
+
+def test_a_next_version_on_tron_waits_for_the_first_ones_death(custodians: Custodians) -> None:
+    account = account_of(custodians, "tron")
+    instruction = payout("tron", "TRX.tron", TRON_SHOP, 4_000_000, fee_max_units="10000000")
+
+    def request(expires_ms: int, *more: Body) -> Body:
+        frame = Frame(b"\1\2", b"\3" * 8, 1_767_349_200_000, expires_ms)
+        unsigned = building.transfer(account.address, TRON_SHOP, 4_000_000, frame, 2)
+        return sign_request(
+            unsigned, [custodians.issuers.asked(instruction, *more)], ANCHORS["tron"]
+        )
+
+    first = custodians.sign(request(1_767_349_260_000))
+    with pytest.raises(CustodianRefusal) as refused:
+        custodians.sign(request(1_767_349_320_000))
+    dead = custodians.issuers.absent("tron", first[1].version)
+    second = custodians.sign(request(1_767_349_320_000, dead))
+
+    assert refused.value.reason == "earlier_version_alive"
+    assert second[1].version != first[1].version
+
+
+def other_shop(chain: str) -> str:
+    return {
+        "bitcoin": "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry",
+        "ethereum": "0x" + "5b" * 20,
+        "tron": TRON_ANCHOR,
+        "solana": SOLANA_PAYER,
+    }[chain]
