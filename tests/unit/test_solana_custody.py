@@ -188,6 +188,12 @@ def test_no_bytes_end_in_anything_but_a_refusal(noise: bytes) -> None:
         _decode(noise)
 
 
+def test_custodians_are_named_in_one_order_only() -> None:
+    shuffled = order(TO_TOKEN, TO_TARGET, TO_PLAIN, custodians=(4, 1, 3))
+
+    assert write_order(shuffled, ACCOUNT, CONTRACTS) == MESSAGE
+
+
 def test_a_spend_says_what_is_paid_and_what_each_custodian_signs() -> None:
     spend = _decode(MESSAGE)
 
