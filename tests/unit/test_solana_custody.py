@@ -76,6 +76,7 @@ from tests.unit.solana_custody_orders import (
     TO_TARGET,
     TO_TOKEN,
     USDC,
+    order,
 )
 
 UNITS = st.integers(1, 2**61)
