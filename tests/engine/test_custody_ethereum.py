@@ -85,37 +85,6 @@ def test_the_pinned_contracts_are_the_published_ones(scene: SafeScene) -> None:
     assert keccak256(runtime) == safe_contracts().proxy_code_hash
 
 
-def test_a_safe_is_made_at_the_predicted_address(scene: SafeScene, five: Custodians) -> None:
-    planned = five.account(900_001)
-    with pytest.raises(creation.SafeMismatch) as absent:
-        creation.check_found(planned, scene.found(planned))
-    assert absent.value.fields["reason"] == "absent"
-    receipt = scene.execute(creation.factory_address(), creation.creation_call(planned), planned)
-    assert receipt["status"] == 1
-    creation.check_found(planned, scene.found(planned))
-    functions = scene.contract(planned).functions
-    owners = [owner.lower() for owner in functions.getOwners().call()]
-    assert owners == [address_of(private) for private in five.privates]
-    assert functions.getThreshold().call() == 3
-    assert functions.VERSION().call() == "1.4.1"
-    assert functions.nonce().call() == 0
-
-
-def test_the_factory_makes_one_safe_once(scene: SafeScene, safe: CustodyAccount) -> None:
-    again = scene.execute(creation.factory_address(), creation.creation_call(safe), safe)
-    assert again["status"] == 0
-
-
-def test_another_sets_safe_is_not_what_was_described(
-    scene: SafeScene, safe: CustodyAccount
-) -> None:
-    found = scene.found(safe)
-    stranger = replace(safe, keys=custodians("others").keys)
-    with pytest.raises(creation.SafeMismatch) as owners:
-        creation.check_found(stranger, found)
-    assert owners.value.fields["reason"] == "owners"
-
-
 def test_hash_and_call_are_those_of_web3_and_eth_account(
     scene: SafeScene, safe: CustodyAccount, five: Custodians
 ) -> None:

@@ -9,8 +9,8 @@ fields that would let the Safe pay for its gas are in it, and must be zero: that
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from orion.chains.ethereum.abi import (
     UINT256_MAX,
@@ -24,6 +24,7 @@ from orion.chains.ethereum.abi import (
 from orion.chains.ethereum.keccak import keccak256
 from orion.chains.ethereum.safe_contracts import EXECUTE
 from orion.chains.spend import CustodyAccount, SpendRefused
+from orion.records import MalformedJson, parse_object
 
 VERSION = 1
 CALL = 0
@@ -152,15 +153,14 @@ def transaction_of(unsigned: bytes, account: CustodyAccount) -> SafeTransaction:
     return transaction
 
 
-def _object(unsigned: bytes) -> dict[str, object]:
+def _object(unsigned: bytes) -> Mapping[str, object]:
     try:
-        value = json.loads(unsigned.decode("ascii"))
-    # Nesting deeper than the interpreter's stack raises RecursionError, long numbers ValueError.
-    except (ValueError, RecursionError) as exc:
-        raise SpendRefused("not JSON in ASCII", reason="form") from exc
-    if not isinstance(value, dict) or set(value) != _FIELDS:
+        fields = parse_object(unsigned)
+    except MalformedJson as exc:
+        raise SpendRefused("not one JSON object", reason="form") from exc
+    if set(fields) != _FIELDS:
         raise SpendRefused("not an object of exactly these fields", reason="form")
-    return cast(dict[str, object], value)
+    return fields
 
 
 def _number(value: object) -> int:
