@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from orion.adapters.aws.seed_vault import KmsChainKeyVault, KmsSeedVault
 from orion.adapters.mysql.kms_groups import MySqlGroupStore
@@ -22,7 +21,8 @@ from orion.kms.service import WalletService
 from orion.runtime import clock
 from orion.runtime.kafka import partitions
 from orion.runtime.log import logger, new_trace_id, set_trace_id
-from orion.runtime.settings import AWS_CLIENT, Settings, mysql_config, settings, stage
+from orion.runtime.metrics import count
+from orion.runtime.settings import AWS_CLIENT, Settings, mysql_config, settings
 from orion.runtime.wakeup import wake
 
 seal()
@@ -115,7 +115,7 @@ def _plan_batch(event: Mapping[str, object]) -> Result:
     set_trace_id(batch.trace_id)
     plans = service().plan(batch)
     left = sum(len(found.first_indexes) for found in plans)
-    _metric("WalletRangesPlanned", left, batch.trace_id)
+    count("kms", "WalletRangesPlanned", left)
     _log.info("batch planned", extra={"groups": batch.groups, "ranges_left": left})
     return {
         "outcome": "planned",
@@ -138,7 +138,7 @@ def _derive_range(event: Mapping[str, object]) -> Result:
     derived = service().derive_once(request) if once else service().derive(request)
     if derived.new:
         wake("kms")
-        _metric("WalletsDerived", derived.count, request.trace_id)
+        count("kms", "WalletsDerived", derived.count)
     _log.info(
         "wallets derived",
         extra={"group": derived.group_no, "count": derived.count, "new": derived.new},
@@ -162,17 +162,6 @@ def _typed(work: Callable[[], Result]) -> Result:
             raise
         _log.warning("wallet call refused", extra={"code": refusal.code})
         return {"outcome": "refused", "code": refusal.code, "detail": refusal.detail}
-
-
-def _metric(name: str, value: int, trace_id: str) -> None:
-    """A CloudWatch metric as a log line in the embedded metric format; the trace id stands in the
-    line but is no dimension, which would make each trace a metric of its own.
-    """
-    with single_metric(
-        name=name, unit=MetricUnit.Count, value=value, namespace="orion/kms"
-    ) as metric:
-        metric.add_dimension(name="stage", value=stage())
-        metric.add_metadata(key="trace_id", value=trace_id)
 
 
 def _counts(received: int, new: int) -> Mapping[str, int]:

@@ -13,6 +13,7 @@ from orion.records import Record
 from orion.runtime.clock import now
 from orion.runtime.kafka import each_partition
 from orion.runtime.log import logger, new_trace_id, set_trace_id
+from orion.runtime.metrics import count
 from orion.runtime.settings import mysql_config, settings
 from orion.runtime.wakeup import wake
 
@@ -55,6 +56,8 @@ def addresses(event: Mapping[str, object]) -> Mapping[str, int]:
     """Wallets from kms on `wallet.addresses`."""
     logger()
     added = sum(each_partition(event, service().addresses))
+    if added:
+        count("moneyin", "AddressesStored", added)
     logger().info("addresses stored", extra={"added": added})
     return {"added": added}
 
