@@ -1,0 +1,294 @@
+"""The custodian's decision: payments one to one, fees, rotations, versions, velocity."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orion.chains.spend import Curve, Operation, Payment, Spend, WalletKind
+from orion.kms.custody.errors import ConflictRefused, CustodianRefusal, VelocityRefused
+from orion.kms.custody.instruction import read_instruction
+from orion.kms.custody.model import (
+    MAX_VERSIONS,
+    RecordedEffect,
+    RecordedVersion,
+    Remembered,
+    SignDecision,
+    Step,
+    Target,
+    decide,
+    effect_id,
+)
+from orion.kms.custody.request import Asked
+from orion.kms.custody.statements import EvidenceKeys, read_evidence
+from orion.kms.custody.velocity import Window
+from tests.engine.custodian_scene import NETWORKS, NOW, Body, Issuers, payout, rotation
+
+ISSUERS = Issuers()
+KEYS = EvidenceKeys({name: base64.b64decode(key) for name, key in ISSUERS.keys().items()})
+ETH, SHOP, OTHER = "ETH.ethereum", "0x" + "5a" * 20, "0x" + "5b" * 20
+CAPS = {kind: {ETH: 1_000, "TRX.tron": 1_000} for kind in WalletKind}
+TRON_SHOP = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t"
+
+
+def asked(*bodies: Body, more: Mapping[int, list[Body]] | None = None) -> tuple[Asked, ...]:
+    return tuple(
+        Asked(
+            read_instruction(body, NETWORKS, f"instructions[{place}].instruction"),
+            read_evidence(
+                [*ISSUERS.enough(body), *(more or {}).get(place, [])], KEYS, f"evidence[{place}]"
+            ),
+            f"instructions[{place}]",
+        )
+        for place, body in enumerate(bodies)
+    )
+
+
+def pay(units: int = 100, recipient: str = SHOP, **more: object) -> Body:
+    return payout("ethereum", ETH, recipient, units, **more)
+
+
+def spend(*payments: Payment, **more: Any) -> Spend:
+    made = Spend(
+        operation=Operation.PAY,
+        payments=payments,
+        fee_max_units=0,
+        claims=("safe:1",),
+        version="aa" * 32,
+        curve=Curve.SECP256K1,
+        messages=(bytes(32),),
+    )
+    return replace(made, **more)
+
+
+ONE = Payment(ETH, SHOP, 100)
+
+
+def decided(
+    wanted: tuple[Asked, ...],
+    made: Spend,
+    remembered: Remembered | None = None,
+    target: Target | None = None,
+    now: datetime = NOW,
+) -> SignDecision:
+    return decide(wanted, made, target, remembered or Remembered(), now, CAPS)
+
+
+def reason(*args: Any, **named: Any) -> str:
+    with pytest.raises(CustodianRefusal) as refused:
+        decided(*args, **named)
+    assert refused.value.part
+    return refused.value.reason
+
+
+def test_a_payment_as_instructed_is_signed_and_counted_once() -> None:
+    decision = decided(asked(pay()), spend(ONE))
+
+    assert decision.step is Step.FIRST
+    assert decision.counted == {ETH: 100}
+
+
+def test_two_equal_instructions_want_two_equal_payments() -> None:
+    twins = asked(pay(), pay())
+
+    assert decided(twins, spend(ONE, ONE)).counted == {ETH: 200}
+    assert reason(twins, spend(ONE)) == "payment_missing"
+    assert reason(twins, spend(Payment(ETH, SHOP, 200))) == "payment_missing"
+    assert reason(twins, spend(ONE, ONE, ONE)) == "payment_extra"
+
+
+@pytest.mark.parametrize(
+    "payments,why",
+    [
+        ((), "payment_missing"),
+        ((Payment(ETH, SHOP, 99),), "payment_missing"),
+        ((Payment(ETH, SHOP, 101),), "payment_missing"),
+        ((Payment(ETH, OTHER, 100),), "payment_missing"),
+        ((Payment("USDT.ethereum", SHOP, 100),), "payment_missing"),
+        ((Payment(ETH, SHOP, 60), Payment(ETH, SHOP, 40)), "payment_missing"),
+        ((ONE, Payment(ETH, OTHER, 1)), "payment_extra"),
+        ((ONE, ONE), "payment_extra"),
+    ],
+)
+def test_whatever_is_paid_beside_the_instruction_is_refused(
+    payments: tuple[Payment, ...], why: str
+) -> None:
+    assert reason(asked(pay()), spend(*payments)) == why
+
+
+PAYMENTS = st.lists(
+    st.builds(Payment, st.just(ETH), st.sampled_from([SHOP, OTHER]), st.integers(1, 3)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=30)
+@given(PAYMENTS, PAYMENTS)
+def test_only_the_same_payments_in_any_order_are_signed(
+    wanted: list[Payment], paid: list[Payment]
+) -> None:
+    instructions = asked(*(pay(each.units, each.recipient) for each in wanted))
+    same = sorted(wanted, key=repr) == sorted(paid, key=repr)
+
+    if same:
+        assert decided(instructions, spend(*paid)).step is Step.FIRST
+    else:
+        assert reason(instructions, spend(*paid)) in ("payment_missing", "payment_extra")
+    for order in list(permutations(wanted))[:3]:
+        assert decided(instructions, spend(*order)).effect == effect_id(instructions[::-1])
+
+
+@pytest.mark.parametrize(
+    "change,why",
+    [
+        ({"fee_max_units": 1}, "fee_too_high"),
+        ({"fee_max_units": -1}, "fee_too_high"),
+        ({"operation": Operation.ROTATE, "payments": ()}, "other_operation"),
+        ({"owners_after": (SHOP,)}, "owners_change"),
+        ({"messages": ()}, "wrong_count"),
+        ({"messages": (bytes(31),)}, "not_a_digest"),
+        ({"claims": ("a", "a")}, "repeated"),
+        ({"messages": (bytes(32),) * 97}, "wrong_count"),
+    ],
+)
+def test_a_transaction_that_does_more_is_refused(change: Body, why: str) -> None:
+    assert reason(asked(pay()), spend(ONE, **change)) == why
+
+
+def test_fees_are_summed_over_instructions_and_counted_at_their_highest() -> None:
+    two = asked(pay(fee_max_units="3"), pay(recipient=OTHER, fee_max_units="4"))
+    both = (ONE, Payment(ETH, OTHER, 100))
+
+    assert decided(two, spend(*both, fee_max_units=7)).counted == {ETH: 207}
+    assert reason(two, spend(*both, fee_max_units=8)) == "fee_too_high"
+
+
+def test_more_facts_than_one_transaction_records_are_refused() -> None:
+    claims = tuple(f"coin:{place}" for place in range(98))
+
+    assert decided(asked(pay()), spend(ONE, claims=claims[:96])).step is Step.FIRST
+    assert reason(asked(pay()), spend(ONE, claims=claims)) == "too_many_members"
+
+
+OWNERS = ("0x01", "0x02", "0x03", "0x04", "0x05")
+
+
+def test_a_rotation_leaves_exactly_the_target_sets_owners() -> None:
+    wanted = asked(rotation("ethereum", ETH, None, 0))
+    made = spend(operation=Operation.ROTATE, owners_after=OWNERS)
+
+    decision = decided(wanted, made, target=Target("", OWNERS))
+    assert decision.counted == {}
+    others = ("0x01", "0x02", "0x03", "0x04", "0x06")
+    assert reason(wanted, made, target=Target("", others)) == "owners_differ"
+    assert reason(wanted, made, target=None) == "target_unknown"
+    assert reason(wanted, spend(), target=Target("", OWNERS)) == "other_operation"
+    paying = replace(made, payments=(ONE,))
+    assert reason(wanted, paying, target=Target("", OWNERS)) == "payment_extra"
+
+
+def recorded(*versions: str, claims: tuple[str, ...] = ("safe:1",)) -> Remembered:
+    return Remembered(effect=RecordedEffect(claims, versions))
+
+
+def test_a_next_version_keeps_every_claim_of_the_first_and_counts_nothing() -> None:
+    wanted, made = asked(pay()), spend(ONE, version="bb" * 32, claims=("safe:1", "safe:2"))
+
+    assert decided(wanted, made, recorded("aa" * 32)).step is Step.NEXT
+    assert decided(wanted, made, recorded("aa" * 32)).counted == {}
+    for kept in (("safe:3",), ("safe:1", "safe:3")):
+        assert reason(wanted, made, recorded("aa" * 32, claims=kept)) == "claims_not_kept"
+    assert reason(wanted, replace(made, claims=()), recorded("aa" * 32)) == "claims_not_kept"
+
+
+def test_without_claims_every_earlier_version_must_be_dead() -> None:
+    body = payout("tron", "TRX.tron", TRON_SHOP, 100)
+    made = spend(Payment("TRX.tron", TRON_SHOP, 100), version="cc" * 32, claims=())
+    before = recorded("aa" * 32, "bb" * 32, claims=())
+    first, second = (ISSUERS.absent("tron", version * 32) for version in ("aa", "bb"))
+
+    assert decided(asked(body, more={0: [first, second]}), made, before).step is Step.NEXT
+    for known in ([], [first], [second]):
+        with pytest.raises(ConflictRefused) as refused:
+            decided(asked(body, more={0: known}), made, before)
+        assert refused.value.reason == "earlier_version_alive"
+
+
+def test_an_effect_has_a_limited_number_of_versions() -> None:
+    full = [f"{place:064x}" for place in range(MAX_VERSIONS)]
+
+    assert decided(asked(pay()), spend(ONE), recorded(*full[:-1])).step is Step.NEXT
+    assert reason(asked(pay()), spend(ONE), recorded(*full)) == "too_many_versions"
+
+
+def test_a_recorded_version_is_signed_again_with_evidence_of_its_time() -> None:
+    wanted = asked(pay())
+    version = RecordedVersion(effect_id(wanted), NOW + timedelta(minutes=59))
+    again = Remembered(RecordedEffect(("safe:1",), ("aa" * 32,)), version)
+    late = NOW + timedelta(days=400)
+
+    assert decided(wanted, spend(ONE), again, now=late).step is Step.REPEAT
+    assert reason(wanted, spend(ONE), now=late) == "not_valid_now"
+    never = replace(again, version=replace(version, recorded_at=NOW - timedelta(hours=2)))
+    assert reason(wanted, spend(ONE), never, now=late) == "not_valid_now"
+
+
+def test_a_version_belongs_to_one_effect() -> None:
+    version = RecordedVersion(effect_id(asked(pay())), NOW)
+
+    assert (
+        reason(asked(pay()), spend(ONE), Remembered(version=version)) == "version_of_other_effect"
+    )
+
+
+def with_spent(units: int, hours_ago: float) -> Remembered:
+    at = NOW - timedelta(hours=hours_ago)
+    return Remembered(windows={ETH: Window().added(units, at)})
+
+
+def test_the_cap_holds_to_the_last_unit() -> None:
+    assert decided(asked(pay()), spend(ONE), with_spent(900, 1)).step is Step.FIRST
+    assert reason(asked(pay()), spend(ONE), with_spent(901, 1)) == "cap_exceeded"
+    assert reason(asked(pay()), spend(ONE), with_spent(901, 23.99)) == "cap_exceeded"
+    assert decided(asked(pay()), spend(ONE), with_spent(901, 25)).step is Step.FIRST
+
+
+def test_an_asset_without_a_cap_is_refused() -> None:
+    body = payout("ethereum", "USDC.ethereum", SHOP, 1)
+    with pytest.raises(VelocityRefused) as refused:
+        decided(asked(body), spend(Payment("USDC.ethereum", SHOP, 1)))
+
+    assert (refused.value.reason, refused.value.part) == ("no_cap", "USDC.ethereum")
+
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+EVENTS = st.lists(st.tuples(st.integers(0, 5_000), st.integers(1, 9)), max_size=60)
+
+
+@settings(max_examples=60)
+@given(EVENTS)
+def test_a_window_never_counts_less_than_24_hours_and_never_more_than_25(
+    events: list[tuple[int, int]],
+) -> None:
+    window = Window()
+    told: list[tuple[datetime, int]] = []
+    for minute, units in sorted(events):
+        now = START + timedelta(minutes=minute)
+        spent = window.spent(now)
+        assert spent >= sum(u for at, u in told if now - at <= timedelta(hours=24))
+        assert spent <= sum(u for at, u in told if now - at < timedelta(hours=25))
+        window, told = window.added(units, now), [*told, (now, units)]
+        assert len(window.hours) <= 27
+
+
+def test_a_clock_that_is_ahead_hides_nothing_from_one_that_is_not() -> None:
+    window = Window().added(5, NOW - timedelta(hours=23)).added(7, NOW + timedelta(hours=2))
+
+    assert window.spent(NOW) == 12
