@@ -10,14 +10,18 @@ from solders.transaction import VersionedTransaction
 from infra.local.solana_node import Solana
 from orion.chains.solana.account import holding
 from orion.chains.solana.custody import decode, describe
+from orion.chains.solana.derived import with_seed
 from orion.chains.solana.fee_payer import FeeKind, decode_fee
 from orion.chains.solana.instructions import (
+    allocate_with_seed,
     close_account,
     create_associated,
+    initialize_account,
     transfer_sol,
     transfer_tokens,
 )
 from orion.chains.solana.message import Instruction, Meta
+from orion.chains.solana.programs import TOKEN as TOKEN_PROGRAM
 from orion.chains.solana.programs import TOKEN_ACCOUNT_RENT, WRAPPED_SOL
 from orion.chains.spend import Payment, SpendRefused
 from tests.engine.custody_solana_scene import (
@@ -52,6 +56,22 @@ def _token_calls(
     return [create_associated(vault.payer.public, bytes(recipient), mint), move]
 
 
+def _plain_calls(
+    vault: Vault, recipient: Pubkey, lamports: int, authority: tuple[Meta, ...]
+) -> list[Instruction]:
+    """The instructions of a plain payment with any authority."""
+    payer, owner, seed = vault.payer.public, bytes(vault.owner), "orion/unwrap"
+    temporary = with_seed(payer, seed, TOKEN_PROGRAM)
+    return [
+        transfer_sol(payer, temporary, TOKEN_ACCOUNT_RENT),
+        allocate_with_seed(temporary, payer, seed, 165, TOKEN_PROGRAM),
+        initialize_account(temporary, WRAPPED_SOL, owner),
+        transfer_tokens(bytes(vault.wrapped), WRAPPED_SOL, temporary, authority, lamports, 9),
+        close_account(temporary, payer, authority),
+        transfer_sol(payer, bytes(recipient), lamports),
+    ]
+
+
 def test_all_ten_threes_pay_tokens_and_all_ten_twos_do_not(solana_node: Solana) -> None:
     async def story(scene: Scene) -> None:
         vault, recipient = await new_vault(scene), Keypair().pubkey()
@@ -84,15 +104,18 @@ def test_all_ten_threes_pay_exact_lamports_and_all_ten_twos_do_not(solana_node: 
             assert await scene.balance(recipient) == paid
             assert before - await scene.balance(vault.payer.pubkey) == FEE_LAMPORTS
         assert await vault.units(vault.wrapped) == START_SOL * SOL - paid
+        # The same instructions that the program refuses to two are those that three paid with.
+        first = vault.custodians[:3]
+        calls = _plain_calls(vault, recipient, SOL, vault.authority(1, 2, 3))
+        await vault.post(await vault.raw([*BUDGET.instructions(), *calls], *first))
+        paid += SOL
         for two in TWOS:
             signers = [vault.custodians[number - 1] for number in two]
             authority = vault.authority(*two)
-            source, other = bytes(vault.wrapped), bytes(Keypair().pubkey())
-            make = create_associated(vault.payer.public, other, WRAPPED_SOL)
-            dest = holding(other, WRAPPED_SOL)
-            move = transfer_tokens(source, WRAPPED_SOL, dest, authority, SOL, 9)
-            await vault.refused(await vault.raw([make, move], *signers), "missing required sig")
-            close = close_account(source, vault.payer.public, authority)
+            calls = _plain_calls(vault, recipient, SOL, authority)
+            raw = await vault.raw([*BUDGET.instructions(), *calls], *signers)
+            await vault.refused(raw, "missing required signature")
+            close = close_account(bytes(vault.wrapped), vault.payer.public, authority)
             await vault.refused(await vault.raw([close], *signers), "missing required signature")
         assert await scene.balance(recipient) == paid
 

@@ -317,7 +317,7 @@ def test_signatures_that_are_missing_or_wrong_are_refused() -> None:
         (4, {**good, **_signatures(PLAIN, 4)}),
         (2, {**good, 2: good[1]}),
         (6, {**good, 6: good[1]}),
-        (0, {**good, 0: good[1]}),
+        (0, {**good, 0: _signatures(MESSAGE, 5)[5]}),
     ]
     for number, signatures in wrong:
         with pytest.raises(SignatureRefused) as caught:

@@ -65,6 +65,7 @@ from tests.unit.solana_custody_orders import (
     PAYER,
     SET,
     THIEF,
+    TOKENS,
     USDC,
 )
 
@@ -129,6 +130,12 @@ def test_a_creation_that_would_be_refused_is_not_written(
 ) -> None:
     with pytest.raises(SpendRefused, match=reason):
         write_creation(replace(CREATION, **altered), ACCOUNT, CONTRACTS)
+
+
+def test_what_others_sign_too_is_no_creation() -> None:
+    for unsigned in (TOKENS, *SWEPT.values()):
+        with pytest.raises(SpendRefused, match="wrong_signers"):
+            decode_creation(unsigned, ACCOUNT, CONTRACTS)
 
 
 @settings(max_examples=80)
