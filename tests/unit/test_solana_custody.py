@@ -338,6 +338,7 @@ def test_a_fee_payers_slot_is_filled_once_and_by_the_fee_payer() -> None:
         (half, own[:63]),
         (whole, bytes(KEYS[20].sign_message(MESSAGE))),
         (half[:65] + bytes(64) + half[129:], own),
+        (half[:1] + bytes(KEYS[20].sign_message(MESSAGE)) + half[65:], own),
     ]
     for raw, signature in refused:
         with pytest.raises(SignatureRefused):
