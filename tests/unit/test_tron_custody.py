@@ -1,8 +1,10 @@
 """What custodians read in Tron's bytes, what they refuse, and what their signatures make."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from coincurve import PrivateKey
@@ -50,6 +52,7 @@ from orion.chains.tron.raw_data import (
 # The type checker compares the module with what every chain's must offer.
 _CUSTODY: Custody = tron_custody
 
+_ROOT = Path(__file__).parents[2]
 _PRIVATE = [PrivateKey(hashlib.sha256(b"custody tron %d" % n).digest()) for n in range(8)]
 _PUBLIC = tuple(bytes(key.public_key.format()) for key in _PRIVATE)
 _KEYS = CustodyKeys(_PUBLIC[:5], ())
@@ -351,6 +354,18 @@ def test_nothing_is_assembled_that_no_custodian_reads() -> None:
     for unsigned in (_PAYMENT + b"\0", building.transfer(_TO, _ME, 5, _FRAME, 2)):
         with pytest.raises(SpendRefused):
             tron_custody.assemble(unsigned, _ACCOUNT, _signatures(unsigned, 1, 2, 3))
+
+
+def test_every_reason_of_refusal_is_documented() -> None:
+    package = Path(building.__file__).parent
+    sources = "".join(path.read_text(encoding="utf-8") for path in package.glob("*.py"))
+    reasons = set(re.findall(r'reason="([a-z_]+)"', sources))
+    reasons |= set(re.findall(r'\d+: "([a-z_]+)"', sources))
+    listed = (_ROOT / "docs" / "chains" / "tron-custody.md").read_text(encoding="utf-8")
+    # An address's own reasons are the address module's, and a bad key's are told as such.
+    told_elsewhere = {"length", "version", "zero", "public_key"}
+    assert {one for one in reasons - told_elsewhere if f"`{one}`" not in listed} == set()
+    assert {"memo", "witness", "calldata"} <= reasons
 
 
 def test_the_description_names_everything_that_recomputes_it() -> None:
