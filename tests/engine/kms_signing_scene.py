@@ -98,9 +98,9 @@ def emptied(mysql_admin: Any) -> None:
     database.close()
 
 
-def new_stage(kms: Any) -> str:
+def new_stage(kms: Any, name: str | None = None) -> str:
     """A stage of its own with its envelope keys and both signers' keys."""
-    name = f"s{secrets.token_hex(4)}"
+    name = name or f"s{secrets.token_hex(4)}"
     specs: dict[str, dict[str, str]] = {purpose: {} for purpose in PURPOSES}
     specs["executor-ethereum"] = {"KeySpec": "ECC_SECG_P256K1", "KeyUsage": "SIGN_VERIFY"}
     specs["fee-payer-solana"] = {"KeySpec": "ECC_NIST_EDWARDS25519", "KeyUsage": "SIGN_VERIFY"}

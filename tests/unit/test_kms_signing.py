@@ -248,6 +248,14 @@ def test_a_set_has_five_keys_of_its_curves_length_in_lower_case_hex(curve: str) 
             model.sets_request({**sets_body(), "sets": [{**row[0], curve: bad}]})
 
 
+@pytest.mark.parametrize("number", [0, 1_001, -1, True, "4", None])
+def test_a_sets_number_is_one_that_every_chain_knows(number: object) -> None:
+    row = sets_body()["sets"]
+    assert isinstance(row, list)
+    with pytest.raises(MalformedRequest):
+        model.sets_request({**sets_body(), "sets": [{**row[0], "set": number}]})
+
+
 def test_a_set_named_twice_is_refused() -> None:
     row = sets_body()["sets"]
     assert isinstance(row, list)

@@ -20,7 +20,8 @@ OWNERS_MAX = 200
 GROUPS_MAX = 50
 SETS_MAX = 50
 PAGE_MAX = 500
-SET_NO_MAX = 2**31 - 1
+# Solana makes its accounts of sets 1 to 1,000 (orion.chains.solana.account).
+SET_NO_MIN, SET_NO_MAX = 1, 1_000
 _UNITS = re.compile(r"(?:0|[1-9][0-9]{0,59})\Z", re.ASCII)
 _REFILL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 _KEY_BYTES = {"secp256k1": 33, "ed25519": 32}
@@ -198,9 +199,9 @@ def export_request(body: Mapping[str, object]) -> ExportRequest:
     """Read a call of the export. Raises MalformedRequest."""
     trace_id = _checked(body, "first_group", "last_group", "limit", "after")
     first, last = check_group(body["first_group"]), check_group(body["last_group"])
-    limit = _number(body["limit"], "limit", PAGE_MAX)
-    if first > last or limit == 0:
-        raise MalformedRequest("an export has groups and a limit", field="limit")
+    limit = _number(body["limit"], "limit", PAGE_MAX, 1)
+    if first > last:
+        raise MalformedRequest("the last group comes before the first", field="last_group")
     return ExportRequest(first, last, limit, _place(body["after"]), trace_id)
 
 
@@ -239,9 +240,9 @@ def _numbers(value: object, field: str, most: int, highest: int) -> tuple[int, .
     return tuple(_number(item, field, highest) for item in _list(value, field, most))
 
 
-def _number(value: object, field: str, highest: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= highest:
-        raise MalformedRequest(f"a whole number of at most {highest}", field=field)
+def _number(value: object, field: str, highest: int, lowest: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise MalformedRequest(f"a whole number, {lowest} to {highest}", field=field)
     return value
 
 
@@ -258,7 +259,7 @@ def _custody_set(row: object) -> CustodySet:
         _keys(row["secp256k1"], "secp256k1"),
         _keys(row["ed25519"], "ed25519"),
     )
-    set_no = _number(row["set"], "set", SET_NO_MAX)
+    set_no = _number(row["set"], "set", SET_NO_MAX, SET_NO_MIN)
     return CustodySet(set_no, _kind(row["purpose"], "purpose"), keys)
 
 
