@@ -10,17 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orion.chains.ethereum import custody
-from orion.chains.ethereum.abi import MalformedCall, address_bytes, uint_word
+from orion.chains.ethereum.abi import address_bytes, uint_word
 from orion.chains.ethereum.keccak import keccak256
 from orion.chains.ethereum.safe_account import owners_of
 from orion.chains.ethereum.safe_calls import BATCH_MAX, Call, Swap, multi_send
 from orion.chains.ethereum.safe_contracts import (
-    EXECUTE,
     MULTI_SEND,
     SENTINEL,
-    SETUP,
-    SWAP_OWNER,
-    TRANSFER,
     safe_contracts,
 )
 from orion.chains.ethereum.safe_transaction import SafeTransaction
@@ -362,39 +358,3 @@ def test_a_rotation_to_the_same_keys_or_to_an_owners_key_is_refused() -> None:
         with pytest.raises(SpendRefused) as refused:
             custody.propose_rotation(ACCOUNT, 0, target)
         assert refused.value.fields["reason"] == "owners"
-
-
-@settings(max_examples=20)
-@given(
-    st.lists(st.binary(min_size=20, max_size=20), max_size=5),
-    st.integers(0, 2**256 - 1),
-    st.binary(max_size=70),
-    st.binary(min_size=20, max_size=20),
-)
-def test_call_data_is_that_of_eth_abi(
-    owners: list[bytes], number: int, data: bytes, address: bytes
-) -> None:
-    text = "0x" + address.hex()
-    values = (tuple(owners), number, address, data, address, address, number, address)
-    theirs = (["0x" + each.hex() for each in owners], number, text, data, text, text, number, text)
-    assert SETUP.call(*values)[4:] == abi_encode(SETUP.types, theirs)
-    assert SETUP.read(SETUP.call(*values)) == values
-    call = (address, number, data, 1, number, 0, 0, address, address, data)
-    named = (text, number, data, 1, number, 0, 0, text, text, data)
-    assert EXECUTE.call(*call)[4:] == abi_encode(EXECUTE.types, named)
-    assert EXECUTE.read(EXECUTE.call(*call)) == call
-
-
-@pytest.mark.parametrize("size", range(8))
-def test_call_data_cut_anywhere_is_refused(size: int) -> None:
-    for function, call in ((SWAP_OWNER, GOOD_SWAP.data), (TRANSFER, CALLDATA)):
-        with pytest.raises(MalformedCall):
-            function.read(call[: len(call) * size // 8])
-
-
-def test_values_that_their_types_do_not_hold_are_refused() -> None:
-    for values in ((address_bytes(RECIPIENT), 2**256), (b"\x00", 1), (1, 1), (b"", b"")):
-        with pytest.raises(MalformedCall):
-            TRANSFER.call(*values)
-    with pytest.raises(MalformedCall):
-        TRANSFER.call(address_bytes(RECIPIENT))

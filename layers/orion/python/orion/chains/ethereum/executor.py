@@ -15,7 +15,7 @@ from orion.chains.ethereum.safe_transaction import CALL, DELEGATE_CALL
 from orion.chains.ethereum.transaction import parse_transaction, signing_digest
 from orion.chains.spend import THRESHOLD, SpendRefused
 
-# Fifty token payments to addresses that never held the token need about 2.5 million.
+# Fifty payments of the local USDT to new holders take 1.5 million; other tokens take more.
 GAS_MAX = 5_000_000
 _V = (27, 28)
 

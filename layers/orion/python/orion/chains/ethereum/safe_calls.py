@@ -113,8 +113,6 @@ def owners_after(
 
 
 def _unpacked(packed: bytes) -> tuple[Call, bytes]:
-    if len(packed) < _HEAD_BYTES:
-        raise SpendRefused("a call of the batch is cut short", reason="batch")
     if packed[0] != CALL:
         raise SpendRefused("a call of the batch is delegated", reason="batch")
     end = _HEAD_BYTES + int.from_bytes(packed[53:_HEAD_BYTES], "big")
