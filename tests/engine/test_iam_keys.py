@@ -1,5 +1,6 @@
 """Who may use which key, shown by calls under every deployed role while policies are enforced."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -196,6 +197,21 @@ def test_an_administrator_cannot_open_the_seeds_key_by_its_policy_and_a_deployme
     assert not allowed(partial(administrator.put_key_policy, **change))
     assert not allowed(partial(administrator.generate_data_key, KeyId=key, KeySpec="AES_256"))
     assert allowed(partial(deployed.client("kms", DEPLOYER).put_key_policy, **change))
+
+
+def test_a_custodians_function_works_under_its_own_role_and_what_the_policies_give_it(
+    deployed: Deployed,
+) -> None:
+    request = {"v": 1, "trace_id": "0" * 32, "operation": "public_keys", "set": 1}
+    for number in CUSTODIANS:
+        answer = deployed.client("lambda").invoke(
+            FunctionName=STAGE.stack(f"custodian-{number}"), Payload=json.dumps(request)
+        )
+        told = json.loads(answer["Payload"].read())
+        assert (told["outcome"], told["custodian"]) == ("keys", number)
+        key = STAGE.custodian_key_alias(number, 1, "ed25519")
+        known = deployed.client("kms").get_public_key(KeyId=key)["PublicKey"]
+        assert told["ed25519"] == known[-32:].hex()
 
 
 def test_a_custodians_store_is_its_own(deployed: Deployed) -> None:
