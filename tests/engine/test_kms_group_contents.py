@@ -21,15 +21,23 @@ from orion.kms.errors import (
     SeedVaultUnavailable,
     UnusableNetworks,
 )
-from orion.kms.groups import CustodyPlan, CustodyRow
+from orion.kms.groups import ChainKey, CustodyPlan, CustodyRow, GroupContents
 from orion.kms.keys.ed25519_key import Ed25519Key
 from orion.kms.keys.extended_private_key import ExtendedPrivateKey
-from orion.kms.model import Networks, SealedSeed, chain_key_alias, chain_key_purpose
+from orion.kms.model import (
+    Networks,
+    SealedSeed,
+    WalletGroup,
+    chain_key_alias,
+    chain_key_purpose,
+    group_created,
+)
 from orion.wallet.paths import Path
 from tests.engine.kms_scene import (
     FEE_PAYER,
     FOUR,
     HOT_SET,
+    NOW,
     PLAN,
     WARM_SET,
     aws_client,
@@ -195,6 +203,27 @@ def test_many_concurrent_creators_make_one_group_with_everything(
         wanted = ExtendedPrivateKey.master(seed).derive(Path.parse("m/84'/1'/0'")).payload()
     assert opened(kms, stage, database(), 7, "bitcoin") == wanted
     assert rows(database(), "SELECT COUNT(*) FROM custody_account") == [(8,)]
+    assert len(outbox(database(), "audit.events")) == 1
+
+
+def test_nothing_of_a_dropped_seed_is_stored_beside_another_seed(
+    kms: Any, stage: str, database: Callable[[], Database]
+) -> None:
+    two = Networks("regtest", "31337")
+    winner = wallet_service(kms, stage, database(), two).create_group(7)
+    # Had it looked before the winner committed, this creator would come with a seed of its own.
+    late = wallet_service(kms, stage, database())
+    own = WalletGroup(7, seed_vault(kms, stage).seal_new(7), NOW)
+    key = ChainKey("solana", own.seed)
+    sets = {WalletKind.HOT: HOT_SET, WalletKind.WARM: WARM_SET}
+    contents = GroupContents(own, (key,), sets, (), NOW)
+
+    assert late.store.add(contents, group_created(7, "arn", {}, "0" * 32, NOW)) == winner
+
+    assert rows(database(), "SELECT chain FROM group_chain_key ORDER BY chain") == [
+        ("bitcoin",),
+        ("ethereum",),
+    ]
     assert len(outbox(database(), "audit.events")) == 1
 
 

@@ -146,6 +146,16 @@ def test_half_an_answer_that_is_stored_gets_its_other_half(pool: Pool) -> None:
     assert pool.ask("SELECT COUNT(*) FROM address") == ((12,),)
 
 
+def test_stored_wallets_get_the_addresses_of_a_chain_that_the_stage_got_since(pool: Pool) -> None:
+    pool.service.addresses([pool.answer(0, 3)])
+    wallets = [{"index": n, "addresses": {"solana": f"sol{n}"}} for n in range(3)]
+    body = {"v": 1, "trace_id": TRACE, "kind": "addresses", "group": 0, "wallets": wallets}
+    assert pool.service.addresses([pool.record("wallet.addresses", body)]) == 3
+    assert pool.service.addresses([pool.record("wallet.addresses", body)]) == 0
+    assert pool.ask("SELECT COUNT(*) FROM address WHERE chain = 'solana'") == ((3,),)
+    assert pool.ask("SELECT COUNT(*) FROM wallet") == ((3,),)
+
+
 @pytest.mark.parametrize("address", ["bc1'", "bc1\\", "bc1 x", "b\u00e91", "x" * 129, ""])
 def test_an_address_of_another_form_never_reaches_the_database(pool: Pool, address: str) -> None:
     wallet = {"index": 0, "addresses": {"bitcoin": address}}
