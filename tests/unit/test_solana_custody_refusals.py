@@ -205,6 +205,7 @@ REFUSED: dict[str, tuple[str, bytes, Callable[[Calls], Calls]]] = {
         lambda c: _with(c, 7, 1, c[2].accounts[1].key),
     ),
     "lamports to a vault": ("recipient_off_curve", PLAIN, lambda c: _with(c, 7, 1, VAULT)),
+    "lamports to itself": ("recipient_reserved", PLAIN, lambda c: _with(c, 7, 1, OWNER)),
     "lamports to custody": ("plain_to_custody", PLAIN, lambda c: _with(c, 7, 1, SISTER)),
     "lamports of another": ("wrong_signers", PLAIN, lambda c: _with(c, 7, 0, THIEF)),
     "lamports of custodian": (

@@ -66,8 +66,8 @@ def decode_fee(
         lost = read_order(unsigned, account, contracts).fee_lamports(account)
     else:
         sweep = read_sweep(unsigned, account.place.network, contracts)
-        if payer in sweep.owners or sweep.recipient != parse_address(account.address):
-            raise SpendRefused("not a sweep into custody", reason="fee_payer_has_authority")
+        if payer in sweep.owners:
+            raise SpendRefused("it would be swept itself", reason="fee_payer_has_authority")
         lost = sweep.fee_lamports
     return FeePayment(
         kind=kind,
@@ -84,19 +84,15 @@ def _subject(
     """What the message seems to be and whose; its decoder then reads every byte."""
     known = {parse_address(account.address): account for account in accounts}
     if message.signers == 1:
-        return FeeKind.CREATION, _only(known, message.keys)
+        for key in message.keys:
+            if key in known:
+                return FeeKind.CREATION, known[key]
     for call in message.calls:
         # The authority of a custody payment's first transfer is the multisig, with three signers.
         if call.program == TOKEN and len(call.accounts) == 7 and call.accounts[3] in known:
             return FeeKind.PAYMENT, known[call.accounts[3]]
     for call in message.calls:
-        if call.program == ASSOCIATED_TOKEN and len(call.accounts) == 6:
-            return FeeKind.SWEEP, _only(known, call.accounts[2:3])
+        named = call.program == ASSOCIATED_TOKEN and len(call.accounts) == 6
+        if named and call.accounts[2] in known:
+            return FeeKind.SWEEP, known[call.accounts[2]]
     raise SpendRefused("no custody account takes part", reason="unknown_account")
-
-
-def _only(known: Mapping[bytes, CustodyAccount], keys: Collection[bytes]) -> CustodyAccount:
-    found = [known[key] for key in keys if key in known]
-    if len(found) != 1:
-        raise SpendRefused("no custody account takes part", reason="unknown_account")
-    return found[0]
