@@ -125,6 +125,7 @@ def test_an_unknown_network_is_refused(place: CustodyPlace) -> None:
         KEYS.secp256k1[:4],
         (*KEYS.secp256k1, PrivateKey.from_int(50).public_key.format()),
         (KEYS.secp256k1[0],) * 5,
+        (*KEYS.secp256k1, KEYS.secp256k1[0]),
         (b"\x02" + b"\xff" * 32, *KEYS.secp256k1[1:]),
         (PRIVATES[0].public_key.format(compressed=False), *KEYS.secp256k1[1:]),
         (b"", *KEYS.secp256k1[1:]),

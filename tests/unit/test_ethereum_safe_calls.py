@@ -344,12 +344,23 @@ def test_a_swap_that_is_not_understood_is_refused(case: str) -> None:
         ([Payment("DAI.ethereum", RECIPIENT, 1)], "contract"),
         ([Payment(ETH, RECIPIENT, 0)], "units"),
         ([Payment(USDT, SAFE, 1)], "self_payment"),
+        ([Payment(ETH, "0x" + "C0" * 20, 1)], "form"),
+        ([Payment(ETH, "alice", 1)], "form"),
+        ([Payment(ETH, RECIPIENT, 2**256)], "form"),
+        ([Payment(USDT, RECIPIENT, -1)], "form"),
     ],
 )
 def test_nothing_is_proposed_that_custodians_refuse(payments: list[Payment], reason: str) -> None:
     with pytest.raises(SpendRefused) as refused:
         custody.propose_payments(ACCOUNT, 0, payments, CONTRACTS)
     assert refused.value.fields["reason"] == reason
+
+
+@pytest.mark.parametrize("nonce", [-1, 2**256])
+def test_nothing_is_proposed_at_a_nonce_that_no_safe_has(nonce: int) -> None:
+    with pytest.raises(SpendRefused) as refused:
+        custody.propose_payments(ACCOUNT, nonce, [Payment(ETH, RECIPIENT, 1)], CONTRACTS)
+    assert refused.value.fields["reason"] == "form"
 
 
 def test_a_rotation_to_the_same_keys_or_to_an_owners_key_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from orion.chains.ethereum.abi import MalformedCall
 from orion.chains.ethereum.safe_account import owners_of
 from orion.chains.ethereum.safe_calls import (
     BATCH_MAX,
@@ -12,7 +13,12 @@ from orion.chains.ethereum.safe_calls import (
     payments_of,
 )
 from orion.chains.ethereum.safe_contracts import SENTINEL, safe_contracts
-from orion.chains.ethereum.safe_transaction import CALL, DELEGATE_CALL, SafeTransaction
+from orion.chains.ethereum.safe_transaction import (
+    CALL,
+    DELEGATE_CALL,
+    SafeTransaction,
+    parse_safe_transaction,
+)
 from orion.chains.ethereum.token import NATIVE_ASSET, tokens_by_contract, transfer_call
 from orion.chains.spend import CustodyAccount, CustodyKeys, Payment, SpendRefused
 
@@ -51,22 +57,28 @@ def propose_rotation(account: CustodyAccount, nonce: int, keys_after: CustodyKey
 
 
 def _payment_call(payment: Payment, contracts: Mapping[str, str]) -> Call:
+    try:
+        transfer = transfer_call(payment.recipient, payment.units)
+    except MalformedCall as exc:
+        raise SpendRefused("not a canonical address, or no amount", reason="form") from exc
     if payment.asset == NATIVE_ASSET:
         return Call(payment.recipient, payment.units, b"")
     contract = contracts.get(payment.asset)
     if contract is None:
         raise SpendRefused("no such token on this network", reason="contract")
-    return Call(contract, 0, transfer_call(payment.recipient, payment.units))
+    return Call(contract, 0, transfer)
 
 
 def _proposal(account: CustodyAccount, nonce: int, calls: tuple[Call, ...]) -> bytes:
     if not 1 <= len(calls) <= BATCH_MAX:
         raise SpendRefused("a batch has 1 to 50 calls", reason="batch")
+    call, operation = calls[0], CALL
+    if len(calls) > 1:
+        call = Call(safe_contracts().multi_send, 0, multi_send(calls))
+        operation = DELEGATE_CALL
     chain_id = int(account.place.network)
-    if len(calls) == 1:
-        call = calls[0]
-        return SafeTransaction(
-            chain_id, account.address, call.to, call.value, call.data, CALL, nonce
-        ).encode()
-    to, data = safe_contracts().multi_send, multi_send(calls)
-    return SafeTransaction(chain_id, account.address, to, 0, data, DELEGATE_CALL, nonce).encode()
+    unsigned = SafeTransaction(
+        chain_id, account.address, call.to, call.value, call.data, operation, nonce
+    ).encode()
+    parse_safe_transaction(unsigned)
+    return unsigned
