@@ -138,7 +138,7 @@ def test_what_others_sign_too_is_no_creation() -> None:
             decode_creation(unsigned, ACCOUNT, CONTRACTS)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(st.integers(0, len(CREATED) - 1), st.integers(1, 255))
 def test_an_altered_creation_is_refused_or_means_something_else(at: int, change: int) -> None:
     altered = CREATED[:at] + bytes([CREATED[at] ^ change]) + CREATED[at + 1 :]
@@ -230,7 +230,7 @@ def _judged_sweep(sweep: Sweep) -> bytes:
     return _judged(sweep.fee_payer, sweep.budget, calls)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.sampled_from(MINTS),
     st.lists(st.integers(1, 2**64 - 1), min_size=1, max_size=4),
@@ -255,7 +255,7 @@ def test_a_sweep_is_written_as_solanas_libraries_do_and_read_back(
     assert (spend.messages, spend.claims) == ((unsigned,), ())
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.sampled_from(MINTS), st.integers(0, 500), st.integers(1, 255))
 def test_an_altered_sweep_is_refused_or_means_something_else(
     mint: bytes, at: int, change: int

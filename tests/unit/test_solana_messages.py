@@ -70,7 +70,7 @@ def _calls(draw: st.DrawFn) -> list[Instruction]:
     return draw(st.lists(row, min_size=1, max_size=3))
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(KEY, _calls(), KEY)
 def test_a_message_is_written_and_read_as_solders_does(
     payer: bytes, calls: list[Instruction], blockhash: bytes
