@@ -1,0 +1,114 @@
+"""The operator's command: five custodians learn a set once, on the word of two people."""
+
+import json
+from collections.abc import Sequence
+
+import boto3
+import pytest
+
+from infra.cloud.custody import CURVES, CUSTODIANS, CustodySet, custodian_room, custody
+from infra.cloud.names import Stage
+from infra.cloud.synth import synthesize
+from infra.local import Stack
+from infra.local.custody import Enrolment, main, set_digest
+from infra.local.custody_settings import settings_document, write_settings
+from infra.local.deploy import Cdk
+from infra.local.deploy_aws import Account, DeployFailed
+
+pytestmark = pytest.mark.engine
+STAGE = Stage("enrol")
+HOT, WARM = custody().sets[:2]
+
+
+@pytest.fixture(scope="module")
+def account(engines: Stack, tmp_path_factory: pytest.TempPathFactory) -> Account:
+    """Keys and custodians of a stage of its own; nothing is enrolled."""
+    engines.start("ministack")
+    aws, folder = engines.ministack, tmp_path_factory.mktemp("enrol")
+    found = Account(aws.url, aws.region, aws.environment())
+    for name, value in (("networks", {"bitcoin": "regtest"}), ("contracts", {})):
+        found.put_parameter(STAGE.parameter(f"chains/{name}"), json.dumps(value))
+    assembly = synthesize(STAGE.name, folder / "cdk.out")
+    cdk = Cdk(aws.url, aws.region, aws.environment(), assembly, folder, lambda _: None)
+    cdk.run("bootstrap", ["bootstrap", f"aws://{aws.account_id}/{aws.region}"])
+    cdk.deploy(["keys"])
+    write_settings(found, STAGE, custody(), settings_document(found, STAGE, custody()))
+    cdk.deploy([custodian_room(number) for number in CUSTODIANS])
+    return found
+
+
+def enrolment(account: Account, approvers: Sequence[str] = ("ada", "ben")) -> Enrolment:
+    return Enrolment(account, STAGE, approvers, lambda _: None)
+
+
+def test_a_set_needs_two_different_people(account: Account) -> None:
+    for approvers in ((), ("ada",), ("ada", "ada")):
+        with pytest.raises(DeployFailed, match="refused evidence_refused"):
+            enrolment(account, approvers).enrol(HOT)
+
+
+def test_an_approval_of_one_set_enrols_no_other(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = enrolment(account).described(WARM)
+    monkeypatch.setattr("infra.local.custody.set_digest", lambda _: set_digest(other))
+    with pytest.raises(DeployFailed, match="evidence_refused"):
+        enrolment(account).enrol(HOT)
+
+
+def test_every_custodian_keeps_the_set_and_a_repeat_is_the_same(account: Account) -> None:
+    first = enrolment(account).enrol(HOT)
+    assert enrolment(account, ("cem", "dee")).enrol(HOT) == first
+    for curve in CURVES:
+        keys = first[curve]
+        assert isinstance(keys, list)
+        assert len(set(keys)) == len(CUSTODIANS)
+
+
+def test_a_set_never_gets_another_purpose(account: Account) -> None:
+    enrolment(account).enrol(HOT)
+    with pytest.raises(DeployFailed, match="custody_set_refused"):
+        enrolment(account).enrol(CustodySet(HOT.number, "warm"))
+
+
+def test_the_command_prints_what_people_compare_and_refuses_a_single_person(
+    account: Account,
+    engines: Stack,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in engines.ministack.environment().items():
+        monkeypatch.setenv(name, value)
+    place = ["--stage", STAGE.name, "--endpoint-url", engines.ministack.url]
+    assert main(["keys", *place]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["set"] for row in told] == [each.number for each in custody().sets]
+    for row in told:
+        digest = row.pop("digest")
+        assert digest == set_digest(row)
+    assert main(["settings", *place]) == 0
+    settings = json.loads(capsys.readouterr().out)
+    assert set(settings) == {"evidence_keys", "networks", "contracts", "velocity"}
+    assert main(["enrol", *place, "--approver", "ada"]) == 1
+    assert "two different people" in capsys.readouterr().err
+    assert main(["keys", *place, "--custodian", "6=arn:aws:x"]) == 1
+
+
+def test_settings_that_change_later_reach_no_custodian_before_its_next_deployment(
+    account: Account, engines: Stack
+) -> None:
+    aws = engines.ministack
+    functions = boto3.client(
+        "lambda",
+        endpoint_url=aws.url,
+        region_name=aws.region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    name = STAGE.stack("custodian-1")
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    account.put_parameter(STAGE.parameter("custodian/settings"), "{}")
+    assert functions.get_function_configuration(FunctionName=name)["Environment"] == {
+        "Variables": before
+    }
+    assert json.loads(before["ORION_CUSTODIAN_SETTINGS"])["velocity"]
