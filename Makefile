@@ -10,7 +10,7 @@ ADVISORIES ?=
 export KEEP ADVISORIES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test unit lint bench synth lock audit
+.PHONY: help setup demo up down wallets test unit lint bench synth lock audit
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,6 +26,9 @@ up: setup ## start the local stack
 
 down: setup ## stop the local stack
 	@$(PY) -m infra.local down
+
+wallets: setup ## make wallet groups on the running stack (GROUPS=100 FIRST=1)
+	@$(PY) -m infra.local.wallets --groups $(or $(GROUPS),1) --first-group $(or $(FIRST),1)
 
 lint: setup ## ruff, mypy strict, import contracts
 	@echo "[lint] ruff"
