@@ -17,6 +17,7 @@ BENCHES: Mapping[str, str] = MappingProxyType(
     {
         "agent_decode": "tests.bench.agent_decode",
         "wallets": "tests.bench.wallets",
+        "custodians": "tests.bench.custodians",
         "ledger_tables": "tests.bench.ledger_tables",
         "first_light": "tests.bench.first_light",
         "start": "tests.bench.start",

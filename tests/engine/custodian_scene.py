@@ -47,8 +47,8 @@ Body = dict[str, Any]
 
 
 def pause(attempt: int) -> None:
-    """Let others finish: at random, longer for each attempt."""
-    threading.Event().wait(0.002 * secrets.randbelow(2 + attempt))
+    """Let others finish, as the function's own pause does."""
+    threading.Event().wait(min(0.5, 0.02 * 2**attempt) * secrets.randbelow(1_000) / 1_000)
 
 
 def encoded(data: bytes) -> str:

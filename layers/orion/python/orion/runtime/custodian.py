@@ -28,8 +28,8 @@ from orion.runtime.settings import AWS_CLIENT, stage
 seal()
 _log = logging.getLogger(__name__)
 
-PAUSE_S = 0.01
-PAUSE_MAX_S = 0.3
+PAUSE_S = 0.02
+PAUSE_MAX_S = 0.5
 
 Result = Mapping[str, object]
 
@@ -86,7 +86,7 @@ def answer(event: Mapping[str, object]) -> Result:
 
 
 def pause(attempt: int) -> None:
-    """Wait at random, up to twice as long as the attempt before, never more than 0.3 s."""
+    """Wait at random, up to twice as long as the attempt before, never more than 0.5 s."""
     time.sleep(random.uniform(0, min(PAUSE_MAX_S, PAUSE_S * 2**attempt)))  # noqa: S311  No secret.
 
 
