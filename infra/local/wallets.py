@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import pymysql
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from pymysql.cursors import Cursor
 
 from infra.cloud.names import Stage
@@ -244,6 +246,9 @@ def main() -> int:
         make_wallets(Stack(chosen.var), range(first, first + chosen.groups))
     except StackFailure as exc:
         sys.stderr.write(f"{exc}\n")
+        return 1
+    except (pymysql.err.OperationalError, BotoCoreError) as exc:
+        sys.stderr.write(f"the stack in {chosen.var} does not answer ({exc}); make up first\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("the batch goes on; the same call looks on\n")
