@@ -40,6 +40,10 @@ Engines, each an attribute of the stack with connection data (`Credentials(usern
     stack.btcd       .host .port .rpc_url .ws_url .rpc: Credentials .network ("regtest")
                      .client.call(method, *params) .faucet_address
 
+    stack.tron       .http_url .solidity_url .call(path, body) .mine(count=1)
+                     .faucet_private_key .faucet_address
+    stack.solana     .http_url .ws_url .rpc.call(method, *params)
+
 Faucets (`infra.local.faucet`):
 
     BitcoinFaucet(stack.btcd)
@@ -56,6 +60,9 @@ Faucets (`infra.local.faucet`):
         .mint(address, units) -> str
         .call(method, *params) -> object
     usdt_address() -> str                token() -> {"abi", "bytecode"}
+
+Custody (`infra.local.custody`): the operator's command, and Enrolment(account, stage, approvers,
+report).described(set) .enrol(set) .register(sets) .enrol_and_register(sets); set_digest(described).
 
 `infra.local.seed`: STAGE ("local"), BITCOIN_NODE, ETHEREUM_NODE, parameters(stack), secrets(stack).
 

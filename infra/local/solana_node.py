@@ -1,6 +1,6 @@
 """The stand-in for a Solana node: infra.local.solana as a process of the stack.
 
-See docs/engines/solana.md for what it models. It is started by name; no default set has it yet.
+See docs/engines/solana.md for what it models.
 """
 
 import os
