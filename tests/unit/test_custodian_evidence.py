@@ -12,48 +12,29 @@ from hypothesis import strategies as st
 
 from orion.errors import OrionError
 from orion.ids import public_id
-from orion.kms.custody.errors import CustodianMisconfigured, CustodianRefusal
-from orion.kms.custody.evidence import absent_versions, check_evidence
+from orion.kms.custody.errors import CustodianRefusal
 from orion.kms.custody.instruction import canonical, instruction_digest
 from orion.kms.custody.request import read_sign
-from orion.kms.custody.settings import read_settings
-from orion.kms.custody.statements import EvidenceKeys, read_evidence
+from orion.kms.custody.statements import read_evidence
 from tests.engine.custodian_scene import (
     NETWORKS,
     NOW,
     Body,
     Issuers,
-    payout,
     rotation,
-    settings_text,
     sign_request,
 )
-
-ISSUERS = Issuers()
-SPKI = ISSUERS.keys()
-SHOP = "0x" + "5a" * 20
-OTHER_MERCHANT = public_id("mer", b"\1" * 16)
-KEYS = EvidenceKeys({name: base64.b64decode(key) for name, key in SPKI.items()})
-
-
-def pay(**more: object) -> Body:
-    return payout("ethereum", "ETH.ethereum", SHOP, 700, **more)
-
-
-def judge(entry: Body, now: Any = NOW) -> None:
-    """Read one asked instruction and check its evidence, as `sign` does."""
-    request = read_sign(sign_request(b"\1", [entry]), KEYS, NETWORKS)
-    for each in request.asked:
-        check_evidence(each.instruction, each.statements, (now,), f"{each.part}.evidence")
-        absent_versions(each.instruction, each.statements, (now,))
-
-
-def refusal(entry: Body, now: Any = NOW) -> CustodianRefusal:
-    with pytest.raises(CustodianRefusal) as refused:
-        judge(entry, now)
-    assert refused.value.part
-    return refused.value
-
+from tests.unit.custodian_judging import (
+    ISSUERS,
+    KEYS,
+    OTHER_MERCHANT,
+    SPKI,
+    expiry,
+    judge,
+    pay,
+    refusal,
+    statement_of,
+)
 
 INSTRUCTION = pay(wallet="warm")
 REQUESTED = [
@@ -364,39 +345,6 @@ def test_the_digest_does_not_depend_on_the_order_of_fields(names: list[str]) -> 
     assert instruction_digest({name: INSTRUCTION[name] for name in names}) == instruction_digest(
         INSTRUCTION
     )
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"evidence_keys": {}},
-        {"evidence_keys": {**SPKI, "merchant": SPKI["step-up"]}},
-        {"evidence_keys": dict.fromkeys(SPKI, SPKI["step-up"])},
-        {"evidence_keys": {**SPKI, "step-up": "AAAA"}},
-        {"evidence_keys": {**SPKI, "step-up": "?"}},
-        {"velocity": {"hot": {}}},
-        {"velocity": {"hot": {}, "warm": {"EUR": "1"}}},
-        {"velocity": {"hot": {}, "warm": {"BTC.bitcoin": 1}}},
-        {"contracts": {"USDT.ethereum": "0x12"}},
-        {"contracts": {"USDT.nowhere": SHOP}},
-        {"contracts": {"USDT.ethereum": "0x" + "5A" * 20}},
-        {"networks": {"bitcoin": "nonet"}},
-        {"networks": {"dogecoin": "main"}},
-        {"extra": 1},
-    ],
-)
-def test_a_deployment_with_unusable_settings_does_not_start(change: Body) -> None:
-    read_settings(settings_text(ISSUERS))
-    with pytest.raises(CustodianMisconfigured):
-        read_settings(settings_text(ISSUERS, **change))
-
-
-def expiry(minutes: int) -> str:
-    return (NOW + timedelta(minutes=minutes)).isoformat()
-
-
-def statement_of(entry: Body) -> Body:
-    return dict(json.loads(base64.b64decode(entry["statement"])))
 
 
 def without(body: Body, name: str) -> Body:
