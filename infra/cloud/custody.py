@@ -15,6 +15,8 @@ PURPOSES = ("hot", "warm")
 CURVES: Mapping[str, str] = {"secp256k1": "ECC_SECG_P256K1", "ed25519": "ECC_NIST_EDWARDS25519"}
 # Whose signatures custodians believe, each with a KMS key of that name (docs/custody.md).
 ISSUERS = ("policy-decisions", "approval-tokens", "step-up", "chain-finality")
+# Which sets the custodians have, as the operator's command wrote it last.
+ENROLLED_PARAMETER = "deployment/custody-sets"
 GROUP_MAX = 2**31 - 1
 
 

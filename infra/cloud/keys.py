@@ -10,7 +10,13 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from infra.cloud.custody import CURVES, CUSTODIANS, ISSUERS, custodian_room
+from infra.cloud.custody import (
+    CURVES,
+    CUSTODIANS,
+    ENROLLED_PARAMETER,
+    ISSUERS,
+    custodian_room,
+)
 from infra.cloud.function_table import FUNCTIONS, FunctionRow
 from infra.cloud.grants import DECRYPT, ENCRYPT, SIGN, Statement, allow
 from infra.cloud.names import Stage, logical
@@ -197,6 +203,8 @@ class KeysStack(Stack):
         second factor, in sessions of an hour.
         """
         functions = f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{Aws.ACCOUNT_ID}:function"
+        parameters = f"arn:{Aws.PARTITION}:ssm:{Aws.REGION}:{Aws.ACCOUNT_ID}:parameter"
+        enrolled = self._stage.parameter(ENROLLED_PARAMETER).removeprefix("/")
         called = [
             *(self._stage.stack(custodian_room(number)) for number in CUSTODIANS),
             self._stage.function("kms", "custody_sets"),
@@ -228,6 +236,8 @@ class KeysStack(Stack):
                                 ("lambda:InvokeFunction",),
                                 [f"{functions}:{name}" for name in called],
                             ),
+                            # Which sets are enrolled, for the next deployment.
+                            allow(("ssm:PutParameter",), (f"{parameters}/{enrolled}",)),
                         ],
                     },
                 )

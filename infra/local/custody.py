@@ -23,7 +23,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from infra.cloud.custody import CURVES, CUSTODIANS, Custody, CustodySet, custodian_room, custody
+from infra.cloud.custody import (
+    CURVES,
+    CUSTODIANS,
+    ENROLLED_PARAMETER,
+    Custody,
+    CustodySet,
+    custodian_room,
+    custody,
+)
 from infra.cloud.names import Stage
 from infra.local.custody_settings import settings_document
 from infra.local.deploy_aws import Account, DeployFailed, Json, Report
@@ -36,7 +44,6 @@ APPROVALS = "approval-tokens"
 APPROVERS = 2
 # Long enough for five cold custodians, short enough that a statement is no standing permission.
 _VALID = timedelta(minutes=15)
-_ENROLLED = "deployment/custody-sets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class Enrolment:
     def enrol_and_register(self, sets: Sequence[CustodySet]) -> None:
         """All of them, and say so to the next deployment. Raises DeployFailed."""
         self.register([self.enrol(each) for each in sets])
-        self.account.put_parameter(self.stage.parameter(_ENROLLED), _named(sets))
+        self.account.put_parameter(self.stage.parameter(ENROLLED_PARAMETER), _named(sets))
 
     def _keys(self, number: int, each: CustodySet) -> Json:
         return self._ask(number, "keys", {"operation": "public_keys", "set": each.number})
@@ -130,7 +137,7 @@ def enrol_all(account: Account, stage: Stage, approvers: Sequence[str], report: 
     Raises DeployFailed, also when nobody is there to approve.
     """
     sets = custody().sets
-    name = stage.parameter(_ENROLLED)
+    name = stage.parameter(ENROLLED_PARAMETER)
     if account.parameters([name]).get(name) == _named(sets):
         return
     if len(set(approvers)) < APPROVERS:

@@ -154,7 +154,10 @@ def test_the_operator_needs_a_second_factor_and_may_enrol_and_nothing_else(
     [trusted] = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trusted["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     [document] = [each["PolicyDocument"] for each in role["Properties"]["Policies"]]
-    signing, calling = document["Statement"]
+    signing, calling, telling = document["Statement"]
+    assert telling["Action"] == ["ssm:PutParameter"]
+    [parameter] = telling["Resource"]
+    assert parameter["Fn::Join"][1][-1] == ":parameter/orion/prod/deployment/custody-sets"
     assert signing["Resource"] == [{"Fn::GetAtt": ["ApprovalTokens", "Arn"]}]
     assert set(signing["Action"]) == {"kms:Sign", "kms:GetPublicKey", "kms:DescribeKey"}
     called = {arn["Fn::Join"][1][-1].removeprefix(":function:") for arn in calling["Resource"]}
