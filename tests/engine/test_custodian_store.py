@@ -122,6 +122,19 @@ def test_of_many_effects_that_share_something_one_is_recorded(
     assert store.remembered("none", place, WalletKind.HOT, []).effect is None
 
 
+def test_an_effect_that_another_request_recorded_first_is_looked_at_again(
+    store: DynamoCustodianStore,
+) -> None:
+    counted = {"counted": {ETH: 5}, "windows": {ETH: Window()}}
+    store.record(decision("a", **counted), NOW)
+
+    # Its instruction and claim are taken too, by itself: that is no conflict.
+    with pytest.raises(StateChanged):
+        store.record(decision("a"), NOW + timedelta(seconds=1))
+    with pytest.raises(StateChanged):
+        store.record(decision("b", **counted), NOW)
+
+
 def test_a_refused_record_leaves_nothing(store: DynamoCustodianStore) -> None:
     store.record(decision("a"), NOW)
     greedy = decision(
