@@ -14,7 +14,7 @@ DOMAIN = [
     *("user", "billing", "moneyin", "moneyout", "kms", "admin", "arch", "system_doctor"),
     *("system_security", "log", "ledger", "wallet", "chains", "money"),
 ]
-KEY_HOLDERS = ("orion.kms", "orion.runtime.kms", "functions.kms")
+KEY_HOLDERS = ("orion.kms", "orion.runtime.kms", "orion.runtime.kms_signing", "functions.kms")
 CLOCK_READS = {"now", "utcnow", "today"}
 
 
