@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from orion.adapters.aws.custodian_store import DynamoCustodianStore
 from orion.chains.ethereum.safe_proposals import propose_payments
@@ -20,6 +21,7 @@ from orion.kms.custody.errors import (
     CustodianRefusal,
     CustodianStoreUnavailable,
     CustodySetRefused,
+    SignerUnavailable,
     StateChanged,
     VelocityRefused,
 )
@@ -274,6 +276,27 @@ def test_one_request_from_many_sides_has_one_signature(custodians: Custodians) -
     windows = kept.remembered("", ("", "", ""), WalletKind.HOT, [ETH]).windows
     assert windows is not None
     assert windows[ETH].spent(NOW) == 1
+
+
+def test_two_that_sign_one_version_at_once_answer_the_signature_that_is_kept(
+    custodians: Custodians,
+) -> None:
+    asked = request(custodians, 150, 1)
+    cut_off, meeting = custodians.aws.client("kms"), threading.Barrier(2)
+
+    def refuse(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="kms")
+
+    cut_off.meta.events.register("before-call.kms.Sign", refuse)
+    with pytest.raises(SignerUnavailable):
+        custodians.service(4, kms=cut_off).sign(asked)
+    slow = custodians.aws.client("kms")
+    slow.meta.events.register("after-call.kms.Sign", lambda **_: meeting.wait(timeout=20) and None)
+
+    found = outcomes([partial(custodians.service(4, kms=slow).sign, asked) for _ in range(2)])
+
+    assert found[0].signatures == found[1].signatures
+    assert {answer.step for answer in found} == {Step.REPEAT}
 
 
 def test_of_two_payouts_with_one_nonce_one_is_signed(custodians: Custodians) -> None:
