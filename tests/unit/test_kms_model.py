@@ -151,7 +151,9 @@ def test_the_same_range_is_the_same_event_and_another_network_another() -> None:
 
 def test_the_audit_event_of_a_group_is_one_that_the_audit_book_takes() -> None:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    event = AuditEvent.parse(group_created(3, "arn:aws:kms:x", {"hot": 0, "warm": 1}, TRACE, at).body)
+    event = AuditEvent.parse(
+        group_created(3, "arn:aws:kms:x", {"hot": 0, "warm": 1}, TRACE, at).body
+    )
 
     assert (event.module, event.action, event.subject) == ("kms", "wallet_group.created", "group:3")
     assert event.at == at
