@@ -41,10 +41,14 @@ class WalletKind(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a transaction is for. `ROTATE` replaces the account's keys in place (Ethereum, Tron)."""
+    """What a transaction is for. `ROTATE` replaces the account's keys in place (Ethereum, Tron).
+    `VOID` moves nothing but the fee: its claims are spent on the account itself, so that nothing
+    else signed with them can become final.
+    """
 
     PAY = "pay"
     ROTATE = "rotate"
+    VOID = "void"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,9 @@ class Spend:
     `messages` are what each custodian signs with its key on `curve`, in order: 32-byte digests for
     ECDSA, the whole message for Ed25519. `owners_after` is, for ROTATE, the five public keys that
     the account has afterwards, as addresses of the chain, in ascending order.
+
+    `expires_at_ms` is the Unix time in milliseconds after which this version can no longer be
+    included, where the bytes say so (Tron's expiration); elsewhere None.
     """
 
     operation: Operation
@@ -127,6 +134,7 @@ class Spend:
     curve: Curve
     messages: tuple[bytes, ...]
     owners_after: tuple[str, ...] = ()
+    expires_at_ms: int | None = None
 
 
 class Custody(Protocol):
