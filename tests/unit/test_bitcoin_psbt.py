@@ -30,14 +30,16 @@ from orion.chains.bitcoin.psbt_build import (
     Coin,
     Recipient,
     UnbuildablePayment,
+    everything_psbt,
     payment_psbt,
+    void_psbt,
 )
 from orion.chains.bitcoin.wire import (
     Reader,
     TxOutput,
     parse_transaction,
 )
-from orion.chains.spend import Payment, Spend, SpendRefused
+from orion.chains.spend import Operation, Payment, Spend, SpendRefused
 from tests.engine.custody_bitcoin_scene import custody_set, previous, recipient
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data/vectors/bip174.json").read_text())
@@ -94,6 +96,7 @@ def test_invalid_vectors_are_refused(vector: dict[str, str]) -> None:
 
 def test_a_payment_is_read_with_its_exact_fee_and_change() -> None:
     spend = decoded(PAYMENT)
+    assert spend.operation is Operation.PAY
     assert spend.payments == (Payment("BTC.bitcoin", SHOP, 100_000),)
     assert spend.fee_max_units == FEE_SAT
     ids = sorted(parse_transaction(coin.previous).display_id for coin in COINS)
@@ -101,6 +104,38 @@ def test_a_payment_is_read_with_its_exact_fee_and_change() -> None:
     assert sorted(claim.partition(":")[2] for claim in spend.claims) == ["0", "1"]
     assert spend.version == parse_psbt(PAYMENT).transaction.display_id
     assert len(spend.messages) == len(set(spend.messages)) == 2
+
+
+def test_a_void_pays_nobody_and_claims_its_coins() -> None:
+    void = void_psbt(SET.account, COINS, FEE_SAT)
+    spend = decoded(void)
+    assert spend.operation is Operation.VOID
+    assert spend.payments == ()
+    assert spend.fee_max_units == FEE_SAT
+    assert spend.claims == decoded(PAYMENT).claims
+    (output,) = parse_psbt(void).transaction.outputs
+    assert output == TxOutput(150_000 - FEE_SAT, SET.script)
+    assert len(spend.messages) == 2
+
+
+def test_what_moves_to_another_sets_account_is_no_void() -> None:
+    """A rotation has the same form: one output that takes everything."""
+    other = custody_set("next", set_no=2).account
+    moved = decoded(all_to(other.address))
+    assert moved.operation is Operation.PAY
+    assert moved.payments == (Payment("BTC.bitcoin", other.address, 150_000 - FEE_SAT),)
+    assert decoded(all_to(SET.account.address)).operation is Operation.VOID
+
+
+def all_to(address: str) -> bytes:
+    return everything_psbt(COINS, address, "regtest", FEE_SAT, account=SET.account)
+
+
+@pytest.mark.parametrize("left, reason", [(329, "dust"), (-1, "short")])
+def test_a_void_that_nobody_would_relay_is_not_built(left: int, reason: str) -> None:
+    with pytest.raises(UnbuildablePayment) as caught:
+        void_psbt(SET.account, COINS, 150_000 - left)
+    assert caught.value.fields["reason"] == reason
 
 
 def test_another_reader_finds_the_same_transaction_and_fee() -> None:

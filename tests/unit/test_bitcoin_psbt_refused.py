@@ -215,7 +215,7 @@ REFUSED: list[tuple[str, str, Callable[[], bytes]]] = [
     ("empty_output", "payment", lambda: with_outputs(TxOutput(0, script_of(SHOP)))),
     ("empty_output", "change", lambda: with_outputs(SHOP_OUTPUT, TxOutput(0, SET.script))),
     ("change", "in two outputs", lambda: with_outputs(SHOP_OUTPUT, CHANGE, CHANGE)),
-    ("no_payment", "to itself", lambda: with_outputs(CHANGE)),
+    ("change", "in two outputs, nobody paid", lambda: with_outputs(CHANGE, CHANGE)),
     ("overspent", "by one", lambda: with_outputs(TxOutput(150_001, script_of(SHOP)))),
 ]
 

@@ -113,6 +113,35 @@ def test_an_anchor_has_one_form(anchor: str) -> None:
         custody.account(PLACE, KEYS, anchor)
 
 
+SECOND_PLACE = replace(PLACE, set_no=2)
+STRANGERS = replace(
+    KEYS, secp256k1=tuple(PrivateKey.from_int(n).public_key.format() for n in range(61, 66))
+)
+
+
+def test_an_anchor_is_ours_when_a_set_of_ours_made_the_safe() -> None:
+    anchor = custody.rotated_anchor(ACCOUNT)
+    assert custody.anchor_is_ours("", SECOND_PLACE, {})
+    assert custody.anchor_is_ours(anchor, SECOND_PLACE, {1: KEYS})
+    assert custody.anchor_is_ours(anchor, SECOND_PLACE, {4: NEXT_KEYS, 1: KEYS})
+
+
+def test_an_anchor_that_somebody_chose_is_not_ours() -> None:
+    """The hazard: the anchor alone says whose Safe the address is, whatever keys stand beside."""
+    theirs = custody.account(PLACE, STRANGERS, "")
+    anchor = custody.rotated_anchor(theirs)
+    assert custody.account(SECOND_PLACE, NEXT_KEYS, anchor).address == theirs.address
+    sets = {1: KEYS, 2: NEXT_KEYS}
+    assert not custody.anchor_is_ours(anchor, SECOND_PLACE, sets)
+    ours = custody.rotated_anchor(ACCOUNT)
+    swapped = replace(KEYS, secp256k1=tuple(reversed(KEYS.secp256k1)))
+    for others in ({}, {2: KEYS}, {1: NEXT_KEYS}, {1: swapped}, {11: KEYS}):
+        assert not custody.anchor_is_ours(ours, SECOND_PLACE, others)
+    for other in ("x", "1:", ours[2:], f"2{ours[1:]}", f"01{ours[1:]}", f"{ours}\n", ours.upper()):
+        assert not custody.anchor_is_ours(other, SECOND_PLACE, sets)
+    assert not custody.anchor_is_ours("", replace(PLACE, chain="tron"), sets)
+
+
 @pytest.mark.parametrize("place", [replace(PLACE, network="main"), replace(PLACE, chain="tron")])
 def test_an_unknown_network_is_refused(place: CustodyPlace) -> None:
     with pytest.raises(UnknownNetwork):

@@ -93,6 +93,23 @@ def test_a_payment_of_a_token_is_read() -> None:
     assert spend.payments == (Payment(USDT, RECIPIENT, 25_000_000),)
 
 
+def test_a_void_uses_up_its_nonce_and_pays_nobody() -> None:
+    unsigned = custody.propose_void(ACCOUNT, 7)
+    assert unsigned == calling(SAFE, 0, b"")
+    spend = custody.decode(unsigned, ACCOUNT, CONTRACTS)
+    assert spend.operation is Operation.VOID
+    assert (spend.payments, spend.owners_after, spend.fee_max_units) == ((), (), 0)
+    paid = custody.decode(calling(RECIPIENT, 5, b""), ACCOUNT, CONTRACTS)
+    assert spend.claims == paid.claims == (f"{SAFE}:7",)
+    assert spend.version != paid.version
+
+
+def test_a_call_of_nobody_without_value_is_no_void() -> None:
+    """Only the Safe's own `receive` is known to do nothing."""
+    assert reason_of(calling(OTHER, 0, b"")) == "units"
+    assert reason_of(calling(safe_contracts().multi_send, 0, b"")) == "units"
+
+
 PAYMENTS = st.lists(
     st.builds(
         Payment,
@@ -176,7 +193,10 @@ SAFE_CALLS = [
         pytest.param(calling(ZERO, 5, b""), "recipient", id="zero address"),
         pytest.param(calling(TOKEN, 5, b""), "recipient", id="coins to a token"),
         pytest.param(calling(SAFE, 5, b""), "self_payment", id="itself"),
-        pytest.param(calling(SAFE, 0, b""), "self_payment", id="itself, nothing"),
+        pytest.param(calling(SAFE, 0, b"\x00"), "call", id="itself, a byte"),
+        pytest.param(batch(PAY, Call(SAFE, 0, b"")), "self_payment", id="pays and voids"),
+        pytest.param(batch(Call(SAFE, 0, b"")), "self_payment", id="void in a batch"),
+        pytest.param(batch(GOOD_SWAP, Call(SAFE, 0, b"")), "mixed", id="rotates and voids"),
         pytest.param(calling(OTHER, 0, CALLDATA), "contract", id="unknown token"),
         pytest.param(calling(RECIPIENT, 5, b"\x00"), "contract", id="coins with data"),
         pytest.param(calling(TOKEN, 1, CALLDATA), "value", id="token call with coins"),
@@ -361,6 +381,8 @@ def test_nothing_is_proposed_at_a_nonce_that_no_safe_has(nonce: int) -> None:
     with pytest.raises(SpendRefused) as refused:
         custody.propose_payments(ACCOUNT, nonce, [Payment(ETH, RECIPIENT, 1)], CONTRACTS)
     assert refused.value.fields["reason"] == "form"
+    with pytest.raises(SpendRefused):
+        custody.propose_void(ACCOUNT, nonce)
 
 
 def test_a_rotation_to_the_same_keys_or_to_an_owners_key_is_refused() -> None:

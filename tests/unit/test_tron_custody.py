@@ -164,6 +164,7 @@ def test_a_payment_of_trx_is_read() -> None:
         version=txid.hex(),
         curve=Curve.SECP256K1,
         messages=(txid,),
+        expires_at_ms=_FRAME.expiration_ms,
     )
 
 
@@ -180,6 +181,7 @@ def test_a_rotation_is_read_with_its_owners() -> None:
     assert spend.payments == ()
     assert spend.owners_after == tron_custody.owner_addresses(_TARGET)
     assert spend.fee_max_units == 101_000_000 + bandwidth_max_sun(_ROTATION, 5)
+    assert spend.expires_at_ms == _FRAME.expiration_ms
 
 
 def test_bandwidth_counts_every_byte_with_signatures_and_result() -> None:

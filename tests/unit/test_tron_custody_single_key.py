@@ -108,6 +108,7 @@ def test_a_sweep_is_read_as_one_payment_of_its_only_owner() -> None:
     assert spend.claims == ()
     assert spend.version == hashlib.sha256(_SWEPT).hexdigest()
     assert spend.messages == (hashlib.sha256(_SWEPT).digest(),)
+    assert spend.expires_at_ms == _FRAME.expiration_ms
     signature = _signature(_KEY, _SWEPT)
     signed = assemble_sweep(_SWEPT, (_OWNER,), "mainnet", (signature,))
     assert signed == protobuf.part(1, _SWEPT) + protobuf.part(2, signature)

@@ -97,6 +97,16 @@ def everything_psbt(
     return _psbt(spent, [output], script)
 
 
+def void_psbt(account: CustodyAccount, coins: Sequence[Coin], fee_sat: int) -> bytes:
+    """All of `coins` less the fee back to their own account: once it is final, nothing else that
+    spends one of them can be.
+
+    To replace a transaction that nodes hold already, `fee_sat` must exceed its fee, and those of
+    all that spend its outputs (BIP-125, rules 3 and 4). Raises as `payment_psbt`.
+    """
+    return everything_psbt(coins, account.address, account.place.network, fee_sat, account=account)
+
+
 @dataclass(frozen=True, slots=True)
 class _Spent:
     previous: Transaction

@@ -55,8 +55,9 @@ def review(
     change: Lock | None,
     inputs_max: int,
 ) -> Spend:
-    """The effect of a PSBT whose inputs spend `locks`, in order. Outputs to `change` return to the
-    account; None: every output pays somebody. Raises SpendRefused.
+    """The effect of a PSBT whose inputs spend `locks`, in order. One output to `change` returns to
+    the account; if it is the only one, the transaction voids whatever else spends these inputs.
+    None: every output pays somebody. Raises SpendRefused.
     """
     transaction = psbt.transaction
     _check_limits(transaction, inputs_max)
@@ -74,9 +75,10 @@ def review(
     fee_sat = total_sat - sum(output.value_sat for output in transaction.outputs)
     if fee_sat < 0:
         raise SpendRefused("the outputs exceed the inputs", reason="overspent", fee_sat=fee_sat)
+    payments = _payments(psbt, network, change)
     return Spend(
-        operation=Operation.PAY,
-        payments=_payments(psbt, network, change),
+        operation=Operation.PAY if payments else Operation.VOID,
+        payments=payments,
         fee_max_units=fee_sat,
         claims=claims,
         version=transaction.display_id,
@@ -211,8 +213,6 @@ def _payments(psbt: Psbt, network: Network, change: Lock | None) -> tuple[Paymen
         payments.append(Payment(ASSET, recipient, output.value_sat))
     if returned > 1:
         raise SpendRefused("change in several outputs", reason="change", outputs=returned)
-    if not payments:
-        raise SpendRefused("nothing but change", reason="no_payment")
     return tuple(payments)
 
 

@@ -10,15 +10,26 @@ from collections.abc import Mapping
 
 from orion.chains.ethereum.abi import address_text
 from orion.chains.ethereum.safe_account import (
+    anchor_is_ours,
     owners_of,
     rotated_anchor,
     safe_account,
     safe_description,
 )
-from orion.chains.ethereum.safe_calls import calls_of, is_swap, owners_after, payments_of
-from orion.chains.ethereum.safe_proposals import propose_payments, propose_rotation
+from orion.chains.ethereum.safe_calls import (
+    calls_of,
+    is_swap,
+    is_void,
+    owners_after,
+    payments_of,
+)
+from orion.chains.ethereum.safe_proposals import (
+    propose_payments,
+    propose_rotation,
+    propose_void,
+)
 from orion.chains.ethereum.safe_signatures import owner_signatures
-from orion.chains.ethereum.safe_transaction import transaction_of
+from orion.chains.ethereum.safe_transaction import SafeTransaction, transaction_of
 from orion.chains.ethereum.token import tokens_by_contract
 from orion.chains.spend import (
     Curve,
@@ -26,18 +37,21 @@ from orion.chains.spend import (
     CustodyKeys,
     CustodyPlace,
     Operation,
+    Payment,
     Spend,
     SpendRefused,
 )
 
 __all__ = [
     "account",
+    "anchor_is_ours",
     "assemble",
     "decode",
     "describe",
     "owner_addresses",
     "propose_payments",
     "propose_rotation",
+    "propose_void",
     "rotated_anchor",
 ]
 
@@ -51,22 +65,15 @@ def account(place: CustodyPlace, keys: CustodyKeys, anchor: str) -> CustodyAccou
 
 def decode(unsigned: bytes, account: CustodyAccount, contracts: Mapping[str, str]) -> Spend:
     """Read a Safe transaction of `account`: payments of coins and of the tokens in `contracts`, or
-    a rotation, alone or in a multi-send. Raises SpendRefused, and MalformedAddress when `contracts`
-    holds none.
+    a rotation, alone or in a multi-send; or a void of its nonce. Raises SpendRefused, and
+    MalformedAddress when `contracts` holds none.
     """
     tokens = tokens_by_contract(contracts)
     transaction = transaction_of(unsigned, account)
-    calls = calls_of(transaction)
-    swaps = sum(is_swap(call, account.address) for call in calls)
-    if swaps not in (0, len(calls)):
-        raise SpendRefused("pays and changes owners at once", reason="mixed")
-    after: tuple[str, ...] = ()
-    if swaps:
-        owners = owners_after(calls, account.address, owners_of(account.keys))
-        after = tuple(sorted(map(address_text, owners)))
+    operation, payments, after = _effect(transaction, account, tokens)
     return Spend(
-        operation=Operation.ROTATE if swaps else Operation.PAY,
-        payments=() if swaps else payments_of(calls, account.address, tokens),
+        operation=operation,
+        payments=payments,
         fee_max_units=0,
         claims=(f"{account.address}:{transaction.nonce}",),
         version=transaction.digest.hex(),
@@ -96,3 +103,19 @@ def owner_addresses(keys: CustodyKeys) -> tuple[str, ...]:
 def describe(account: CustodyAccount) -> Mapping[str, object]:
     """Threshold, keys, owners in the Safe's order, and what its address follows from."""
     return safe_description(account)
+
+
+def _effect(
+    transaction: SafeTransaction, account: CustodyAccount, tokens: Mapping[str, str]
+) -> tuple[Operation, tuple[Payment, ...], tuple[str, ...]]:
+    """What it is for, whom it pays, and who owns the Safe after a rotation."""
+    if is_void(transaction):
+        return Operation.VOID, (), ()
+    calls = calls_of(transaction)
+    swaps = sum(is_swap(call, account.address) for call in calls)
+    if not swaps:
+        return Operation.PAY, payments_of(calls, account.address, tokens), ()
+    if swaps != len(calls):
+        raise SpendRefused("pays and changes owners at once", reason="mixed")
+    owners = owners_after(calls, account.address, owners_of(account.keys))
+    return Operation.ROTATE, (), tuple(sorted(map(address_text, owners)))

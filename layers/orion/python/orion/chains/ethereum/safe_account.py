@@ -13,6 +13,7 @@ what its address follows from.
 """
 
 import re
+from collections.abc import Mapping
 
 from coincurve import PublicKey
 
@@ -99,9 +100,23 @@ def rotated_anchor(account: CustodyAccount) -> str:
     """The anchor of the same Safe once another set's keys own it: `<set>:<hash of the setup call>`
     of the set that made it.
     """
-    if account.anchor:
-        return account.anchor
-    return f"{account.place.set_no}:{keccak256(setup_call(owners_of(account.keys))).hex()}"
+    return account.anchor or _made_by(account.place.set_no, account.keys)
+
+
+def anchor_is_ours(
+    anchor: str, place: CustodyPlace, origin_keys: Mapping[int, CustodyKeys]
+) -> bool:
+    """Whether `anchor` can only lead to an address that keys of ours rule: it is empty, or it is
+    the one anchor of a Safe that a set in `origin_keys` (by number) made.
+
+    Whoever chooses an anchor freely chooses the `setup` call that the address follows from, so
+    could name a Safe of owners of his own. The number is checked too: with another one the keys of
+    a retired set would make themselves a Safe where none is. Raises MalformedAddress (of
+    `origin_keys`).
+    """
+    if place.chain != CHAIN:
+        return False
+    return not anchor or anchor in [_made_by(*each) for each in origin_keys.items()]
 
 
 def creation_of(account: CustodyAccount) -> bytes:
@@ -134,6 +149,10 @@ def safe_description(account: CustodyAccount) -> dict[str, object]:
         "salt_nonce": str(salt_nonce(place.group_no, place.kind, origin_set)),
         "setup_hash": "0x" + setup_hash.hex(),
     }
+
+
+def _made_by(set_no: int, keys: CustodyKeys) -> str:
+    return f"{set_no}:{keccak256(setup_call(owners_of(keys))).hex()}"
 
 
 def _origin(anchor: str) -> tuple[int, bytes]:

@@ -1,4 +1,6 @@
-"""What the calls of a Safe transaction do: pay coins, pay tokens, replace owners; nothing else."""
+"""What the calls of a Safe transaction do: pay coins, pay tokens, replace owners, or use up a nonce
+and nothing else.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,6 +86,21 @@ def payments_of(
 ) -> tuple[Payment, ...]:
     """What `calls` pay; `tokens` are asset codes by contract. Raises SpendRefused."""
     return tuple(_payment(call, safe, tokens) for call in calls)
+
+
+def void_call(safe: str) -> Call:
+    """The call that does nothing but use up the Safe's nonce: itself, no value, no data.
+
+    The proxy hands it to Safe 1.4.1's `receive`, which logs SafeReceived of 0 wei
+    (EtherPaymentFallback.sol) and cannot fail; with data it would be the fallback handler's.
+    """
+    return Call(safe, 0, b"")
+
+
+def is_void(transaction: SafeTransaction) -> bool:
+    """Whether a transaction is the void of its nonce, alone and not in a multi-send."""
+    direct = Call(transaction.to, transaction.value, transaction.data)
+    return transaction.operation == CALL and direct == void_call(transaction.safe)
 
 
 def is_swap(call: Call, safe: str) -> bool:

@@ -11,6 +11,7 @@ from orion.chains.ethereum.safe_calls import (
     multi_send,
     owners_after,
     payments_of,
+    void_call,
 )
 from orion.chains.ethereum.safe_contracts import SENTINEL, safe_contracts
 from orion.chains.ethereum.safe_transaction import (
@@ -54,6 +55,13 @@ def propose_rotation(account: CustodyAccount, nonce: int, keys_after: CustodyKey
         raise SpendRefused("no key differs", reason="owners")
     owners_after(tuple(calls), account.address, owners_of(account.keys))
     return _proposal(account, nonce, tuple(calls))
+
+
+def propose_void(account: CustodyAccount, nonce: int) -> bytes:
+    """The unsigned form of using up `nonce` of the Safe without paying anybody: whatever else was
+    signed for it can never be executed afterwards. Raises SpendRefused (form: not a nonce).
+    """
+    return _proposal(account, nonce, (void_call(account.address),))
 
 
 def _payment_call(payment: Payment, contracts: Mapping[str, str]) -> Call:

@@ -73,6 +73,7 @@ def decode(unsigned: bytes, account: CustodyAccount, contracts: Mapping[str, str
             curve=Curve.SECP256K1,
             messages=(message,),
             owners_after=_owners_after(raw.action, account),
+            expires_at_ms=raw.frame.expiration_ms,
         )
     _check_permission(raw, ACTIVE_PERMISSION_ID)
     return Spend(
@@ -83,6 +84,7 @@ def decode(unsigned: bytes, account: CustodyAccount, contracts: Mapping[str, str
         version=message.hex(),
         curve=Curve.SECP256K1,
         messages=(message,),
+        expires_at_ms=raw.frame.expiration_ms,
     )
 
 

@@ -33,6 +33,7 @@ def decode_sweep(
         version=message.hex(),
         curve=Curve.SECP256K1,
         messages=(message,),
+        expires_at_ms=raw.frame.expiration_ms,
     )
 
 
