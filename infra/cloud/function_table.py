@@ -121,7 +121,8 @@ def _kms(
     return FunctionRow(
         "kms",
         file,
-        layers=("orion_kms", "base", "ethereum", "keys"),
+        # Only what opens chain keys carries the code that derives private ones.
+        layers=("orion_kms" if decrypts else "orion", "base", "ethereum", "keys"),
         timeout_s=30,
         mysql=("kms",),
         sends=sends,
@@ -250,6 +251,8 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         ),
         decrypts=("wallet-seeds",),
         makes_seeds=True,
+        # A second reader of the requests, so that a new group is there when address_pool needs it.
+        topics=(KafkaTrigger("wallet.requests", "kms", 10),),
     ),
     FunctionRow(
         "kms",
@@ -262,7 +265,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         topics=(KafkaTrigger("wallet.requests", "kms", 10),),
     ),
     FunctionRow(
-        "kms", "plan_batch", layers=("orion_kms", "base", "ethereum", "keys"), mysql=("kms",)
+        "kms", "plan_batch", layers=("orion", "base", "ethereum", "keys"), mysql=("kms",)
     ),
     *(
         _kms(f"sweep_{chain}", decrypts=(f"sweep-{chain}",))

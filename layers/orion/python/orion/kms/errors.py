@@ -9,6 +9,19 @@ class GroupNotFound(OrionError):
     code = "wallet_group_not_found"
 
 
+class GroupOutOfTurn(OrionError):
+    """A request asks for a group that is neither there nor the one after an existing group."""
+
+    code = "wallet_group_out_of_turn"
+
+
+class GroupsMadeTooFast(OrionError):
+    """The groups right before the one that a request asks for are too many for the last hour."""
+
+    code = "wallet_groups_too_fast"
+    retry = Retry.LATER
+
+
 class MalformedRequest(OrionError):
     """A request to kms whose fields are missing, unknown or of another type."""
 

@@ -46,6 +46,10 @@ class GroupStore(Protocol):
         """The group as committed. Raises DatabaseUnavailable."""
         ...
 
+    def made_at(self, groups: range) -> Mapping[int, datetime]:
+        """When those of the groups that exist were made. Raises DatabaseUnavailable."""
+        ...
+
     def holdings(self, group_no: int) -> Holdings:
         """What is stored of a group beside its seed. Raises DatabaseUnavailable."""
         ...

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orion.chains.spend import WalletKind
-from orion.kms.batch import Batch, GroupPlan, ToldRange, networks_id, plan
-from orion.kms.errors import GroupNotFound
+from orion.kms.batch import ToldRange, networks_id
+from orion.kms.errors import GroupNotFound, GroupsMadeTooFast
 from orion.kms.groups import (
     ChainKey,
     CustodyPlan,
@@ -21,6 +21,7 @@ from orion.kms.groups import (
 from orion.kms.keys.branches import wallet_keys
 from orion.kms.keys.chain_keys import chain_keys, tron_custody_address
 from orion.kms.model import (
+    MAX_GROUP,
     NO_TRACE,
     TRON_CUSTODY,
     Message,
@@ -33,6 +34,7 @@ from orion.kms.model import (
     group_created,
 )
 from orion.kms.ports import ChainKeyVault, GroupStore, SeedVault
+from orion.kms.requested import check_turn, judged_by
 from orion.kms.seed import overwrite
 from orion.records import Record, parse_json
 from orion.wallet.addresses import WalletAddresses, addresses
@@ -89,10 +91,26 @@ class WalletService:
         )
         return self.store.add(contents, created)
 
-    def plan(self, batch: Batch) -> Sequence[GroupPlan]:
-        """What is left to do of a batch. Raises DatabaseUnavailable."""
-        told = self.store.told_ranges(batch.numbers(), networks_id(self.networks))
-        return plan(batch, told)
+    def make_asked(self, records: Sequence[Record]) -> Sequence[int]:
+        """Make the groups that requests of one partition need and that are not there: the one asked
+        for, and one ahead, so that whoever derives finds it. Which they made.
+
+        Needs no fence: a group that exists is left as it is, whatever it may lack. Raises
+        MalformedRequest, GroupOutOfTurn, GroupsMadeTooFast, and what `create_group` raises; the
+        groups made before stay. A group ahead that is too fast is left to a later request.
+        """
+        made = []
+        for record in records:
+            request = extend_pool_request(parse_json(record.value))
+            asked, ahead = request.group_no, request.group_no + 1
+            if self._make_next(asked, request.trace_id):
+                made.append(asked)
+            try:
+                if ahead <= MAX_GROUP and self._make_next(ahead, request.trace_id):
+                    made.append(ahead)
+            except GroupsMadeTooFast:
+                continue
+        return made
 
     def derive(self, request: PoolRequest) -> Derived:
         """Publish the addresses of a range. Repeating derives the same and publishes nothing new.
@@ -130,6 +148,14 @@ class WalletService:
             for record in records
         }
         return self.store.publish_once(records, lambda record: answers[record.offset], self.now())
+
+    def _make_next(self, group_no: int, trace_id: str) -> bool:
+        made_at = self.store.made_at(judged_by(group_no))
+        if group_no in made_at:
+            return False
+        check_turn(group_no, made_at, self.now())
+        self.create_group(group_no, trace_id)
+        return True
 
     def _sets(self, group_no: int, held: Holdings) -> Mapping[WalletKind, CustodySet]:
         """The sets that hold the group's wallets: the stored ones, for a rotation may have changed

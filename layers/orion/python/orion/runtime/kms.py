@@ -12,7 +12,6 @@ from orion.adapters.aws.seed_vault import KmsChainKeyVault, KmsSeedVault
 from orion.adapters.mysql.kms_groups import MySqlGroupStore
 from orion.adapters.mysql.session import Database
 from orion.errors import OrionError, Retry
-from orion.kms.batch import RANGES, batch_call
 from orion.kms.errors import MalformedRequest
 from orion.kms.groups import CustodyPlan, read_custody_groups
 from orion.kms.model import NO_TRACE, Networks, check_group, check_trace, pool_call
@@ -20,7 +19,7 @@ from orion.kms.process import seal
 from orion.kms.service import WalletService
 from orion.runtime import clock
 from orion.runtime.kafka import partitions
-from orion.runtime.log import logger, new_trace_id, set_trace_id
+from orion.runtime.log import logger, set_trace_id
 from orion.runtime.metrics import count
 from orion.runtime.settings import AWS_CLIENT, Settings, mysql_config, settings
 from orion.runtime.wakeup import wake
@@ -62,13 +61,6 @@ def create_group(event: Mapping[str, object]) -> Result:
     return _typed(lambda: _create_group(event))
 
 
-def plan_batch(event: Mapping[str, object]) -> Result:
-    """Answer a state machine's `{"first_group", "groups"}`: `{"outcome": "planned", "items", …}`
-    with the ranges of each group that no batch has told yet, or `refused` with a code.
-    """
-    return _typed(lambda: _plan_batch(event))
-
-
 def derive_range(event: Mapping[str, object]) -> Result:
     """Answer a state machine's `{"group", "first_index", "count"}`: `{"outcome": "derived", …}`, or
     `refused` with a code. A repeat under one trace id gives the same answer and no second event.
@@ -94,6 +86,23 @@ def answer_requests(event: Mapping[str, object]) -> Mapping[str, int]:
     return {"answered": answered}
 
 
+def make_asked_groups(event: Mapping[str, object]) -> Mapping[str, int]:
+    """Make the groups that the records of `wallet.requests` need, before or while their wallets are
+    derived: only this function's role may encrypt a seed.
+
+    Raises for a request whose group may not be made, or cannot be now; the groups of those before
+    it stay.
+    """
+    logger()
+    made: list[int] = []
+    for records in partitions(event):
+        made += service().make_asked(records)
+    if made:
+        wake("kms")
+        _log.info("wallet groups made for requests", extra={"groups": made})
+    return {"made": len(made)}
+
+
 def _create_group(event: Mapping[str, object]) -> Result:
     if not {"group"} <= set(event) <= {"group", "trace_id"}:
         raise MalformedRequest("a call has the field group")
@@ -107,25 +116,6 @@ def _create_group(event: Mapping[str, object]) -> Result:
         "group": group.group_no,
         "key_arn": group.seed.key_arn,
         "created_at": group.created_at.isoformat(),
-    }
-
-
-def _plan_batch(event: Mapping[str, object]) -> Result:
-    batch = batch_call(event, new_trace_id())
-    set_trace_id(batch.trace_id)
-    plans = service().plan(batch)
-    left = sum(len(found.first_indexes) for found in plans)
-    count("kms", "WalletRangesPlanned", left)
-    _log.info("batch planned", extra={"groups": batch.groups, "ranges_left": left})
-    return {
-        "outcome": "planned",
-        "trace_id": batch.trace_id,
-        "groups": batch.groups,
-        "ranges": batch.groups * len(RANGES),
-        "ranges_left": left,
-        "items": [
-            {"group": found.group_no, "first_indexes": list(found.first_indexes)} for found in plans
-        ],
     }
 
 

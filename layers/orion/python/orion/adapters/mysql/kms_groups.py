@@ -24,6 +24,19 @@ class MySqlGroupStore:
         """As the port says."""
         return self._database.run(lambda cursor: _select(cursor, group_no))
 
+    def made_at(self, groups: range) -> Mapping[int, datetime]:
+        """As the port says."""
+
+        def work(cursor: Cursor) -> Mapping[int, datetime]:
+            cursor.execute(
+                "SELECT group_no, created_at FROM wallet_group"
+                " WHERE group_no >= %s AND group_no < %s",
+                (groups.start, groups.stop),
+            )
+            return {int(group_no): at.replace(tzinfo=UTC) for group_no, at in cursor.fetchall()}
+
+        return self._database.run(work)
+
     def holdings(self, group_no: int) -> Holdings:
         """As the port says."""
 
