@@ -19,7 +19,12 @@ from orion.adapters.aws.chain_key_vault import KmsChainKeyOpener
 from orion.adapters.aws.fee_signer import KmsFeeSigner
 from orion.adapters.aws.seed_vault import KmsChainKeyVault, KmsSeedVault
 from orion.adapters.mysql.kms_groups import MySqlGroupStore
-from orion.adapters.mysql.kms_signing import MySqlFloatStore, MySqlSetStore, MySqlWalletStore
+from orion.adapters.mysql.kms_signing import (
+    MySqlFloatStore,
+    MySqlSetKeys,
+    MySqlSetStore,
+    MySqlWalletStore,
+)
 from orion.adapters.mysql.session import Database
 from orion.chains.bitcoin.address import parse_address as bitcoin_address
 from orion.chains.bitcoin.encode import transaction_bytes
@@ -41,10 +46,12 @@ from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import TRON_CUSTODY, Networks
 from orion.kms.service import WalletService
 from orion.kms.signing.accounts import verified
+from orion.kms.signing.anchors import Anchors, FeePayerAnchors, NoAnchors, SafeOrigins
 from orion.kms.signing.chain_code import sweep_code
 from orion.kms.signing.executor import EthereumFees, FeeChain, FloatSigner, SolanaFees
 from orion.kms.signing.handover import HandoverSigner
 from orion.kms.signing.model import SetsRequest, SweepRequest
+from orion.kms.signing.named_accounts import NamedAccounts
 from orion.kms.signing.sets import CustodyRegister
 from orion.kms.signing.sweep import SweepSigner
 from orion.wallet.addresses import WalletRange, addresses
@@ -184,8 +191,27 @@ class Stage:
             code=sweep_code(chain),
             vault=KmsChainKeyOpener(self.kms, self.name, chain),
             store=MySqlWalletStore(self.database, chain, NETWORKS[chain], chain),
+            anchors=self.anchors(chain),
             now=lambda: NOW,
         )
+
+    def anchors(self, chain: str) -> Anchors:
+        """How the stage knows its accounts' anchors."""
+        naming = MySqlWalletStore(self.database, "tron", NETWORKS["tron"], TRON_CUSTODY)
+        known: dict[str, Anchors] = {
+            "bitcoin": NoAnchors(),
+            "ethereum": SafeOrigins(MySqlSetKeys(self.database).keys_of),
+            "solana": FeePayerAnchors(lambda: FEE_PAYER),
+            "tron": NamedAccounts(KmsChainKeyOpener(self.kms, self.name, TRON_CUSTODY), naming),
+        }
+        return known[chain]
+
+    def on_chain(self, group_no: int) -> None:
+        """The group's accounts were seen on their chains."""
+        with self.database.transaction() as cursor:
+            cursor.execute(
+                "UPDATE custody_account SET on_chain_at = NOW(6) WHERE group_no = %s", (group_no,)
+            )
 
     def handovers(self) -> HandoverSigner:
         """The Tron handover."""
@@ -205,6 +231,7 @@ class Stage:
             cap_units=lambda: cap if cap_units is None else cap_units,
             key=KmsFeeSigner(self.kms, alias, fees.curve),
             store=MySqlFloatStore(self.database, chain, NETWORKS[chain]),
+            anchors=self.anchors(chain),
             now=lambda: NOW,
         )
 

@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from orion.adapters.aws.chain_key_vault import KmsChainKeyOpener
 from orion.chains import base58
-from orion.chains.spend import SpendRefused, WalletKind
+from orion.chains.ethereum.safe_account import rotated_anchor
+from orion.chains.solana.address import address_of as solana_address
+from orion.chains.spend import SpendRefused, WalletKind, custody
 from orion.chains.tron import building
 from orion.chains.tron.creation import handover
 from orion.errors import OrionError
@@ -22,11 +24,12 @@ from orion.kms.signing.errors import (
     ChainKeyRefused,
     ChainKeyVaultUnavailable,
     CustodyAccountNotFound,
+    CustodyAccountNotOnChain,
     FeeTooHigh,
     NamingKeyDiffers,
     RecipientNotOurs,
 )
-from orion.kms.signing.model import HandoverRequest, SweepRequest
+from orion.kms.signing.model import ExecutionRequest, HandoverRequest, SweepRequest
 from tests.engine import kms_signing_scene as scene
 from tests.engine.kms_scene import outbox, rows
 from tests.engine.kms_signing_scene import CAPS, NETWORKS, TRACE, Rows, Stage
@@ -44,6 +47,7 @@ def planted(aws_engine: Any, mysql_admin: Any) -> Iterator[tuple[Stage, Rows]]:
     found.register()
     found.plant(GROUP, SEED)
     found.plant(OTHER, OTHER_SEED)
+    found.on_chain(GROUP)
     yield found, Rows.of(found.database)
     found.database.close()
 
@@ -224,6 +228,101 @@ def test_an_altered_address_in_the_database_is_noticed_before_anything_is_signed
     }  # fmt: skip
 
 
+def forged(stage: Stage, chain: str) -> tuple[str, str]:
+    """Anchor and address as a thief would write them: an account of his own that his anchor leads
+    to, under the group's own set, on the chain for all that the row says.
+    """
+    thief = custody_set(666, WalletKind.HOT)
+    place = stage.account(GROUP, chain).place
+    if chain == "tron":
+        named = scene.wallet(OTHER_SEED, 5)["tron"]
+        return named, named
+    if chain == "solana":
+        anchor = solana_address(thief.keys.ed25519[0])
+    else:
+        own = custody(chain).account(replace(place, set_no=1), thief.keys, "")
+        anchor = rotated_anchor(own)
+        assert anchor.startswith("1:")
+    ours = custody(chain).account(place, custody_set(scene.HOT_SET, WalletKind.HOT).keys, anchor)
+    return anchor, ours.address
+
+
+def write_account(stage: Stage, chain: str, anchor: str, address: str) -> None:
+    with stage.database.transaction() as cursor:
+        cursor.execute(
+            "UPDATE custody_account SET anchor = %s, address = %s"
+            " WHERE group_no = %s AND kind = 'hot' AND chain = %s",
+            (anchor, address, GROUP, chain),
+        )
+
+
+@pytest.mark.parametrize("chain", ["ethereum", "tron", "solana"])
+def test_a_row_whose_anchor_is_a_thiefs_is_refused_though_its_address_follows_from_it(
+    stage: Stage, chain: str
+) -> None:
+    anchor, address = forged(stage, chain)
+    write_account(stage, chain, anchor, address)
+    for target in (address, stage.custody_address(GROUP, chain, "warm")):
+        with pytest.raises(AccountDiffers) as caught:
+            stage.sweeps(chain).sign(scene.sweep_of(GROUP, chain, SEED, target))
+        assert caught.value.fields["chain"] == chain
+    if chain in ("ethereum", "solana"):
+        request = ExecutionRequest(b"whatever", (GROUP,), TRACE)
+        with pytest.raises(AccountDiffers):
+            stage.floats(chain).sign(request)
+
+
+def test_an_account_named_by_the_groups_key_for_the_other_wallet_is_refused(stage: Stage) -> None:
+    warm = stage.custody_address(GROUP, "tron", "warm")
+    write_account(stage, "tron", warm, warm)
+    with pytest.raises(AccountDiffers):
+        stage.sweeps("tron").sign(scene.sweep_of(GROUP, "tron", SEED, warm))
+
+
+def test_a_safe_that_a_former_set_made_is_a_destination_and_a_set_of_the_other_kinds_is_not(
+    stage: Stage,
+) -> None:
+    stage.register([custody_set(172, WalletKind.HOT), custody_set(173, WalletKind.WARM)])
+    place = stage.account(GROUP, "ethereum").place
+    held_by = custody_set(scene.HOT_SET, WalletKind.HOT).keys
+    for set_no, kind, signed in (
+        (172, WalletKind.HOT, True), (173, WalletKind.WARM, False), (174, WalletKind.HOT, True),
+    ):  # fmt: skip
+        made = custody("ethereum").account(
+            replace(place, set_no=set_no), custody_set(set_no, kind).keys, ""
+        )
+        anchor = rotated_anchor(made)
+        rotated = custody("ethereum").account(place, held_by, anchor)
+        assert rotated.address == made.address
+        write_account(stage, "ethereum", anchor, rotated.address)
+        wanted = scene.sweep_of(GROUP, "ethereum", SEED, rotated.address)
+        if signed:
+            stage.sweeps("ethereum").sign(wanted)
+            continue
+        with pytest.raises(AccountDiffers):
+            stage.sweeps("ethereum").sign(wanted)
+
+
+@pytest.mark.parametrize("chain", list(NETWORKS))
+def test_tron_and_solana_are_swept_only_to_accounts_that_were_seen_on_their_chains(
+    stage: Stage, chain: str
+) -> None:
+    unseen(stage)
+    if chain in ("bitcoin", "ethereum"):
+        stage.sweeps(chain).sign(request(stage, chain))
+        return
+    with pytest.raises(CustodyAccountNotOnChain):
+        stage.sweeps(chain).sign(request(stage, chain))
+    with stage.database.transaction() as cursor:
+        cursor.execute(
+            "UPDATE custody_account SET on_chain_at = NOW(6) WHERE chain = %s AND kind = 'warm'",
+            (chain,),
+        )
+    stage.sweeps(chain).sign(request(stage, chain, "warm"))
+    with pytest.raises(CustodyAccountNotOnChain):
+        stage.sweeps(chain).sign(request(stage, chain))
+
+
 def test_no_signer_opens_a_key_that_was_sealed_for_another_chain_or_group(stage: Stage) -> None:
     stored = {
         name: (ciphertext, arn)
@@ -289,6 +388,12 @@ def test_the_opened_node_is_zeroed_whatever_happens(stage: Stage) -> None:
     assert not any(seen[0])
 
 
+def unseen(stage: Stage) -> None:
+    """Nobody has seen any account on its chain."""
+    with stage.database.transaction() as cursor:
+        cursor.execute("UPDATE custody_account SET on_chain_at = NULL")
+
+
 def handover_request(stage: Stage, kind: WalletKind = WalletKind.HOT) -> HandoverRequest:
     found = stage.handovers().store.account(GROUP, kind)
     assert found is not None
@@ -299,6 +404,7 @@ def handover_request(stage: Stage, kind: WalletKind = WalletKind.HOT) -> Handove
 def test_a_handover_is_signed_by_the_naming_key_the_same_at_each_repeat(
     stage: Stage, kind: WalletKind
 ) -> None:
+    unseen(stage)
     wanted = handover_request(stage, kind)
     first = stage.handovers().sign(wanted)
     assert stage.handovers().sign(wanted) == first

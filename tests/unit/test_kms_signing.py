@@ -22,6 +22,7 @@ from orion.kms.keys.wallet_signer import NAMING_PLACES, naming_key, wallet_keys
 from orion.kms.signing import model, points, policy
 from orion.kms.signing.errors import (
     BodyConflicts,
+    CustodyAccountNotOnChain,
     FeeTooHigh,
     FloatExhausted,
     KeyInTwoPlaces,
@@ -79,8 +80,11 @@ def spend(**changes: object) -> Spend:
     return Spend(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+OURS = policy.Destinations(frozenset({"hot", "warm"}), frozenset({"soon"}))
+
+
 def check(found: Spend, cap_units: int = 10) -> None:
-    policy.check_sweep(found, 2, len(found.messages), {"hot", "warm"}, cap_units)
+    policy.check_sweep(found, 2, len(found.messages), OURS, cap_units)
 
 
 def test_a_sweep_to_the_groups_own_accounts_within_the_cap_is_signed() -> None:
@@ -101,6 +105,7 @@ def test_a_sweep_to_the_groups_own_accounts_within_the_cap_is_signed() -> None:
             spend(payments=(Payment("BTC.bitcoin", "hot", 5), Payment("BTC.bitcoin", "HOT", 1))),
             RecipientNotOurs,
         ),
+        (spend(payments=(Payment("TRX.tron", "soon", 5),)), CustodyAccountNotOnChain),
         (spend(fee_max_units=11), FeeTooHigh),
         (spend(fee_max_units=-1), FeeTooHigh),
     ],

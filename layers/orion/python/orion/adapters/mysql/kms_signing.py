@@ -55,15 +55,15 @@ class MySqlWalletStore:
 
         return self._database.run(work)
 
-    def destinations(self, group_no: int) -> Sequence[CustodyAccount]:
+    def destinations(self, group_no: int) -> Sequence[AccountRow]:
         """As the port says."""
 
-        def work(cursor: Cursor) -> Sequence[CustodyAccount]:
+        def work(cursor: Cursor) -> Sequence[AccountRow]:
             cursor.execute(
                 f"{_ACCOUNT} WHERE a.group_no = %s AND a.chain = %s AND a.set_no = g.set_no",
                 (group_no, self._chain),
             )
-            return [_row(row, self._networks).account for row in cursor.fetchall()]
+            return [_row(row, self._networks) for row in cursor.fetchall()]
 
         return self._database.run(work)
 
@@ -180,6 +180,28 @@ class MySqlFloatStore:
             _write_float(cursor, signer, after)
             outbox.append(cursor, [_outbox(told)], now)
             return after
+
+        return self._database.run(work)
+
+
+class MySqlSetKeys:
+    """Registered custody sets, one at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keys_of(self, set_no: int, purpose: WalletKind) -> CustodyKeys | None:
+        """The keys of the set, None where it is not registered for `purpose`. Raises
+        DatabaseUnavailable.
+        """
+
+        def work(cursor: Cursor) -> CustodyKeys | None:
+            cursor.execute(
+                "SELECT secp256k1, ed25519 FROM custody_set WHERE set_no = %s AND purpose = %s",
+                (set_no, purpose.value),
+            )
+            row = cursor.fetchone()
+            return _keys(*row) if row is not None else None
 
         return self._database.run(work)
 

@@ -66,6 +66,14 @@ class CustodyAccountNotFound(OrionError):
     code = "custody_account_not_found"
 
 
+class CustodyAccountNotOnChain(OrionError):
+    """A payment to an account of ours that nobody has seen on its chain in its set's hands: until
+    then another key may hold it, or none. `recipient` names it.
+    """
+
+    code = "custody_account_not_on_chain"
+
+
 class BodyConflicts(OrionError):
     """Another body was signed under this nonce before. `slot` names the nonce."""
 
@@ -113,8 +121,8 @@ class CustodySetDiffers(OrionError):
 
 
 class AccountDiffers(OrionError):
-    """A stored address is not the one that its set's keys and anchor give. `group`, `wallet`,
-    `chain` and `set` name the row.
+    """A stored address is not the one that its set's keys and anchor give, or its anchor is not
+    one that belongs to the account. `group`, `wallet`, `chain` and `set` name the row.
     """
 
     code = "account_differs"

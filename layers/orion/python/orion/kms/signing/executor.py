@@ -13,7 +13,8 @@ from typing import Protocol
 
 from orion.chains.secp256k1 import recoverable
 from orion.chains.spend import Curve, CustodyAccount
-from orion.kms.signing.accounts import verified
+from orion.kms.signing.accounts import authenticated
+from orion.kms.signing.anchors import Anchors
 from orion.kms.signing.errors import CustodyAccountNotFound, WrongNetwork
 from orion.kms.signing.events import fee_signed, float_refilled
 from orion.kms.signing.model import ExecutionRequest, Refill, Reservation, Signer
@@ -75,6 +76,7 @@ class FloatSigner:
     cap_units: Callable[[], int]
     key: MessageSigner
     store: FloatStore
+    anchors: Anchors
     now: Callable[[], datetime]
 
     def sign(self, request: ExecutionRequest) -> SignedFee:
@@ -86,7 +88,7 @@ class FloatSigner:
         SignerUnavailable, DatabaseUnavailable.
         """
         cap_units = self.cap_units()
-        accounts = tuple(verified(stored) for stored in self.store.accounts(request.groups))
+        accounts = authenticated(self.store.accounts(request.groups), self.anchors)
         if not accounts:
             raise CustodyAccountNotFound("these groups have no custody account here")
         public_key = self.key.public_key()

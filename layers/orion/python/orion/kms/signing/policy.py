@@ -1,17 +1,45 @@
 """Pure decisions of the signers: what a sweep may do, and whether a float has room."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from orion.chains.spend import Operation, Spend
 from orion.kms.signing.errors import (
     BodyConflicts,
+    CustodyAccountNotOnChain,
     FeeTooHigh,
     FloatExhausted,
     LimitMissing,
     NotASweep,
     RecipientNotOurs,
 )
-from orion.kms.signing.model import Reservation, SlotState, whole_units
+from orion.kms.signing.model import AccountRow, Reservation, SlotState, whole_units
+
+# Where an account does not follow from its keys alone, nor can anybody make it by a call that
+# follows from them: a naming key holds it first, or it does not exist and its address names no set.
+MADE_FIRST = frozenset({"tron", "solana"})
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """A group's own addresses on one chain: those that may be paid, and those that have to be seen
+    on the chain first.
+    """
+
+    ready: frozenset[str]
+    waiting: frozenset[str] = frozenset()
+
+
+def destinations(rows: Sequence[AccountRow]) -> Destinations:
+    """Where the wallets of these accounts' group may be swept to."""
+    waiting = {
+        row.account.address
+        for row in rows
+        if row.account.place.chain in MADE_FIRST and row.on_chain_at is None
+    }
+    return Destinations(
+        frozenset(row.account.address for row in rows) - waiting, frozenset(waiting)
+    )
 
 
 def limit_of(document: Mapping[str, object] | None, name: str, parameter: str) -> int:
@@ -26,17 +54,21 @@ def limit_of(document: Mapping[str, object] | None, name: str, parameter: str) -
 
 
 def check_sweep(
-    spend: Spend, owners: int, signatures: int, ours: Collection[str], cap_units: int
+    spend: Spend, owners: int, signatures: int, ours: Destinations, cap_units: int
 ) -> None:
     """A sweep pays somebody, pays only `ours`, and loses at most `cap_units` of the native asset;
     it wants one signature of each of its `owners`.
 
-    Raises NotASweep, RecipientNotOurs, FeeTooHigh.
+    Raises NotASweep, RecipientNotOurs, CustodyAccountNotOnChain, FeeTooHigh.
     """
     if spend.operation is not Operation.PAY or not spend.payments:
         raise NotASweep("this transaction pays nothing")
     for payment in spend.payments:
-        if payment.recipient not in ours:
+        if payment.recipient in ours.waiting:
+            raise CustodyAccountNotOnChain(
+                "nobody has seen this account on its chain", recipient=payment.recipient[:128]
+            )
+        if payment.recipient not in ours.ready:
             raise RecipientNotOurs(
                 "wallets pay their group's own custody accounts only",
                 recipient=payment.recipient[:128],

@@ -30,7 +30,7 @@ class WalletStore(Protocol):
         """The encrypted key of the group. Raises DatabaseUnavailable."""
         ...
 
-    def destinations(self, group_no: int) -> Sequence[CustodyAccount]:
+    def destinations(self, group_no: int) -> Sequence[AccountRow]:
         """The group's accounts on this chain under the sets that hold its wallets now, at most one
         of each kind. As stored, not computed again. Raises AccountDiffers where the set is not one
         of that kind, DatabaseUnavailable.

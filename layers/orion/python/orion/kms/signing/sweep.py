@@ -6,12 +6,13 @@ from datetime import datetime
 
 from orion.chains.spend import Curve, Spend
 from orion.kms.keys.wallet_signer import WalletKey, wallet_keys
-from orion.kms.signing.accounts import verified
+from orion.kms.signing.accounts import authenticated
+from orion.kms.signing.anchors import Anchors
 from orion.kms.signing.chain_code import SweepCode
 from orion.kms.signing.errors import ChainKeyNotFound, CustodyAccountNotFound
 from orion.kms.signing.events import sweep_signed
 from orion.kms.signing.model import SweepRequest
-from orion.kms.signing.policy import check_sweep
+from orion.kms.signing.policy import Destinations, check_sweep, destinations
 from orion.kms.signing.ports import ChainKeyOpener, WalletStore
 
 
@@ -36,6 +37,7 @@ class SweepSigner:
     code: SweepCode
     vault: ChainKeyOpener
     store: WalletStore
+    anchors: Anchors
     now: Callable[[], datetime]
 
     def sign(self, request: SweepRequest) -> SignedSweep:
@@ -43,8 +45,9 @@ class SweepSigner:
 
         The chain key is open while keys are derived and signatures made, and closed whatever
         happens. Raises LimitMissing, ChainKeyNotFound, CustodyAccountNotFound, AccountDiffers,
-        SpendRefused, NotASweep, RecipientNotOurs, FeeTooHigh, ChainKeyRefused, InvalidChildKey,
-        SignatureRefused, ChainKeyVaultUnavailable, DatabaseUnavailable.
+        SpendRefused, NotASweep, RecipientNotOurs, CustodyAccountNotOnChain, FeeTooHigh,
+        ChainKeyRefused, InvalidChildKey, SignatureRefused, ChainKeyVaultUnavailable,
+        DatabaseUnavailable.
         """
         cap_units = self.cap_units()
         ours = self._destinations(request.group_no)
@@ -66,11 +69,12 @@ class SweepSigner:
         self.store.tell(told, at)
         return SignedSweep(spend.version, transaction)
 
-    def _destinations(self, group_no: int) -> frozenset[str]:
-        accounts = self.store.destinations(group_no)
-        if not accounts:
+    def _destinations(self, group_no: int) -> Destinations:
+        rows = self.store.destinations(group_no)
+        if not rows:
             raise CustodyAccountNotFound("the group has no custody account here", group=group_no)
-        return frozenset(verified(account).address for account in accounts)
+        authenticated([row.account for row in rows], self.anchors)
+        return destinations(rows)
 
 
 def signed_messages(spend: Spend, owners: int) -> tuple[bytes, ...]:
