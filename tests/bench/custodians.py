@@ -45,7 +45,7 @@ def requests(custodians: Custodians, first_nonce: int) -> Sequence[Body]:
     made = []
     for nonce in range(first_nonce, first_nonce + BATCH):
         unsigned = propose_payments(account, nonce, [Payment(ETH, SHOP, 5)], {})
-        asked = custodians.issuers.asked(payout("ethereum", ETH, SHOP, 5))
+        asked = custodians.issuers.asked(payout("ethereum", ETH, SHOP, 5, account=account.address))
         made.append(sign_request(unsigned, [asked]))
     return made
 

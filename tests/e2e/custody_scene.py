@@ -106,6 +106,7 @@ class Signers:
             group=place.group_no,
             wallet=place.kind.value,
             set=place.set_no,
+            account=account.address,
             fee_max_units=str(fee_max_units),
             created_at=datetime.now(UTC).isoformat(),
         )

@@ -30,7 +30,13 @@ from orion.kms.custody.service import CustodianService, Signed
 from orion.kms.custody.settings import read_settings
 
 STATEMENT_PREFIX = b"orion statement v1\n"
-ISSUERS = ("policy-decisions", "approval-tokens", "step-up", "chain-finality")
+ISSUERS = (
+    "policy-decisions",
+    "approval-tokens",
+    "custody-enrolment",
+    "step-up",
+    "chain-finality",
+)
 TRACE = "ab" * 16
 NOW = datetime(2026, 1, 2, 10, 20, tzinfo=UTC)
 NETWORKS = {
@@ -38,6 +44,17 @@ NETWORKS = {
     "ethereum": "31337",
     "tron": "private",
     "solana": "localnet",
+}
+# An account's address where no test computes it, by chain.
+PAYERS = {
+    "bitcoin": "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry",
+    "ethereum": "0x" + "ac" * 20,
+    "tron": "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t",
+    "solana": "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA",
+}
+FLOATS = {
+    "ethereum": "0x" + "f1" * 20,
+    "solana": "Vote111111111111111111111111111111111111111",
 }
 # Far above what most tests pay, so that only those about caps meet one.
 PLENTY = str(10**30)
@@ -149,6 +166,19 @@ class Issuers:
         said = {"instruction": wanted, "approver": approver, **more}
         return self.statement("approval-tokens", "approval", **said)
 
+    def enrolment(self, set_digest: str, approver: str, **more: object) -> Body:
+        said = {"instruction": set_digest, "approver": approver, **more}
+        return self.statement("custody-enrolment", "approval", **said)
+
+    def failed(self, chain: str, version: str, **more: object) -> Body:
+        said = {"chain": chain, "network": NETWORKS[chain], "version": version, "final_at": 2_000}
+        return self.statement("chain-finality", "failed", **(said | more))
+
+    def held(self, chain: str, address: str, set_digest: str, **more: object) -> Body:
+        said = {"chain": chain, "network": NETWORKS[chain], "final_at": 2_000}
+        about = {"address": address, "set": set_digest}
+        return self.statement("chain-finality", "held", **(said | about | more))
+
     def absent(self, chain: str, version: str, **more: object) -> Body:
         said = {
             "chain": chain,
@@ -163,7 +193,8 @@ class Issuers:
     def enough(self, instruction: Body, approvals: int | None = None) -> list[Body]:
         """All that an instruction wants: approvals as its purpose and wallet say, or as told."""
         purpose, wallet = instruction["purpose"], instruction["wallet"]
-        least = 3 if purpose == "rotation" else 1 if wallet == "warm" else 0
+        by_purpose = {"rotation": 3, "void": 2}
+        least = by_purpose.get(purpose, 1 if wallet == "warm" else 0)
         wanted = least if approvals is None else approvals
         evidence = [self.decision(instruction, approvals=wanted)]
         if purpose == "payout":
@@ -177,7 +208,9 @@ class Issuers:
 
 
 def payout(chain: str, asset: str, recipient: str, units: int, **more: object) -> Body:
-    """An instruction of a payout from group 7's hot wallet, with an identity of its own."""
+    """An instruction of a payout from group 7's hot wallet, with an identity of its own. `account`
+    is the wallet's address wherever a custodian computes it.
+    """
     return {
         "v": 1,
         "id": public_id("pay", secrets.token_bytes(16)),
@@ -188,6 +221,7 @@ def payout(chain: str, asset: str, recipient: str, units: int, **more: object) -
         "group": 7,
         "wallet": "hot",
         "set": 1,
+        "account": PAYERS[chain],
         "asset": asset,
         "recipient": recipient,
         "units": str(units),
@@ -202,6 +236,12 @@ def rotation(chain: str, asset: str, recipient: str | None, units: int, **more: 
     """An instruction of a rotation from set 1 to set 3."""
     wanted = {"purpose": "rotation", "merchant": None, "target_set": 3}
     return payout(chain, asset, recipient or "", units) | wanted | {"recipient": recipient} | more
+
+
+def void(chain: str, asset: str, **more: object) -> Body:
+    """An instruction to spend claims on the account itself."""
+    wanted = {"purpose": "void", "merchant": None, "recipient": None}
+    return payout(chain, asset, "", 0) | wanted | more
 
 
 def sign_request(unsigned: bytes, asked: Iterable[Body], anchor: str = "") -> Body:
@@ -225,6 +265,7 @@ def settings_text(issuers: Issuers, **more: object) -> str:
         "velocity": {"hot": caps, "warm": caps},
         "contracts": {},
         "networks": NETWORKS,
+        "floats": FLOATS,
     }
     return json.dumps(body | more)
 
@@ -315,7 +356,7 @@ class Custodians:
             "purpose": proposed.purpose.value,
             "secp256k1": [key.hex() for key in proposed.keys.secp256k1],
             "ed25519": [key.hex() for key in proposed.keys.ed25519],
-            "evidence": [self.issuers.approval(digest, who) for who in ("usr_a", "usr_b")],
+            "evidence": [self.issuers.enrolment(digest, who) for who in ("usr_a", "usr_b")],
         }
 
     def enrolled(self) -> "Custodians":

@@ -63,19 +63,22 @@ def bitcoin_case(account: CustodyAccount) -> tuple[bytes, Body]:
     unsigned = payment_psbt(
         account, [coin(account, 500_000)], [Recipient(BITCOIN_SHOP, 9_000)], 500
     )
-    return unsigned, payout("bitcoin", "BTC.bitcoin", BITCOIN_SHOP, 9_000, fee_max_units="500")
+    more = {"fee_max_units": "500", "account": account.address}
+    return unsigned, payout("bitcoin", "BTC.bitcoin", BITCOIN_SHOP, 9_000, **more)
 
 
 def ethereum_case(account: CustodyAccount) -> tuple[bytes, Body]:
     payment = Payment("ETH.ethereum", ETHEREUM_SHOP, 7 * 10**17)
     unsigned = propose_payments(account, 0, [payment], {})
-    return unsigned, payout("ethereum", "ETH.ethereum", ETHEREUM_SHOP, 7 * 10**17)
+    more = {"account": account.address}
+    return unsigned, payout("ethereum", "ETH.ethereum", ETHEREUM_SHOP, 7 * 10**17, **more)
 
 
 def tron_case(account: CustodyAccount) -> tuple[bytes, Body]:
     frame = Frame(b"\1\2", b"\3" * 8, 1_767_349_200_000, 1_767_349_260_000)
     unsigned = building.transfer(account.address, TRON_SHOP, 5_000_000, frame, 2)
-    return unsigned, payout("tron", "TRX.tron", TRON_SHOP, 5_000_000, fee_max_units="10000000")
+    more = {"fee_max_units": "10000000", "account": account.address}
+    return unsigned, payout("tron", "TRX.tron", TRON_SHOP, 5_000_000, **more)
 
 
 def solana_case(account: CustodyAccount) -> tuple[bytes, Body]:
@@ -83,7 +86,9 @@ def solana_case(account: CustodyAccount) -> tuple[bytes, Body]:
     payment = Payment("SOL.solana", SOLANA_SHOP, 2_000_000)
     block = hashlib.sha256(b"block").digest()
     order = Order(payer, (1, 2, 3), block, Budget(200_000, 7), (payment,))
-    return write_order(order, account, {}), payout("solana", "SOL.solana", SOLANA_SHOP, 2_000_000)
+    more = {"account": account.address}
+    instruction = payout("solana", "SOL.solana", SOLANA_SHOP, 2_000_000, **more)
+    return write_order(order, account, {}), instruction
 
 
 CASES = {
@@ -127,7 +132,7 @@ def test_nobody_signs_a_changed_amount_or_recipient(custodians: Custodians, chai
 def test_keys_are_replaced_in_place_by_a_rotation_alone(custodians: Custodians) -> None:
     account = account_of(custodians, "ethereum")
     unsigned = propose_rotation(account, 5, custodians.sets[3].keys)
-    wanted = rotation("ethereum", "ETH.ethereum", None, 0)
+    wanted = rotation("ethereum", "ETH.ethereum", None, 0, account=account.address)
 
     signed = custodians.sign(sign_request(unsigned, [custodians.issuers.asked(wanted)]), (3, 4, 5))
     _, instruction = ethereum_case(account)
@@ -145,7 +150,8 @@ def test_a_rotation_by_payment_pays_the_target_sets_account_only(custodians: Cus
 
     def request(address: str) -> Body:
         unsigned = payment_psbt(account, coins, [Recipient(address, 499_000)], 1_000)
-        wanted = rotation("bitcoin", "BTC.bitcoin", address, 499_000, fee_max_units="1000")
+        more = {"fee_max_units": "1000", "account": account.address}
+        wanted = rotation("bitcoin", "BTC.bitcoin", address, 499_000, **more)
         return sign_request(unsigned, [custodians.issuers.asked(wanted)])
 
     with pytest.raises(CustodianRefusal) as refused:
@@ -159,8 +165,9 @@ def test_a_higher_fee_is_a_next_version_and_another_coin_is_not(custodians: Cust
     account = account_of(custodians, "bitcoin")
     first, other = coin(account, 500_000, mark=20), coin(account, 500_000, mark=21)
     paid = [Recipient(BITCOIN_SHOP, 9_000)]
+    more_said = {"fee_max_units": "900", "account": account.address}
     asked = custodians.issuers.asked(
-        payout("bitcoin", "BTC.bitcoin", BITCOIN_SHOP, 9_000, fee_max_units="900")
+        payout("bitcoin", "BTC.bitcoin", BITCOIN_SHOP, 9_000, **more_said)
     )
 
     def request(coins: list[Coin], fee_sat: int) -> Body:
@@ -178,7 +185,8 @@ def test_a_higher_fee_is_a_next_version_and_another_coin_is_not(custodians: Cust
 
 def test_a_next_version_on_tron_waits_for_the_first_ones_death(custodians: Custodians) -> None:
     account = account_of(custodians, "tron")
-    instruction = payout("tron", "TRX.tron", TRON_SHOP, 4_000_000, fee_max_units="10000000")
+    said = {"fee_max_units": "10000000", "account": account.address}
+    instruction = payout("tron", "TRX.tron", TRON_SHOP, 4_000_000, **said)
 
     def request(expires_ms: int, *more: Body) -> Body:
         frame = Frame(b"\1\2", b"\3" * 8, 1_767_349_200_000, expires_ms)

@@ -145,7 +145,7 @@ def ethereum_request(custodians: Custodians, nonce: int, units: int = 5) -> Body
     place = CustodyPlace("ethereum", "31337", 7, WalletKind.HOT, 1)
     account = custody("ethereum").account(place, custodians.sets[1].keys, "")
     unsigned = propose_payments(account, nonce, [Payment(ETH, SHOP, units)], {})
-    asked = custodians.issuers.asked(payout("ethereum", ETH, SHOP, units))
+    asked = custodians.issuers.asked(payout("ethereum", ETH, SHOP, units, account=account.address))
     return sign_request(unsigned, [asked])
 
 

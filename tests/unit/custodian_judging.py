@@ -9,7 +9,7 @@ import pytest
 
 from orion.ids import public_id
 from orion.kms.custody.errors import CustodianRefusal
-from orion.kms.custody.evidence import absent_versions, check_evidence
+from orion.kms.custody.evidence import check_evidence
 from orion.kms.custody.request import read_sign
 from orion.kms.custody.statements import EvidenceKeys
 from tests.engine.custodian_scene import NETWORKS, NOW, Body, Issuers, payout, sign_request
@@ -30,7 +30,6 @@ def judge(entry: Body, now: Any = NOW) -> None:
     request = read_sign(sign_request(b"\1", [entry]), KEYS, NETWORKS)
     for each in request.asked:
         check_evidence(each.instruction, each.statements, (now,), f"{each.part}.evidence")
-        absent_versions(each.instruction, each.statements, (now,))
 
 
 def refusal(entry: Body, now: Any = NOW) -> CustodianRefusal:

@@ -36,6 +36,12 @@ from tests.unit.custodian_judging import (
         {"contracts": {"USDT.ethereum": "0x" + "5A" * 20}},
         {"networks": {"bitcoin": "nonet"}},
         {"networks": {"dogecoin": "main"}},
+        {"evidence_keys": {name: key for name, key in SPKI.items() if name != "custody-enrolment"}},
+        {"floats": None},
+        {"floats": {"ethereum": "0x12"}},
+        {"floats": {"ethereum": "0x" + "5A" * 20}},
+        {"floats": {"nowhere": SHOP}},
+        {"floats": {"ethereum": 5}},
         {"extra": 1},
     ],
 )
@@ -112,15 +118,16 @@ def test_an_enrolment_wants_two_people_about_this_very_set() -> None:
     def judged(*entries: Body) -> None:
         check_enrolment(digest, read_evidence(list(entries), KEYS, "evidence"), moments, "evidence")
 
-    first, second = (ISSUERS.approval(digest, who) for who in ("usr_a", "usr_b"))
+    first, second = (ISSUERS.enrolment(digest, who) for who in ("usr_a", "usr_b"))
     judged(first, second)
-    later = ISSUERS.approval(digest, "usr_a", expires_at=expiry(30))
-    expired = ISSUERS.approval(digest, "usr_b", issued_at=expiry(-90), expires_at=expiry(-30))
+    later = ISSUERS.enrolment(digest, "usr_a", expires_at=expiry(30))
+    expired = ISSUERS.enrolment(digest, "usr_b", issued_at=expiry(-90), expires_at=expiry(-30))
     for entries, why in (
         ((first,), "approvals_missing"),
         ((first, later), "same_approver"),
-        ((first, second, ISSUERS.approval(digest, "usr_c")), "approvals_missing"),
-        ((first, ISSUERS.approval("cd" * 32, "usr_b")), "about_another"),
+        ((first, second, ISSUERS.enrolment(digest, "usr_c")), "approvals_missing"),
+        ((first, ISSUERS.enrolment("cd" * 32, "usr_b")), "about_another"),
+        ((first, ISSUERS.approval(digest, "usr_b")), "wrong_issuer"),
         ((first, second, ISSUERS.absent("tron", "aa" * 32)), "not_wanted"),
         ((first, expired), "not_valid_now"),
     ):

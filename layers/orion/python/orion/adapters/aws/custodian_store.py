@@ -4,7 +4,7 @@ Items by `pk`, each with the fixed `sk` of its kind; nothing is ever deleted:
 
     set#7               set          purpose, secp256k1, ed25519: enrolled once
     key#<hex>           key          purpose: no key in a hot and a warm set
-    effect#<hex>        effect       members, claims of the first version, versions in order
+    effect#<hex>        effect       members, claims of the first version, versions, expiries
     instruction#pay_…   instruction  effect, digest
     claim#<chain>#…     claim        effect
     version#<chain>#…   version      effect, recorded_at, signatures once they are made
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MAX_READS = 4
+BATCH_KEYS = 100  # Amazon DynamoDB, "BatchGetItem".
 _CONDITION = "ConditionalCheckFailed"
 # Reasons for which the same items may be written a moment later.
 _PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
@@ -97,22 +98,34 @@ class DynamoCustodianStore:
         return proposed
 
     def remembered(
-        self, effect: str, version: Version, wallet: WalletKind, assets: Sequence[str]
+        self,
+        effect: str,
+        version: Version,
+        wallet: WalletKind,
+        assets: Sequence[str],
+        claims: Sequence[str] = (),
     ) -> Remembered:
-        """As the port says, in one call."""
+        """As the port says, in one call unless there are very many claims."""
         wanted = [_key("effect", effect), _key("version", *version)]
         wanted += [_key("velocity", wallet.value, asset) for asset in assets]
+        claim_keys = {claim: _key("claim", *version[:2], claim) for claim in claims}
+        wanted += claim_keys.values()
         found = {item["pk"]["S"]: item for item in self._several(wanted)}
         effect_item = found.get(wanted[0]["pk"]["S"])
         version_item = found.get(wanted[1]["pk"]["S"])
         windows = {
             asset: _window_of(found.get(key["pk"]["S"]))
-            for asset, key in zip(assets, wanted[2:], strict=True)
+            for asset, key in zip(assets, wanted[2 : 2 + len(assets)], strict=True)
         }
         return Remembered(
             effect=None if effect_item is None else _effect_of(effect_item),
             version=None if version_item is None else _version_of(version_item),
             windows=windows,
+            holders={
+                claim: found[key["pk"]["S"]]["effect"]["S"]
+                for claim, key in claim_keys.items()
+                if key["pk"]["S"] in found
+            },
         )
 
     def record(self, decision: SignDecision, at: datetime) -> None:
@@ -123,7 +136,9 @@ class DynamoCustodianStore:
         # An effect or window that moved says: decide again. Only when those stand as they were
         # does an instruction, claim or version that is taken say that another effect has it.
         if not failed & {"effect", "velocity", "passing"}:
-            for taken in ("instruction", "claim", "version"):
+            # A void leaves claims and versions to others: it looks again and takes what is left.
+            exclusive = ("instruction",) if decision.void else ("instruction", "claim", "version")
+            for taken in exclusive:
                 if taken in failed:
                     raise ConflictRefused(
                         f"this {taken} belongs to another effect",
@@ -159,15 +174,11 @@ class DynamoCustodianStore:
         effect, first = _text(decision.effect), decision.step is Step.FIRST
         own = {":effect": effect}
         yield "effect", self._effect_write(decision)
-        version = _key("version", decision.chain, decision.network, decision.version)
-        recorded = {"effect": effect, "recorded_at": _text(at.astimezone(UTC).isoformat())}
-        yield "version", self._put(version | recorded, _NEW)
-        for claim in decision.claims:
+        if not decision.recorded:
+            yield "version", self._version_write(decision, at)
+        for claim in decision.taken:
             item = _key("claim", decision.chain, decision.network, claim)
-            if first:
-                yield "claim", self._put(item | {"effect": effect}, _NEW)
-            elif claim not in decision.kept_claims:
-                yield "claim", self._check(item, _NEW_OR_OWN, own)
+            yield "claim", self._put(item | {"effect": effect}, _NEW_OR_OWN, own)
         if not first:
             return
         for identity, digest in decision.members:
@@ -177,28 +188,39 @@ class DynamoCustodianStore:
             window = decision.windows[asset].added(units, at)
             yield "velocity", self._window_write(decision.wallet, asset, window)
 
+    def _version_write(self, decision: SignDecision, at: datetime) -> Item:
+        key = _key("version", decision.chain, decision.network, decision.version)
+        recorded_at = _text(at.astimezone(UTC).isoformat())
+        kept = {"effect": _text(decision.effect), "recorded_at": recorded_at}
+        return self._put(key | kept, _NEW)
+
     def _effect_write(self, decision: SignDecision) -> Item:
         key = _key("effect", decision.effect)
         version = _text(decision.version)
+        expiry = {"N": str(decision.expires_at_ms)} if decision.expires_at_ms is not None else None
         if decision.step is Step.FIRST:
             kept = {
                 "members": _texts(digest for _, digest in decision.members),
                 "claims": _texts(decision.claims),
                 "versions": {"L": [version]},
+                "expiries": {"M": {decision.version: expiry} if expiry else {}},
             }
             return self._put(key | kept, _NEW)
-        return {
-            "Update": {
-                "TableName": self._table,
-                "Key": key,
-                "UpdateExpression": "SET versions = list_append(versions, :version)",
-                "ConditionExpression": "versions = :before",
-                "ExpressionAttributeValues": {
-                    ":version": {"L": [version]},
-                    ":before": _texts(decision.versions),
-                },
-            }
+        update: Item = {
+            "TableName": self._table,
+            "Key": key,
+            "UpdateExpression": "SET versions = list_append(versions, :version)",
+            "ConditionExpression": "versions = :before",
+            "ExpressionAttributeValues": {
+                ":version": {"L": [version]},
+                ":before": _texts(decision.versions),
+            },
         }
+        if expiry is not None:
+            update["UpdateExpression"] += ", expiries.#version = :expiry"
+            update["ExpressionAttributeNames"] = {"#version": decision.version}
+            update["ExpressionAttributeValues"][":expiry"] = expiry
+        return {"Update": update}
 
     def _window_write(self, wallet: WalletKind, asset: str, window: Window) -> Item:
         item = _key("velocity", wallet.value, asset) | {
@@ -216,16 +238,6 @@ class DynamoCustodianStore:
         if values:
             put["ExpressionAttributeValues"] = dict(values)
         return {"Put": put}
-
-    def _check(self, key: Item, condition: str, values: Mapping[str, Item]) -> Item:
-        return {
-            "ConditionCheck": {
-                "TableName": self._table,
-                "Key": key,
-                "ConditionExpression": condition,
-                "ExpressionAttributeValues": dict(values),
-            }
-        }
 
     def _transact(self, writes: Sequence[tuple[str, Item]]) -> frozenset[str]:
         """Write all, or answer the names of the items whose conditions failed, with `passing` for
@@ -263,6 +275,13 @@ class DynamoCustodianStore:
         return answer.get("Item")
 
     def _several(self, keys: Sequence[Item]) -> list[Item]:
+        return [
+            item
+            for start in range(0, len(keys), BATCH_KEYS)
+            for item in self._batch(keys[start : start + BATCH_KEYS])
+        ]
+
+    def _batch(self, keys: Sequence[Item]) -> list[Item]:
         wanted: Any = {self._table: {"Keys": list(keys), "ConsistentRead": True}}
         found: list[Item] = []
         for _ in range(MAX_READS):
@@ -338,7 +357,11 @@ def _set_of(set_no: int, item: Item) -> EnrolledSet:
 
 
 def _effect_of(item: Item) -> RecordedEffect:
-    return RecordedEffect(_read_texts(item["claims"]), _read_texts(item["versions"]))
+    return RecordedEffect(
+        claims=_read_texts(item["claims"]),
+        versions=_read_texts(item["versions"]),
+        expiries={name: int(at["N"]) for name, at in item["expiries"]["M"].items()},
+    )
 
 
 def _version_of(item: Item) -> RecordedVersion:

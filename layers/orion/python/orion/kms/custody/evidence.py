@@ -2,25 +2,29 @@
 moment is an argument.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
 from orion.chains.spend import WalletKind
 from orion.kms.custody.errors import EvidenceRefused
 from orion.kms.custody.instruction import Instruction, Purpose
-from orion.kms.custody.statements import Kind, Statement
+from orion.kms.custody.statements import APPROVALS, ENROLMENT, Kind, Statement
 
 ROTATION_APPROVALS = 3
+VOID_APPROVALS = 2
 WARM_APPROVALS = 1
 ENROLMENT_APPROVALS = 2
+_WITHOUT_MERCHANT = frozenset({Kind.DECISION, Kind.APPROVAL, Kind.ABSENT, Kind.FAILED})
 _ALLOWED: Mapping[Purpose, frozenset[Kind]] = MappingProxyType(
     {
-        Purpose.PAYOUT: frozenset(Kind),
-        Purpose.REFILL: frozenset({Kind.DECISION, Kind.APPROVAL, Kind.ABSENT}),
-        Purpose.ROTATION: frozenset({Kind.DECISION, Kind.APPROVAL, Kind.ABSENT}),
+        Purpose.PAYOUT: frozenset(Kind) - {Kind.HELD},
+        Purpose.REFILL: _WITHOUT_MERCHANT,
+        Purpose.ROTATION: _WITHOUT_MERCHANT,
+        Purpose.VOID: _WITHOUT_MERCHANT,
     }
 )
+_ABOUT_CHAIN = frozenset({Kind.ABSENT, Kind.FAILED, Kind.HELD})
 _ABOUT_INSTRUCTION = frozenset({Kind.STEP_UP, Kind.REQUEST, Kind.DECISION, Kind.APPROVAL})
 
 
@@ -54,6 +58,8 @@ def approvals_wanted(instruction: Instruction, by_policy: int) -> int:
     """How many different people must approve, whatever the policy asks at least."""
     if instruction.purpose is Purpose.ROTATION:
         return ROTATION_APPROVALS
+    if instruction.purpose is Purpose.VOID:
+        return max(VOID_APPROVALS, by_policy)
     if instruction.wallet is WalletKind.WARM:
         return max(WARM_APPROVALS, by_policy)
     return by_policy
@@ -66,6 +72,7 @@ def check_enrolment(
     for statement in statements:
         if statement.kind is not Kind.APPROVAL:
             raise _refused(statement.part, "not_wanted", "an enrolment rests on approvals only")
+        _check_issuer(statement, ENROLMENT)
         _check_times(statement, moments)
         _check_digest(digest, statement)
     _check_people(statements, set())
@@ -73,25 +80,29 @@ def check_enrolment(
         raise _refused(part, "approvals_missing", f"{ENROLMENT_APPROVALS} approvals are wanted")
 
 
-def absent_versions(
-    instruction: Instruction, statements: Sequence[Statement], moments: Sequence[datetime]
-) -> frozenset[str]:
-    """The versions that can no longer become part of the instruction's chain.
-
-    A statement of another network or whose time has not come is refused, not passed over: whoever
-    sent it believes something untrue. Raises EvidenceRefused.
+def check_held(
+    instruction: Instruction, statements: Sequence[Statement], set_digest: str, part: str
+) -> None:
+    """Raise EvidenceRefused unless the chain was seen to give the account that `instruction` pays
+    to the very keys of the set that this custodian enrolled under its target's number.
     """
-    found = set()
-    for statement in statements:
-        if statement.kind is not Kind.ABSENT:
-            continue
-        _check_times(statement, moments)
-        if (statement.chain, statement.network) != (instruction.chain, instruction.network):
-            raise _refused(statement.part, "other_chain", "it speaks of another chain or network")
-        if statement.final_at <= statement.valid_until:
-            raise _refused(statement.part, "not_final", "the version's time has not run out")
-        found.add(statement.version)
-    return frozenset(found)
+    held = _single(statements, Kind.HELD, part)
+    if held is None:
+        raise _refused(part, "held_missing", "nobody saw whose keys hold the target's account")
+    if held.address != instruction.recipient or held.set_digest != set_digest:
+        raise _refused(held.part, "about_another", "it is about another account or set")
+
+
+def proved_dead(version: str, expires_at_ms: int | None, statements: Iterable[Statement]) -> bool:
+    """Whether the version can no longer move anything, by statements that were checked: it is final
+    and moved nothing, or it is absent and its time is over, as the statement says and as this
+    custodian read in the bytes that it signed.
+    """
+    about = [each for each in statements if each.version == version]
+    return any(each.kind is Kind.FAILED for each in about) or any(
+        each.kind is Kind.ABSENT and (expires_at_ms is None or each.final_at > expires_at_ms)
+        for each in about
+    )
 
 
 def _refused(part: str, reason: str, detail: str) -> EvidenceRefused:
@@ -101,11 +112,31 @@ def _refused(part: str, reason: str, detail: str) -> EvidenceRefused:
 def _check_statement(
     instruction: Instruction, statement: Statement, moments: Sequence[datetime]
 ) -> None:
-    if statement.kind not in _ALLOWED[instruction.purpose]:
+    allowed = statement.kind in _ALLOWED[instruction.purpose]
+    if not allowed and not (statement.kind is Kind.HELD and instruction.wants_held):
         raise _refused(statement.part, "not_wanted", "this purpose has no such statement")
     _check_times(statement, moments)
+    if statement.kind is Kind.APPROVAL:
+        _check_issuer(statement, APPROVALS)
     if statement.kind in _ABOUT_INSTRUCTION:
         _check_digest(instruction.digest, statement)
+    if statement.kind in _ABOUT_CHAIN:
+        _check_chain(instruction, statement)
+
+
+def _check_issuer(statement: Statement, wanted: str) -> None:
+    if statement.issuer != wanted:
+        raise _refused(statement.part, "wrong_issuer", "it approves other things")
+
+
+def _check_chain(instruction: Instruction, statement: Statement) -> None:
+    """What cannot be about the instruction's chain, or is not over, is refused, not passed over:
+    whoever sent it believes something untrue.
+    """
+    if (statement.chain, statement.network) != (instruction.chain, instruction.network):
+        raise _refused(statement.part, "other_chain", "it speaks of another chain or network")
+    if statement.kind is Kind.ABSENT and statement.final_at <= statement.valid_until:
+        raise _refused(statement.part, "not_final", "the version's time has not run out")
 
 
 def _check_digest(digest: str, statement: Statement) -> None:

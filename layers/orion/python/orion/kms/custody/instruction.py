@@ -18,6 +18,10 @@ INSTRUCTION_PREFIX = b"orion instruction v1\n"
 MAX_ADDRESS = 128
 # Where a rotation replaces the keys of an account; elsewhere it pays to the target set's account.
 IN_PLACE = frozenset({"ethereum", "tron"})
+# Where an account's address says nothing of its keys: the chain's word for them is wanted.
+HELD_ON_CHAIN = frozenset({"solana"})
+# Where claims exclude versions from each other, so that one that pays nobody ends the others.
+WITH_CLAIMS = frozenset({"bitcoin", "ethereum"})
 _FIELDS = frozenset(
     {
         "v",
@@ -29,6 +33,7 @@ _FIELDS = frozenset(
         "group",
         "wallet",
         "set",
+        "account",
         "asset",
         "recipient",
         "units",
@@ -40,16 +45,21 @@ _FIELDS = frozenset(
 
 
 class Purpose(StrEnum):
-    """What money leaves an account for."""
+    """What money leaves an account for. A `VOID` pays nobody: it ends what else was signed with the
+    same claims.
+    """
 
     PAYOUT = "payout"
     REFILL = "refill"
     ROTATION = "rotation"
+    VOID = "void"
 
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction, read; `digest` is what evidence speaks of, in hexadecimal."""
+    """One instruction, read; `digest` is what evidence speaks of, in hexadecimal. `account` is the
+    address that pays, as whoever asked knows it.
+    """
 
     id: str
     purpose: Purpose
@@ -59,6 +69,7 @@ class Instruction:
     group_no: int
     wallet: WalletKind
     set_no: int
+    account: str
     asset: str
     recipient: str | None
     units: int
@@ -73,14 +84,20 @@ class Instruction:
         return self.purpose is Purpose.ROTATION and self.chain in IN_PLACE
 
     @property
-    def scope(self) -> tuple[object, ...]:
-        """What all instructions of one transaction share."""
-        return (self.purpose, *self.account, self.target_set)
+    def pays_nobody(self) -> bool:
+        """Whether it moves nothing but a fee."""
+        return self.in_place or self.purpose is Purpose.VOID
 
     @property
-    def account(self) -> tuple[object, ...]:
-        """The account that pays."""
-        return (self.chain, self.network, self.group_no, self.wallet, self.set_no)
+    def wants_held(self) -> bool:
+        """Whether it pays to an account of custody whose address does not follow from keys."""
+        return self.purpose is Purpose.ROTATION and self.chain in HELD_ON_CHAIN
+
+    @property
+    def scope(self) -> tuple[object, ...]:
+        """What all instructions of one transaction share."""
+        place = (self.chain, self.network, self.group_no, self.wallet, self.set_no)
+        return (self.purpose, *place, self.account, self.target_set)
 
 
 def canonical(body: Mapping[str, object]) -> bytes:
@@ -113,6 +130,7 @@ def read_instruction(value: object, networks: Mapping[str, str], part: str) -> I
         group_no=strict.number(body["group"], f"{part}.group"),
         wallet=WalletKind(strict.word(body["wallet"], frozenset(WalletKind), f"{part}.wallet")),
         set_no=strict.set_number(body["set"], f"{part}.set"),
+        account=strict.text(body["account"], MAX_ADDRESS, f"{part}.account"),
         asset=strict.word(body["asset"], frozenset(ASSETS), f"{part}.asset"),
         recipient=_optional_text(body["recipient"], f"{part}.recipient"),
         units=strict.units(body["units"], f"{part}.units"),
@@ -145,16 +163,18 @@ def _check_purpose(read: Instruction, part: str) -> None:
         raise _refused(part, "target_set", "target_differs", "rotations, only they, name a target")
     if read.target_set == read.set_no:
         raise _refused(part, "target_set", "target_is_source", "a rotation leads to another set")
+    if read.purpose is Purpose.VOID and read.chain not in WITH_CLAIMS:
+        raise _refused(part, "chain", "no_claims", "nothing but time ends a version there")
 
 
 def _check_payment(read: Instruction, part: str) -> None:
-    if read.in_place:
+    if read.pays_nobody:
         if read.asset != chain_data(read.chain).native_asset:
-            raise _refused(part, "asset", "not_native", "a rotation names the native asset")
+            raise _refused(part, "asset", "not_native", "what pays nobody names the native asset")
         if read.recipient is not None:
-            raise _refused(part, "recipient", "recipient_given", "a rotation in place pays nobody")
+            raise _refused(part, "recipient", "recipient_given", "this purpose pays nobody")
         if read.units:
-            raise _refused(part, "units", "units_given", "a rotation in place pays nothing")
+            raise _refused(part, "units", "units_given", "this purpose pays nothing")
         return
     if read.recipient is None:
         raise _refused(part, "recipient", "recipient_missing", "a payment has a recipient")

@@ -33,15 +33,19 @@ class CustodianStore(Protocol):
         version: tuple[str, str, str],
         wallet: WalletKind,
         assets: Sequence[str],
+        claims: Sequence[str] = (),
     ) -> Remembered:
-        """What is known of an effect, of a version (chain, network, version), and of assets."""
+        """What is known of an effect, of a version (chain, network, version), of assets, and of who
+        holds `claims`.
+        """
         ...
 
     def record(self, decision: SignDecision, at: datetime) -> None:
         """Everything that `decision` rests on and changes, in one transaction, or nothing.
 
         Raises ConflictRefused when an instruction, claim or version is another effect's,
-        StateChanged when the effect or a window is no longer what the decision saw.
+        StateChanged when the effect or a window, or of a void a claim or its version, is no longer
+        what the decision saw.
         """
         ...
 

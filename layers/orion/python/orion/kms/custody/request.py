@@ -150,9 +150,9 @@ def _check_together(asked: tuple[Asked, ...]) -> None:
                 "an instruction stands twice", reason="repeated", part=f"{each.part}.instruction.id"
             )
         seen.add(each.instruction.id)
-    if lead.in_place and len(asked) > 1:
+    if lead.pays_nobody and len(asked) > 1:
         raise InstructionRefused(
-            "keys are replaced by one instruction alone",
+            "what pays nobody is instructed once",
             reason="repeated",
             part=f"{asked[1].part}.instruction",
         )

@@ -23,12 +23,13 @@ from orion.kms.custody.errors import (
     StateChanged,
 )
 from orion.kms.custody.evidence import check_enrolment
-from orion.kms.custody.instruction import Instruction
+from orion.kms.custody.instruction import Instruction, Purpose
 from orion.kms.custody.model import (
     Remembered,
     SignDecision,
     Step,
     Target,
+    check_asked,
     counted_units,
     decide,
     effect_id,
@@ -102,6 +103,7 @@ class CustodianService:
         lead = request.lead
         chain_custody = custody(lead.chain)
         account = self._account(chain_custody, lead, lead.set_no, request.anchor)
+        check_asked(request.asked, account.address, self._settings.floats)
         spend = self._decoded(chain_custody, request, account)
         target = self._target(chain_custody, lead, request.anchor)
         decision, remembered = self._decided(request, spend, target)
@@ -147,8 +149,11 @@ class CustodianService:
         """Decide on what is remembered and record it; once more when another request came first."""
         effect, lead = effect_id(request.asked), request.lead
         assets = sorted(counted_units(request.asked))
+        claims = spend.claims if lead.purpose is Purpose.VOID else ()
         for attempt in range(MAX_ATTEMPTS):
-            remembered = self._store.remembered(effect, _version(lead, spend), lead.wallet, assets)
+            remembered = self._store.remembered(
+                effect, _version(lead, spend), lead.wallet, assets, claims
+            )
             now = self._now()
             decision = decide(request.asked, spend, target, remembered, now, self._settings.caps)
             if decision.step is Step.REPEAT:
@@ -196,11 +201,12 @@ class CustodianService:
         """Where a rotation leads. One in place keeps the account."""
         if lead.target_set is None:
             return None
-        keys = self._set(lead.target_set, lead.wallet).keys
-        owners = chain_custody.owner_addresses(keys)
+        enrolled = self._set(lead.target_set, lead.wallet)
+        owners, digest = chain_custody.owner_addresses(enrolled.keys), enrolled.digest()
         if lead.in_place:
-            return Target("", owners)
-        return Target(self._account(chain_custody, lead, lead.target_set, anchor).address, owners)
+            return Target("", owners, digest)
+        account = self._account(chain_custody, lead, lead.target_set, anchor)
+        return Target(account.address, owners, digest)
 
     def _set(self, set_no: int, wallet: WalletKind) -> EnrolledSet:
         """An enrolled set of this purpose that holds this custodian's own keys. It never

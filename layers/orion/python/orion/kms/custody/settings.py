@@ -15,18 +15,21 @@ from orion.kms.custody.statements import EvidenceKeys
 from orion.money import ASSETS
 from orion.records import MalformedJson, parse_object
 
-_FIELDS = frozenset({"evidence_keys", "velocity", "contracts", "networks"})
+_FIELDS = frozenset({"evidence_keys", "velocity", "contracts", "networks", "floats"})
 _MAX_BYTES = 4_096  # AWS Lambda, "Environment variables": 4 KB for all of them together.
 
 
 @dataclass(frozen=True, slots=True)
 class CustodianSettings:
-    """`caps` in smallest units by wallet and asset, `contracts` by asset, `networks` by chain."""
+    """`caps` in smallest units by wallet and asset, `contracts` by asset, `networks` and `floats`
+    by chain: a float is whom a refill pays there.
+    """
 
     evidence_keys: EvidenceKeys
     caps: Caps
     contracts: Mapping[str, str]
     networks: Mapping[str, str]
+    floats: Mapping[str, str]
 
 
 def read_settings(text: str) -> CustodianSettings:
@@ -41,6 +44,7 @@ def read_settings(text: str) -> CustodianSettings:
             caps=_caps(body["velocity"]),
             contracts=_checked_contracts(_texts(body["contracts"], "contracts"), networks),
             networks=_checked_networks(networks),
+            floats=_checked_floats(_texts(body["floats"], "floats"), networks),
         )
     except MalformedJson as exc:
         raise CustodianMisconfigured("the settings are not JSON") from exc
@@ -103,10 +107,22 @@ def _checked_contracts(
         name = ASSETS[code].chain if code in ASSETS else None
         if name is None or name not in networks:
             raise CustodianMisconfigured("a contract of an asset that is not served", part=code)
-        try:
-            same = chain(name).canonical_address(contract, networks[name]) == contract
-        except (MalformedAddress, WrongNetworkAddress, UnknownNetwork) as exc:
-            raise CustodianMisconfigured("a contract's address is malformed", part=code) from exc
-        if not same:
-            raise CustodianMisconfigured("a contract's address is not canonical", part=code)
+        _check_address(name, networks[name], contract, f"contracts.{code}")
     return contracts
+
+
+def _checked_floats(floats: Mapping[str, str], networks: Mapping[str, str]) -> Mapping[str, str]:
+    for name, address in floats.items():
+        if name not in networks:
+            raise CustodianMisconfigured("a float on a chain that is not served", part=name)
+        _check_address(name, networks[name], address, f"floats.{name}")
+    return floats
+
+
+def _check_address(name: str, network: str, address: str, part: str) -> None:
+    try:
+        same = chain(name).canonical_address(address, network) == address
+    except (MalformedAddress, WrongNetworkAddress, UnknownNetwork) as exc:
+        raise CustodianMisconfigured("an address is malformed", part=part) from exc
+    if not same:
+        raise CustodianMisconfigured("an address is not canonical", part=part)

@@ -6,7 +6,7 @@ issuer `step-up` certifies.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from orion.kms.custody import strict
 from orion.kms.custody.errors import CustodianMisconfigured, EvidenceRefused
-from orion.kms.custody.instruction import canonical
+from orion.kms.custody.instruction import MAX_ADDRESS, canonical
 from orion.records import MalformedJson, parse_object
 
 STATEMENT_PREFIX = b"orion statement v1\n"
@@ -48,19 +48,27 @@ class Kind(StrEnum):
     DECISION = "decision"
     APPROVAL = "approval"
     ABSENT = "absent"
+    FAILED = "failed"
+    HELD = "held"
 
 
-ISSUER_OF: Mapping[Kind, str] = MappingProxyType(
+APPROVALS = "approval-tokens"
+# Approves custody sets and nothing else: whoever approves payouts cannot bring in keys.
+ENROLMENT = "custody-enrolment"
+_FINALITY = frozenset({"chain-finality"})
+ISSUERS_OF: Mapping[Kind, frozenset[str]] = MappingProxyType(
     {
-        Kind.STEP_UP: "step-up",
-        Kind.MERCHANT_KEY: "step-up",
-        Kind.REQUEST: MERCHANT,
-        Kind.DECISION: "policy-decisions",
-        Kind.APPROVAL: "approval-tokens",
-        Kind.ABSENT: "chain-finality",
+        Kind.STEP_UP: frozenset({"step-up"}),
+        Kind.MERCHANT_KEY: frozenset({"step-up"}),
+        Kind.REQUEST: frozenset({MERCHANT}),
+        Kind.DECISION: frozenset({"policy-decisions"}),
+        Kind.APPROVAL: frozenset({APPROVALS, ENROLMENT}),
+        Kind.ABSENT: _FINALITY,
+        Kind.FAILED: _FINALITY,
+        Kind.HELD: _FINALITY,
     }
 )
-ISSUERS = frozenset(ISSUER_OF.values()) - {MERCHANT}
+ISSUERS = frozenset().union(*ISSUERS_OF.values()) - {MERCHANT}
 _FIELDS: Mapping[Kind, frozenset[str]] = MappingProxyType(
     {
         Kind.STEP_UP: frozenset({"instruction", "user"}),
@@ -71,6 +79,8 @@ _FIELDS: Mapping[Kind, frozenset[str]] = MappingProxyType(
         ),
         Kind.APPROVAL: frozenset({"instruction", "approver"}),
         Kind.ABSENT: frozenset({"chain", "network", "version", "final_at", "valid_until"}),
+        Kind.FAILED: frozenset({"chain", "network", "version", "final_at"}),
+        Kind.HELD: frozenset({"chain", "network", "address", "set", "final_at"}),
     }
 )
 # How long a statement of each kind may last, so that a forgotten one does not stay useful.
@@ -82,6 +92,8 @@ LONGEST: Mapping[Kind, timedelta] = MappingProxyType(
         Kind.DECISION: timedelta(days=7),
         Kind.APPROVAL: timedelta(days=7),
         Kind.ABSENT: timedelta(days=7),
+        Kind.FAILED: timedelta(days=7),
+        Kind.HELD: timedelta(days=7),
     }
 )
 
@@ -116,6 +128,9 @@ class Statement:
     version: str = ""
     final_at: int = 0
     valid_until: int = 0
+    address: str = ""
+    set_digest: str = ""
+    issuer: str = ""
 
     def valid_at(self, moment: datetime) -> bool:
         """Whether it speaks at `moment`; the issuer's clock may be a minute ahead."""
@@ -125,20 +140,23 @@ class Statement:
 class EvidenceKeys:
     """The issuers' public keys, by issuer. Nothing in a request can add one."""
 
-    def __init__(self, keys: Mapping[str, bytes]) -> None:
-        """`keys` are SubjectPublicKeyInfo in DER. Raises CustodianMisconfigured."""
-        if set(keys) != ISSUERS:
-            raise CustodianMisconfigured("evidence_keys name exactly the four issuers")
+    def __init__(self, keys: Mapping[str, bytes], issuers: frozenset[str] = ISSUERS) -> None:
+        """`keys` are SubjectPublicKeyInfo in DER, one for each of `issuers`: whom the reader
+        believes at all. Raises CustodianMisconfigured.
+        """
+        if set(keys) != issuers:
+            raise CustodianMisconfigured("evidence_keys name exactly the issuers")
         self._keys = {issuer: _p256(issuer, der) for issuer, der in keys.items()}
         if len(set(keys.values())) != len(keys):
             raise CustodianMisconfigured("two issuers share one key")
 
     def signed(self, envelope: Envelope) -> bool:
-        """Whether the issuer that the envelope names signed it."""
+        """Whether the issuer that the envelope names is believed and signed it."""
+        key = self._keys.get(envelope.issuer)
+        if key is None:
+            return False
         try:
-            self._keys[envelope.issuer].verify(
-                envelope.signature, STATEMENT_PREFIX + envelope.statement, ECDSA(SHA256())
-            )
+            key.verify(envelope.signature, STATEMENT_PREFIX + envelope.statement, ECDSA(SHA256()))
         except InvalidSignature:
             return False
         return True
@@ -211,14 +229,14 @@ def _statement(envelope: Envelope) -> Statement:
     if not same:
         raise _refused(envelope, "not_canonical", "not canonical JSON")
     kind = Kind(strict.word(body.get("kind"), frozenset(Kind), f"{part}.kind"))
-    if ISSUER_OF[kind] != envelope.issuer:
+    if envelope.issuer not in ISSUERS_OF[kind]:
         raise _refused(envelope, "wrong_issuer", "another issuer makes such statements")
     strict.fields(body, _FIELDS[kind] | _TIMES, part)
     issued_at = strict.moment(body["issued_at"], f"{part}.issued_at")
     expires_at = strict.moment(body["expires_at"], f"{part}.expires_at")
     if not issued_at < expires_at <= issued_at + LONGEST[kind]:
         raise _refused(envelope, "wrong_lifetime", "it expires before it begins, or far too late")
-    return _READERS[kind](body, part, issued_at, expires_at)
+    return replace(_READERS[kind](body, part, issued_at, expires_at), issuer=envelope.issuer)
 
 
 def _step_up(
@@ -310,6 +328,37 @@ def _absent(
     )
 
 
+def _failed(
+    body: Mapping[str, object], part: str, issued_at: datetime, expires_at: datetime
+) -> Statement:
+    return Statement(
+        Kind.FAILED,
+        part,
+        issued_at,
+        expires_at,
+        chain=strict.name(body["chain"], f"{part}.chain"),
+        network=strict.name(body["network"], f"{part}.network"),
+        version=strict.hex_text(body["version"], MAX_VERSION_BYTES, f"{part}.version"),
+        final_at=strict.number(body["final_at"], f"{part}.final_at", MAX_HEIGHT),
+    )
+
+
+def _held(
+    body: Mapping[str, object], part: str, issued_at: datetime, expires_at: datetime
+) -> Statement:
+    return Statement(
+        Kind.HELD,
+        part,
+        issued_at,
+        expires_at,
+        chain=strict.name(body["chain"], f"{part}.chain"),
+        network=strict.name(body["network"], f"{part}.network"),
+        address=strict.text(body["address"], MAX_ADDRESS, f"{part}.address"),
+        set_digest=strict.hexadecimal(body["set"], 32, f"{part}.set").hex(),
+        final_at=strict.number(body["final_at"], f"{part}.final_at", MAX_HEIGHT),
+    )
+
+
 def _digest(body: Mapping[str, object], part: str) -> str:
     return strict.hexadecimal(body["instruction"], 32, f"{part}.instruction").hex()
 
@@ -323,5 +372,7 @@ _READERS: Mapping[Kind, _Reader] = MappingProxyType(
         Kind.DECISION: _decision,
         Kind.APPROVAL: _approval,
         Kind.ABSENT: _absent,
+        Kind.FAILED: _failed,
+        Kind.HELD: _held,
     }
 )
