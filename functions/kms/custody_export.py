@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from orion.runtime.kms_signing import export_custody
+from orion.runtime.kms_custody_sets import export_custody
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from orion.runtime.kms_signing import register_sets
+from orion.runtime.kms_custody_sets import register_sets
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

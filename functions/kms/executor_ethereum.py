@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from orion.runtime.kms_signing import bear_fee
+from orion.runtime.kms_fees import bear_fee
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

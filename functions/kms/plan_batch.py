@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from orion.runtime.kms import plan_batch
+from orion.runtime.kms_batch import plan_batch
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from orion.runtime.kms_signing import sign_sweep
+from orion.runtime.kms_sweeps import sign_sweep
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from orion.runtime.kms_signing import hand_over
+from orion.runtime.kms_sweeps import hand_over
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

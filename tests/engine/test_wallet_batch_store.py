@@ -11,6 +11,7 @@ import pytest
 from orion.adapters.mysql.session import Database
 from orion.kms.batch import RANGES, Batch
 from orion.kms.model import Networks, PoolRequest
+from orion.kms.planning import BatchPlanner
 from orion.kms.service import WalletService
 from orion.wallet.addresses import WalletRange
 from tests.engine.kms_scene import (
@@ -133,8 +134,8 @@ def test_a_batch_has_left_what_was_not_told_for_these_networks(
     two.create_group(0)
     two.derive_once(asked(TRACES[0], 1_000, 1_000))
     batch = Batch(0, 1, TRACES[1])
-    [left] = two.plan(batch)
+    [left] = BatchPlanner(two.store, two.networks).plan(batch)
     assert left.first_indexes == tuple(first for first in RANGES if first != 1_000)
 
-    [all_left] = wallet_service(kms, stage, database(), FOUR).plan(batch)
+    [all_left] = BatchPlanner(two.store, FOUR).plan(batch)
     assert all_left.first_indexes == tuple(RANGES)

@@ -8,6 +8,7 @@ import pytest
 
 from infra.cloud.function_table import DEPLOYED, FunctionRow
 from infra.cloud.names import ROOT
+from tests.house.test_import_rules import KEY_HOLDERS
 from tests.house.test_layers import run_isolated
 
 # What is looked up by name at run time, by the module of the function that may do so.
@@ -15,6 +16,11 @@ LATE = {
     "billing": "import orion.billing.payment_link\n"
     "from orion.chains import bitcoin, ethereum, solana, tron",
 }
+SEALED = (
+    "import ctypes\n"
+    "assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0, 'another process may read its memory'\n"
+)
+NEEDS_NO_SEAL = "outbox_relay"  # Has neither keys nor evidence, and no right to any KMS key.
 
 
 @pytest.mark.parametrize("row", DEPLOYED, ids=lambda row: row.name)
@@ -28,5 +34,14 @@ def test_a_function_imports_with_the_layers_of_its_row_alone(row: FunctionRow) -
     )
     if "ethereum" in row.layers:
         code += LATE.get(row.module, "")
+    if row.module == "kms" and row.file != NEEDS_NO_SEAL:
+        code += SEALED
     done = run_isolated(list(row.layers), code)
     assert done.returncode == 0, done.stderr
+
+
+def test_private_derivation_is_attached_where_keys_are_opened_and_nowhere_else() -> None:
+    carrying = {
+        f"functions.{row.module}.{row.file}" for row in DEPLOYED if "orion_kms" in row.layers
+    }
+    assert carrying == {name for name in KEY_HOLDERS if name.startswith("functions.")}

@@ -62,15 +62,20 @@ BREACHES = [
         )
         for name in ("boto3", "socket", "pymysql", "kafka", "time", "orion.runtime.clock")
     ),
-    Breach(
-        "Only kms imports the code that holds private keys",
-        f"{PRODUCT}/runtime/breach.py",
-        "import orion.kms.keys",
-    ),
-    Breach(
-        "Only kms imports the code that holds private keys",
-        "functions/user/breach.py",
-        "import orion.kms.keys",
+    *(
+        Breach(
+            "Only what opens keys imports the code that holds private ones",
+            file,
+            "import orion.kms.keys",
+        )
+        for file in (
+            f"{PRODUCT}/runtime/breach.py",
+            f"{PRODUCT}/runtime/kms_fees.py",
+            f"{PRODUCT}/kms/signing/executor.py",
+            f"{PRODUCT}/kms/custody/breach.py",
+            "functions/user/breach.py",
+            "functions/kms/custody_export.py",
+        )
     ),
     Breach(
         "Nothing behind the API imports a Kafka client", "functions/user/api.py", "import kafka"

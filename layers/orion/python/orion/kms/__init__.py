@@ -1,1 +1,2 @@
-"""Group seeds and the addresses under them. Only this package may import `orion.kms.keys`."""
+"""Group seeds and the addresses under them. Who may import `orion.kms.keys` stands in
+pyproject.toml."""

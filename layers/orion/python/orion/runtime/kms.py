@@ -1,45 +1,37 @@
-"""Composition of the kms module. Importing it seals the process: whoever imports it may open
-seeds.
+"""Composition of what opens seeds: groups are made, wallets derived. Whoever imports it may open
+them; importing it seals the process.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
-
-import boto3
 
 from orion.adapters.aws.seed_vault import KmsChainKeyVault, KmsSeedVault
 from orion.adapters.mysql.kms_groups import MySqlGroupStore
-from orion.adapters.mysql.session import Database
-from orion.errors import OrionError, Retry
 from orion.kms.errors import MalformedRequest
 from orion.kms.groups import CustodyPlan, read_custody_groups
-from orion.kms.model import NO_TRACE, Networks, check_group, check_trace, pool_call
-from orion.kms.process import seal
+from orion.kms.model import NO_TRACE, check_group, check_trace, pool_call
 from orion.kms.service import WalletService
 from orion.runtime import clock
 from orion.runtime.kafka import partitions
+from orion.runtime.kms_calls import Result, database, kms, networks, typed
 from orion.runtime.log import logger, set_trace_id
 from orion.runtime.metrics import count
-from orion.runtime.settings import AWS_CLIENT, Settings, mysql_config, settings
+from orion.runtime.settings import Settings, settings
 from orion.runtime.wakeup import wake
 
-seal()
 _log = logging.getLogger(__name__)
-
-Result = Mapping[str, object]
 
 
 @cache
 def service() -> WalletService:
     """The module's use cases, built once a process."""
     known = settings()
-    kms = boto3.client("kms", config=AWS_CLIENT)
     return WalletService(
-        vault=KmsSeedVault(kms, f"alias/orion/{known.stage}/wallet-seeds", known.stage),
-        chain_vault=KmsChainKeyVault(kms, known.stage),
-        store=MySqlGroupStore(Database(mysql_config("kms", "orion_kms", direct=False))),
-        networks=Networks.read(known.document("chains/networks")),
+        vault=KmsSeedVault(kms(), f"alias/orion/{known.stage}/wallet-seeds", known.stage),
+        chain_vault=KmsChainKeyVault(kms(), known.stage),
+        store=MySqlGroupStore(database()),
+        networks=networks(),
         custody=_custody(known),
         now=clock.now,
     )
@@ -58,7 +50,7 @@ def create_group(event: Mapping[str, object]) -> Result:
 
     A repeat gives the same answer. What may succeed later is raised, for the machine to retry.
     """
-    return _typed(lambda: _create_group(event))
+    return typed(lambda: _create_group(event))
 
 
 def derive_range(event: Mapping[str, object]) -> Result:
@@ -67,7 +59,7 @@ def derive_range(event: Mapping[str, object]) -> Result:
 
     With `"once": true` a range that a batch has told is passed over: `"new": false`.
     """
-    return _typed(lambda: _derive_range(event))
+    return typed(lambda: _derive_range(event))
 
 
 def answer_requests(event: Mapping[str, object]) -> Mapping[str, int]:
@@ -141,17 +133,6 @@ def _derive_range(event: Mapping[str, object]) -> Result:
         "records": derived.records,
         "new": derived.new,
     }
-
-
-def _typed(work: Callable[[], Result]) -> Result:
-    logger()
-    try:
-        return work()
-    except OrionError as refusal:
-        if refusal.retry is not Retry.NEVER:
-            raise
-        _log.warning("wallet call refused", extra={"code": refusal.code})
-        return {"outcome": "refused", "code": refusal.code, "detail": refusal.detail}
 
 
 def _counts(received: int, new: int) -> Mapping[str, int]:
