@@ -169,7 +169,8 @@ def coin_of(account: CustodyAccount) -> Coin:
 
 
 def bitcoin_request(issuers: Issuers, account: CustodyAccount, shop: str, **more: object) -> Body:
-    instruction = payout("bitcoin", "BTC.bitcoin", shop, 9_000, fee_max_units="900", **more)
+    said = {"fee_max_units": "900", "account": account.address, **more}
+    instruction = payout("bitcoin", "BTC.bitcoin", shop, 9_000, **said)
     unsigned = payment_psbt(account, [coin_of(account)], [Recipient(shop, 9_000)], 500)
     return sign_request(unsigned, [issuers.asked(instruction)])
 
@@ -184,7 +185,8 @@ def tron_request(
     issuers: Issuers, account: CustodyAccount, *, minute: int = 0, instruction: Body | None = None
 ) -> Body:
     shop = scene.wallet(bytes(32), 0)["tron"]
-    wanted = instruction or payout("tron", "TRX.tron", shop, 5_000_000, fee_max_units="10000000")
+    said = {"fee_max_units": "10000000", "account": account.address}
+    wanted = instruction or payout("tron", "TRX.tron", shop, 5_000_000, **said)
     frame = scene.tron_frame(minute)
     unsigned = building.transfer(account.address, shop, 5_000_000, frame, 2)
     return sign_request(unsigned, [issuers.asked(wanted)], account.anchor)
