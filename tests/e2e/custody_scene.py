@@ -33,15 +33,18 @@ class Signers:
 
     def __init__(self, stack: Stack) -> None:
         environment = stack.ministack.environment()
-        session: Any = boto3.Session(
+        self._session: Any = boto3.Session(
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             region_name=stack.ministack.region,
         )
-        self.lambda_ = session.client("lambda", endpoint_url=stack.ministack.url, config=_CLIENT)
-        self.kms = session.client("kms", endpoint_url=stack.ministack.url, config=_CLIENT)
-        self.ssm = session.client("ssm", endpoint_url=stack.ministack.url, config=_CLIENT)
+        self._url = stack.ministack.url
+        self.lambda_, self.kms, self.ssm = map(self.client, ("lambda", "kms", "ssm"))
         self.issuers = DeployedIssuers(self.kms)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the stack's AWS engine."""
+        return self._session.client(service, endpoint_url=self._url, config=_CLIENT)
 
     def parameter(self, name: str) -> str:
         """One of the stage's SSM parameters."""
@@ -53,9 +56,12 @@ class Signers:
 
     def ask(self, function: str, body: Mapping[str, object]) -> Body:
         """The answer of one function, refusals included."""
-        traced = {"v": 1, "trace_id": secrets.token_hex(16), **body}
+        return self.ask_plainly(function, {"v": 1, "trace_id": secrets.token_hex(16), **body})
+
+    def ask_plainly(self, function: str, body: Mapping[str, object]) -> Body:
+        """The same, as state machines ask: without a version."""
         answer = self.lambda_.invoke(
-            FunctionName=f"orion-{STAGE}-{function}", Payload=json.dumps(traced).encode()
+            FunctionName=f"orion-{STAGE}-{function}", Payload=json.dumps(body).encode()
         )
         said = json.loads(answer["Payload"].read())
         assert "FunctionError" not in answer, said
