@@ -15,6 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.cloud.code import code_asset, layer_asset
+from infra.cloud.custodian_alarms import CustodianAlarms
 from infra.cloud.custody import CURVES, Custody, CustodySet, custodian_room
 from infra.cloud.exceptions import NO_RESOURCE, acknowledge
 from infra.cloud.function_table import CUSTODIAN, Layer
@@ -81,6 +82,7 @@ class CustodianStack(Stack):
             self,
             "Store",
             table_name=self._name,
+        CustodianAlarms(self, stage, number, function, log_group, table)
             attribute_definitions=[
                 dynamodb.CfnTable.AttributeDefinitionProperty(
                     attribute_name=name, attribute_type="S"
