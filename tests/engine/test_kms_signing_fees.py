@@ -17,10 +17,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from orion.adapters.mysql.kms_signing import MySqlFloatStore
+from orion.chains.secp256k1 import MalformedSignature
 from orion.chains.solana.address import address_of
 from orion.chains.spend import SpendRefused
 from orion.errors import OrionError
 from orion.kms.custody.errors import SignerRefused
+from orion.kms.model import Message
 from orion.kms.signing.errors import (
     AccountDiffers,
     BodyConflicts,
@@ -30,7 +32,7 @@ from orion.kms.signing.errors import (
     WrongNetwork,
 )
 from orion.kms.signing.executor import SignedFee
-from orion.kms.signing.model import ExecutionRequest, Refill
+from orion.kms.signing.model import ExecutionRequest, Refill, Reservation
 from tests.engine import kms_signing_scene as scene
 from tests.engine.kms_scene import outbox, rows
 from tests.engine.kms_signing_scene import TRACE, Rows, Stage
@@ -107,8 +109,9 @@ def test_a_bump_re_signs_the_same_body_and_counts_the_difference(stage: Stage) -
     dearer = executed(stage, max_fee_gwei=13)
     assert dearer.version != first.version
     assert committed(stage) == 13 * FEE // 10
-    executed(stage, max_fee_gwei=11)
-    assert committed(stage) == 13 * FEE // 10
+    for cheaper_gwei in (11, 12):
+        executed(stage, max_fee_gwei=cheaper_gwei)
+        assert committed(stage) == 13 * FEE // 10
     executed(stage, nonce=1)
     assert committed(stage) == 23 * FEE // 10
     assert executed(stage) == first
@@ -292,11 +295,27 @@ def test_a_disabled_key_leaves_the_record_and_the_request_signs_later(stage: Sta
 
 
 def test_a_signature_stored_for_other_bytes_does_not_leave(stage: Stage) -> None:
+    other = executed(stage, nonce=1)
     executed(stage)
     with stage.database.transaction() as cursor:
-        cursor.execute("UPDATE signer_version SET signature = REVERSE(signature)")
-    with pytest.raises(OrionError):
+        # Well-formed, and this very key's.
+        cursor.execute(
+            "UPDATE signer_version SET signature = %s WHERE slot = '31337:0'", (other.signature,)
+        )
+    with pytest.raises(MalformedSignature):
         executed(stage)
+
+
+def test_of_two_signatures_of_one_version_the_first_is_kept_for_ever(stage: Stage) -> None:
+    store = MySqlFloatStore(stage.database, "ethereum", "31337")
+    wanted = Reservation(EXECUTOR, "31337:5", bytes(32), bytes(32), 1)
+    event = Message("audit.events", "kms", {"action": "fee.signed"}, bytes(16))
+    for _ in range(2):
+        assert store.reserve(wanted, 1, scene.NOW) is None
+    assert store.keep(wanted, b"a" * 65, event, scene.NOW) == b"a" * 65
+    assert store.keep(wanted, b"b" * 65, event, scene.NOW) == b"a" * 65
+    assert store.reserve(wanted, 1, scene.NOW) == b"a" * 65
+    assert told(stage, "fee.signed") == 1
 
 
 @contextmanager
@@ -404,9 +423,6 @@ def waiting_for(mysql_admin: Any, statement: str) -> None:
 
 
 def test_the_store_refuses_to_keep_what_was_never_reserved(stage: Stage) -> None:
-    from orion.kms.model import Message
-    from orion.kms.signing.model import Reservation
-
     store = MySqlFloatStore(stage.database, "ethereum", "31337")
     never = Reservation(EXECUTOR, "31337:5", bytes(32), bytes(32), 1)
     with pytest.raises(RuntimeError):

@@ -37,8 +37,10 @@ def check_different(sets: Iterable[CustodySet]) -> None:
 
 
 def is_secp256k1_point(key: bytes) -> bool:
-    """Whether 33 bytes are a compressed point (SEC 1, section 2.3.4)."""
-    if len(key) != 33 or key[0] not in (2, 3):
+    """Whether 33 bytes are a compressed point (SEC 1, section 2.3.4): of that length libsecp256k1
+    reads no other form.
+    """
+    if len(key) != 33:
         return False
     try:
         PublicKey(key)
