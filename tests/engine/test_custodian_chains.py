@@ -21,7 +21,9 @@ from orion.chains.tron.permissions import address_of_key
 from orion.chains.tron.raw_data import Frame
 from orion.kms.custody.errors import CustodianRefusal
 from tests.engine.custodian_scene import (
+    FLOATS,
     NETWORKS,
+    PAYERS,
     Aws,
     Body,
     Custodians,
@@ -198,11 +200,92 @@ def test_a_next_version_on_tron_waits_for_the_first_ones_death(custodians: Custo
     first = custodians.sign(request(1_767_349_260_000))
     with pytest.raises(CustodianRefusal) as refused:
         custodians.sign(request(1_767_349_320_000))
-    dead = custodians.issuers.absent("tron", first[1].version)
+    version = first[1].version
+    # Its issuer believes in an earlier end than the bytes say.
+    early = custodians.issuers.absent(
+        "tron", version, valid_until=1_767_349_200_000, final_at=1_767_349_260_000
+    )
+    with pytest.raises(CustodianRefusal) as too_early:
+        custodians.sign(request(1_767_349_320_000, early))
+    dead = custodians.issuers.absent("tron", version, final_at=1_767_349_260_001)
     second = custodians.sign(request(1_767_349_320_000, dead))
+    failed = custodians.issuers.failed("tron", second[1].version)
+    third = custodians.sign(request(1_767_349_380_000, dead, failed))
 
-    assert refused.value.reason == "earlier_version_alive"
-    assert second[1].version != first[1].version
+    assert refused.value.reason == too_early.value.reason == "earlier_version_alive"
+    assert len({version, second[1].version, third[1].version}) == 3
+
+
+def test_a_transaction_on_tron_that_lives_long_is_signed_by_nobody(custodians: Custodians) -> None:
+    account = account_of(custodians, "tron")
+    _, instruction = tron_case(account)
+    request = [custodians.issuers.asked(instruction)]
+
+    for expires_ms, why in (
+        (1_767_349_200_000, "expired"),
+        (1_767_349_200_000 + 660_001, "expires_too_late"),
+    ):
+        frame = Frame(b"\1\2", b"\3" * 8, expires_ms - 60_000, expires_ms)
+        unsigned = building.transfer(account.address, TRON_SHOP, 5_000_000, frame, 2)
+        with pytest.raises(CustodianRefusal) as refused:
+            custodians.sign(sign_request(unsigned, request, TRON_ANCHOR))
+        assert refused.value.reason == why
+
+
+def test_a_rotation_on_solana_wants_the_chains_word_about_the_very_set_enrolled(
+    custodians: Custodians,
+) -> None:
+    account, target = account_of(custodians, "solana"), account_of(custodians, "solana", 3)
+    payer = bytes(Pubkey.from_string(SOLANA_PAYER))
+    payment = Payment("SOL.solana", target.address, 2_000_000)
+    block = hashlib.sha256(b"another block").digest()
+    order = Order(payer, (1, 2, 3), block, Budget(200_000, 7), (payment,))
+    wanted = rotation("solana", "SOL.solana", target.address, 2_000_000, account=account.address)
+
+    def request(*more: Body) -> Body:
+        asked = custodians.issuers.asked(wanted, *more)
+        return sign_request(write_order(order, account, {}), [asked], SOLANA_PAYER)
+
+    # Whoever enrolled the attacker's keys under this number would hold another digest.
+    other_set = custodians.issuers.held("solana", target.address, custodians.sets[1].digest())
+    for more, why in (((), "held_missing"), ((other_set,), "about_another")):
+        with pytest.raises(CustodianRefusal) as refused:
+            custodians.sign(request(*more))
+        assert refused.value.reason == why
+    held = custodians.issuers.held("solana", target.address, custodians.sets[3].digest())
+
+    assert len(custodians.sign(request(held))) == 3
+
+
+@pytest.mark.parametrize("chain", CASES)
+def test_an_anchor_that_leads_to_another_account_than_was_meant_is_refused(
+    custodians: Custodians, chain: str
+) -> None:
+    unsigned, instruction = CASES[chain](account_of(custodians, chain))
+    asked = custodians.issuers.asked(instruction | {"account": PAYERS[chain]})
+
+    with pytest.raises(CustodianRefusal) as refused:
+        custodians.sign(sign_request(unsigned, [asked], ANCHORS[chain]))
+
+    assert refused.value.reason == "other_account"
+
+
+def test_a_refill_pays_the_float_of_the_deployment_and_nobody_else(
+    custodians: Custodians,
+) -> None:
+    account = account_of(custodians, "ethereum")
+
+    def request(recipient: str) -> Body:
+        payment = Payment("ETH.ethereum", recipient, 5)
+        more = {"purpose": "refill", "merchant": None, "account": account.address}
+        asked = custodians.issuers.asked(payout("ethereum", "ETH.ethereum", recipient, 5, **more))
+        return sign_request(propose_payments(account, 40, [payment], {}), [asked])
+
+    with pytest.raises(CustodianRefusal) as refused:
+        custodians.sign(request(ETHEREUM_SHOP))
+
+    assert refused.value.reason == "not_the_float"
+    assert len(custodians.sign(request(FLOATS["ethereum"]))) == 3
 
 
 def other_shop(chain: str) -> str:

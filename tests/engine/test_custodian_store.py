@@ -60,7 +60,7 @@ def decision(effect: str, **more: Any) -> SignDecision:
         wallet=WalletKind.HOT,
         version=f"version {effect}",
         claims=(f"claim {effect}",),
-        kept_claims=(f"claim {effect}",),
+        taken=(f"claim {effect}",),
         versions=(),
         counted={},
         windows={},
@@ -101,7 +101,7 @@ def test_without_conditions_one_claim_goes_to_several_effects(aws: Aws) -> None:
 @pytest.mark.parametrize(
     "shared",
     [
-        {"claims": ("claim x",), "kept_claims": ("claim x",)},
+        {"claims": ("claim x",), "taken": ("claim x",)},
         {"members": (("pay_x", "00" * 32),)},
         {"version": "version x"},
     ],
@@ -142,6 +142,7 @@ def test_a_refused_record_leaves_nothing(store: DynamoCustodianStore) -> None:
     greedy = decision(
         "b",
         claims=("claim b", "claim a"),
+        taken=("claim b", "claim a"),
         counted={ETH: 5},
         windows={ETH: Window()},
     )
@@ -152,7 +153,7 @@ def test_a_refused_record_leaves_nothing(store: DynamoCustodianStore) -> None:
     assert refused.value.reason == "claim_of_other_effect"
     left = store.remembered("b", ("ethereum", "31337", "version b"), WalletKind.HOT, [ETH])
     assert (left.effect, left.version, left.windows) == (None, None, {ETH: Window()})
-    store.record(decision("c", claims=("claim b",), kept_claims=("claim b",)), NOW)
+    store.record(decision("c", claims=("claim b",), taken=("claim b",)), NOW)
 
 
 def test_of_two_next_versions_decided_on_one_state_one_is_recorded(
@@ -160,7 +161,7 @@ def test_of_two_next_versions_decided_on_one_state_one_is_recorded(
 ) -> None:
     store.record(decision("a"), NOW)
     following = [
-        decision("a", step=Step.NEXT, version=f"v{place}", versions=("version a",))
+        decision("a", step=Step.NEXT, version=f"v{place}", versions=("version a",), taken=())
         for place in range(THREADS)
     ]
 
@@ -173,7 +174,9 @@ def test_of_two_next_versions_decided_on_one_state_one_is_recorded(
     assert len(known.versions) == 2
 
 
-def test_a_next_version_takes_no_claim_of_another_effect(store: DynamoCustodianStore) -> None:
+def test_a_claim_that_a_next_version_adds_is_its_own_and_no_other_effects(
+    store: DynamoCustodianStore,
+) -> None:
     store.record(decision("a"), NOW)
     store.record(decision("b"), NOW)
     grown = decision(
@@ -182,14 +185,60 @@ def test_a_next_version_takes_no_claim_of_another_effect(store: DynamoCustodianS
         version="v2",
         versions=("version a",),
         claims=("claim a", "claim b"),
-        kept_claims=("claim a",),
+        taken=("claim b",),
     )
 
     with pytest.raises(ConflictRefused):
         store.record(grown, NOW)
-    store.record(replace(grown, claims=("claim a", "claim free")), NOW)
-    # What only a later version spends is free again when the first one becomes final.
-    store.record(decision("c", claims=("claim free",), kept_claims=("claim free",)), NOW)
+    more = {"claims": ("claim a", "claim free"), "taken": ("claim free",)}
+    store.record(replace(grown, **more), NOW)
+    store.record(replace(grown, version="v3", versions=("version a", "v2"), **more), NOW)
+    with pytest.raises(ConflictRefused) as refused:
+        store.record(decision("c", claims=("claim free",), taken=("claim free",)), NOW)
+    assert refused.value.reason == "claim_of_other_effect"
+
+
+def test_every_versions_expiry_is_kept_with_the_effect(store: DynamoCustodianStore) -> None:
+    place = ("ethereum", "31337", "v")
+    following = {"step": Step.NEXT, "taken": ()}
+    store.record(decision("a", version="v1", expires_at_ms=10**12), NOW)
+    store.record(decision("a", version="v2", versions=("v1",), **following), NOW)
+    last = decision("a", version="v3", versions=("v1", "v2"), **following)
+    store.record(replace(last, expires_at_ms=10**12 + 1), NOW)
+
+    known = store.remembered("a", place, WalletKind.HOT, []).effect
+    assert known is not None
+    assert known.versions == ("v1", "v2", "v3")
+    assert known.expiries == {"v1": 10**12, "v3": 10**12 + 1}
+
+
+def test_a_void_looks_again_when_a_claim_or_its_version_was_taken_meanwhile(
+    store: DynamoCustodianStore,
+) -> None:
+    store.record(decision("a"), NOW)
+    seen = store.remembered("v", ("ethereum", "31337", "x"), WalletKind.HOT, [], ("claim a", "b"))
+    late = decision("v", void=True, claims=("claim a", "b"), taken=("claim a", "b"))
+
+    assert seen.holders == {"claim a": "a"}
+    with pytest.raises(StateChanged):
+        store.record(late, NOW)
+    store.record(replace(late, taken=("b",)), NOW)
+    with pytest.raises(StateChanged):
+        store.record(decision("w", void=True, version="version v", taken=()), NOW)
+    store.record(decision("w", void=True, version="version v", taken=(), recorded=True), NOW)
+    with pytest.raises(ConflictRefused):
+        store.record(replace(late, effect="z", version="z", taken=()), NOW)
+    with pytest.raises(ConflictRefused):
+        store.record(decision("c", claims=("b",), taken=("b",)), NOW)
+
+
+def test_more_claims_than_one_call_reads_are_looked_up(store: DynamoCustodianStore) -> None:
+    claims = tuple(f"coin:{place}" for place in range(150))
+    store.record(decision("a", claims=claims[90:], taken=claims[90:]), NOW)
+
+    seen = store.remembered("x", ("ethereum", "31337", "x"), WalletKind.HOT, [ETH], claims)
+    assert seen.holders == dict.fromkeys(claims[90:], "a")
+    assert seen.windows == {ETH: Window()}
 
 
 def test_a_window_is_never_counted_on_a_state_that_has_passed(
@@ -253,15 +302,12 @@ def test_a_set_is_enrolled_once_and_its_keys_have_one_purpose(
     assert store.enrolled(9) is None
 
 
-def unsigned(custodians: Custodians, nonce: int, units: int) -> bytes:
+def request(custodians: Custodians, nonce: int, units: int) -> Body:
     place = CustodyPlace("ethereum", "31337", 7, WalletKind.HOT, 1)
     account = custody("ethereum").account(place, custodians.sets[1].keys, "")
-    return propose_payments(account, nonce, [Payment(ETH, SHOP, units)], {})
-
-
-def request(custodians: Custodians, nonce: int, units: int) -> Body:
-    asked = custodians.issuers.asked(payout("ethereum", ETH, SHOP, units))
-    return sign_request(unsigned(custodians, nonce, units), [asked])
+    asked = custodians.issuers.asked(payout("ethereum", ETH, SHOP, units, account=account.address))
+    unsigned = propose_payments(account, nonce, [Payment(ETH, SHOP, units)], {})
+    return sign_request(unsigned, [asked])
 
 
 def test_one_request_from_many_sides_has_one_signature(custodians: Custodians) -> None:

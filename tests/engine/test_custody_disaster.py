@@ -22,12 +22,13 @@ from orion.chains.bitcoin.psbt_build import Coin, Recipient, payment_psbt
 from orion.chains.bitcoin.wire import TxInput, TxOutput
 from orion.chains.spend import CustodyAccount, CustodyPlace, WalletKind, custody
 from orion.chains.tron import building
+from orion.chains.tron.raw_data import Frame
 from orion.kms.custody.errors import ConflictRefused
 from orion.kms.groups import CustodyPlan, CustodyRow, CustodySet
 from orion.kms.model import PoolRequest
 from orion.kms.signing.errors import BodyConflicts
-from orion.kms.signing.model import ExecutionRequest, ExportRequest, SetsRequest
-from orion.kms.signing.sets import CustodyRegister
+from orion.kms.signing.model import ExecutionRequest, ExportRequest
+from orion.kms.signing.sets import CustodyExport
 from orion.wallet.addresses import WalletRange
 from tests.engine import kms_signing_scene as scene
 from tests.engine.custodian_scene import (
@@ -187,7 +188,9 @@ def tron_request(
     shop = scene.wallet(bytes(32), 0)["tron"]
     said = {"fee_max_units": "10000000", "account": account.address}
     wanted = instruction or payout("tron", "TRX.tron", shop, 5_000_000, **said)
-    frame = scene.tron_frame(minute)
+    # The issuers' clock is the custodians': a version lives at most ten minutes from it.
+    start = int(issuers.now().timestamp()) * 1_000
+    frame = Frame(b"\x12\x34", b"\x01" * 8, start, start + 60_000 * (1 + minute))
     unsigned = building.transfer(account.address, shop, 5_000_000, frame, 2)
     return sign_request(unsigned, [issuers.asked(wanted)], account.anchor)
 
@@ -201,11 +204,10 @@ def lived(stack: Stack) -> tuple[Stage, Before]:
         CustodySet(number, custodians.sets[number].purpose, custodians.sets[number].keys)
         for number in (1, 2)
     )
-    CustodyRegister(MySqlSetStore(stage.database, NETWORKS), lambda: NOW).register(
-        SetsRequest(sets, TRACE)
-    )
+    stage.register(sets)
     for group in GROUPS:
         stage.groups(PLAN).create_group(group)
+        stage.on_chain(group)
     accounts = {chain: stored_account(stage, custodians, chain) for chain in ("bitcoin", "tron")}
     requests = {
         "bitcoin": bitcoin_request(custodians.issuers, accounts["bitcoin"], SHOP),
@@ -275,8 +277,8 @@ def swept(stage: Stage, seeds: Mapping[int, bytes]) -> Mapping[str, bytes]:
 
 
 def exported(stage: Stage) -> Sequence[Mapping[str, object]]:
-    register = CustodyRegister(MySqlSetStore(stage.database, NETWORKS), lambda: NOW)
-    return register.export(ExportRequest(0, 99, 500, None, TRACE)).accounts
+    export = CustodyExport(MySqlSetStore(stage.database, NETWORKS))
+    return export.page(ExportRequest(0, 99, 500, None, TRACE)).accounts
 
 
 def executed(stage: Stage, value: int = 5) -> bytes:
@@ -370,7 +372,7 @@ def test_custodians_sign_again_and_refuse_what_conflicts_with_what_they_signed(
     issuers = before.custodians.issuers
     instruction = before.requests["tron"]["instructions"][0]["instruction"]
     stolen = bitcoin_request(issuers, bitcoin, OTHER_SHOP)
-    twice = tron_request(issuers, tron, minute=30, instruction=instruction)
+    twice = tron_request(issuers, tron, minute=5, instruction=instruction)
     signers = {number: again.services[number] for number in (1, 2, 3)}
     again.services = signers
     assert_refuses(again, stolen, "claim_of_other_effect")
@@ -400,7 +402,7 @@ def test_without_the_custodians_tables_the_same_keys_would_sign_twice(
     issuers = before.custodians.issuers
     instruction = before.requests["tron"]["instructions"][0]["instruction"]
     stolen = bitcoin_request(issuers, bitcoin, OTHER_SHOP)
-    twice = tron_request(issuers, tron, minute=30, instruction=instruction)
+    twice = tron_request(issuers, tron, minute=5, instruction=instruction)
 
     for request in (stolen, twice):
         assert len(signatures(forgetful, request)) == 3
