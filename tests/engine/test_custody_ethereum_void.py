@@ -103,6 +103,10 @@ def test_a_void_ends_a_payout_that_always_reverts(scene: SafeScene, five: Custod
     assert receipt["status"] == 1
     assert succeeded(scene, account, receipt) == [ended.version]
     assert (scene.nonce(account), scene.wei(account.address)) == (1, ETHER)
+    received = scene.contract(account).events.SafeReceived().process_receipt(receipt, DISCARD)
+    assert [(log["args"]["sender"].lower(), log["args"]["value"]) for log in received] == [
+        (account.address, 0)
+    ]
 
     following, next_call = payout(scene, account, five, recipient, 1)
     receipt = scene.execute(account.address, next_call, account)

@@ -93,8 +93,8 @@ def expiration_ms(unsigned: bytes) -> int:
     time or later cannot hold it. Raises SpendRefused.
 
     So it is absent for ever when it is absent from the chain up to a solidified block of this time
-    or later: an `absent` statement's `valid_until` is at least this, its `final_at` at least
-    `valid_until`. A custodian with a clock also refuses one that is further away than ten minutes.
+    or later: an `absent` statement's `valid_until` is at least this, its `final_at` later. A
+    custodian with a clock also refuses one that is further away than ten minutes.
     """
     return payments.read(unsigned).frame.expiration_ms
 
