@@ -1,5 +1,5 @@
 """The CDK app: `cdk synth`, `cdk deploy --all`. Context `stage` names the deployment (default
-`dev`).
+`dev`); `unsigned-custodians=yes` lets a stage's custodians do without code signing.
 """
 
 import sys
@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "orion" / "python")]
 
 from infra.cloud.custodian import CustodianStack  # noqa: E402
 from infra.cloud.custodian_signing import CustodianSigningStack  # noqa: E402
-from infra.cloud.custody import CUSTODIANS, custody  # noqa: E402
+from infra.cloud.custody import CUSTODIANS, UNSIGNED_CONTEXT, custody  # noqa: E402
 from infra.cloud.exceptions import APP, acknowledge  # noqa: E402
 from infra.cloud.keys import KeysStack  # noqa: E402
 from infra.cloud.names import Stage  # noqa: E402
@@ -28,6 +28,7 @@ def build(app: App, stage_name: str, *, check: bool = True) -> App:
     account.
     """
     stage = Stage(stage_name)
+    unsigned = app.node.try_get_context(UNSIGNED_CONTEXT) == "yes"
     keys = KeysStack(app, stage)
     serverless = ServerlessStack(app, stage)
     # It reads the keys' ARNs from the parameters that the keys stack writes.
@@ -35,7 +36,7 @@ def build(app: App, stage_name: str, *, check: bool = True) -> App:
     CustodianSigningStack(app, stage)
     for number in CUSTODIANS:
         # They read parameters that a deployment writes; no dependency ties the accounts together.
-        CustodianStack(app, stage, number, custody())
+        CustodianStack(app, stage, number, custody(), may_be_unsigned=unsigned)
     acknowledge(app, APP)
     if check:
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))

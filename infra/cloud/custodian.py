@@ -53,11 +53,20 @@ REMEMBERING = (
 class CustodianStack(Stack):
     """Custodian `number`, 1 to 5: role, keys of every custody set, store, function."""
 
-    def __init__(self, scope: Construct, stage: Stage, number: int, custody: Custody) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        stage: Stage,
+        number: int,
+        custody: Custody,
+        *,
+        may_be_unsigned: bool,
+    ) -> None:
         room = custodian_room(number)
         super().__init__(scope, room, stack_name=stage.stack(room))
         self._stage = stage
         self._number = number
+        self._may_be_unsigned = may_be_unsigned
         self._name = stage.stack(room)
         self._parameters = Parameters(self, stage)
         log_group = logs.CfnLogGroup(
@@ -73,6 +82,7 @@ class CustodianStack(Stack):
                 self._key(custody_set, curve, role)
         function = self._function(role, log_group, table)
         self._allow_invoker(function)
+        CustodianAlarms(self, stage, number, function, log_group, table)
 
     def _table(self) -> dynamodb.CfnTable:
         """What this custodian has enrolled, signed and counted. Restored without it, it would sign
@@ -82,7 +92,6 @@ class CustodianStack(Stack):
             self,
             "Store",
             table_name=self._name,
-        CustodianAlarms(self, stage, number, function, log_group, table)
             attribute_definitions=[
                 dynamodb.CfnTable.AttributeDefinitionProperty(
                     attribute_name=name, attribute_type="S"
@@ -205,17 +214,19 @@ class CustodianStack(Stack):
             ),
             tracing_config=lambda_.CfnFunction.TracingConfigProperty(mode="Active"),
         )
-        signed = self._given("CodeSigned", "custodian/code-signing-arn")
-        function.add_property_override(
-            "CodeSigningConfigArn",
-            Fn.condition_if(
-                signed.logical_id,
-                self._parameters.value("custodian/code-signing-arn"),
-                {"Ref": "AWS::NoValue"},
-            ),
-        )
+        function.add_property_override("CodeSigningConfigArn", self._code_signing())
         function.add_resource_dependency(log_group)
         return function
+
+    def _code_signing(self) -> object:
+        """The configuration that the parameter names. Its word `none` is no ARN: Lambda refuses it,
+        and with it the deployment, unless the stage was synthesized to do without.
+        """
+        arn = self._parameters.value("custodian/code-signing-arn")
+        if not self._may_be_unsigned:
+            return arn
+        signed = self._given("CodeSigned", "custodian/code-signing-arn")
+        return Fn.condition_if(signed.logical_id, arn, {"Ref": "AWS::NoValue"})
 
     def _allow_invoker(self, function: lambda_.CfnFunction) -> None:
         permission = lambda_.CfnPermission(

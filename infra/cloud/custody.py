@@ -14,9 +14,12 @@ PURPOSES = ("hot", "warm")
 # AWS KMS, "Key spec reference": what a custody set's keys are on each curve.
 CURVES: Mapping[str, str] = {"secp256k1": "ECC_SECG_P256K1", "ed25519": "ECC_NIST_EDWARDS25519"}
 # Whose signatures custodians believe, each with a KMS key of that name (docs/custody.md).
-ISSUERS = ("policy-decisions", "approval-tokens", "step-up", "chain-finality")
+ENROLMENT = "custody-enrolment"  # Approves custody sets and nothing else.
+ISSUERS = ("policy-decisions", "approval-tokens", "step-up", "chain-finality", ENROLMENT)
 # Which sets the custodians have, as the operator's command wrote it last.
 ENROLLED_PARAMETER = "deployment/custody-sets"
+# CDK context: `yes` lets custodians be deployed that run code which nobody signed.
+UNSIGNED_CONTEXT = "unsigned-custodians"
 GROUP_MAX = 2**31 - 1
 
 

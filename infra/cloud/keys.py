@@ -14,6 +14,7 @@ from infra.cloud.custody import (
     CURVES,
     CUSTODIANS,
     ENROLLED_PARAMETER,
+    ENROLMENT,
     ISSUERS,
     custodian_room,
 )
@@ -30,28 +31,17 @@ ENVELOPES = (
     "sweep-tron",
     "sweep-solana",
 )
-# What signs by itself, each with its key spec: executors, and the issuers of evidence
-# (docs/custody.md: ECDSA on P-256).
-SIGNERS: Mapping[str, str] = {
+# What signs for a float, each with its key spec.
+EXECUTORS: Mapping[str, str] = {
     "executor-ethereum": CURVES["secp256k1"],
     "fee-payer-solana": CURVES["ed25519"],
-    **dict.fromkeys(ISSUERS, "ECC_NIST_P256"),
 }
-# Whose modules are still to come: a key's policy names its one user from the first day on, because
-# an evidence key that anybody else could ever use would prove nothing.
-_COMING: Mapping[str, tuple[str, str]] = {
-    "policy-decisions": ("moneyout", "policy"),
-    "approval-tokens": ("moneyout", "approvals"),
-    "step-up": ("user", "step_up"),
-    "chain-finality": ("moneyin", "finality"),
-}
+ISSUER_SPEC = "ECC_NIST_P256"  # docs/custody.md, "Evidence".
 
-# Whoever administers the account may manage the key but not use it, nor hand its use on:
-# no Encrypt, no Decrypt, no CreateGrant.
+# Whoever administers the account may manage the key but not use it, nor hand its use on, nor put
+# another key under its name: no Encrypt, no Decrypt, no CreateGrant, no alias.
 _ADMINISTRATION = (
     "kms:CancelKeyDeletion",
-    "kms:CreateAlias",
-    "kms:DeleteAlias",
     "kms:DescribeKey",
     "kms:DisableKey",
     "kms:EnableKey",
@@ -66,9 +56,10 @@ _ADMINISTRATION = (
     "kms:ScheduleKeyDeletion",
     "kms:TagResource",
     "kms:UntagResource",
-    "kms:UpdateAlias",
     "kms:UpdateKeyDescription",
 )
+# Who may use a key, and which key a name means. Both are a deployment's.
+_DEPLOYMENT = ("kms:PutKeyPolicy", "kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias")
 # Nothing rotates an asymmetric key in place; its public half is nobody's secret.
 _SIGNER_ADMINISTRATION = (
     *(action for action in _ADMINISTRATION if action != "kms:EnableKeyRotation"),
@@ -79,6 +70,18 @@ _SIGNER_ADMINISTRATION = (
 def _account(statement: Statement) -> Statement:
     root = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:root"
     return {"Effect": "Allow", "Principal": {"AWS": root}, "Resource": "*", **statement}
+
+
+def _to(principal_arn: str, actions: Sequence[str]) -> Statement:
+    """To a role that exists already. KMS keeps its unique id, so that a role which somebody makes
+    anew under the same name is a stranger (AWS KMS, "Key policies", "Principal").
+    """
+    return {
+        "Effect": "Allow",
+        "Principal": {"AWS": principal_arn},
+        "Action": list(actions),
+        "Resource": "*",
+    }
 
 
 def role_arn(name: str) -> str:
@@ -93,17 +96,13 @@ def _roles(stage: Stage, rows: Sequence[FunctionRow]) -> list[str]:
     ]
 
 
-def _users(stage: Stage, purpose: str, rows: Sequence[FunctionRow]) -> list[str]:
-    return _roles(stage, rows) or [role_arn(stage.function(*_COMING[purpose]))]
-
-
 def _use(actions: Sequence[str], roles: Sequence[str]) -> Statement:
-    """Use by named roles only.
+    """Use by functions' roles, which the serverless stack makes later: KMS refuses a principal that
+    does not exist yet, a condition on the caller's ARN may name it before. The role's own policy
+    must allow the use as well.
 
-    The roles come with a later stack, and KMS refuses a policy that names a role which does not
-    exist yet;
-    a condition on the caller's ARN may name it before. The role's own policy must allow the use as
-    well.
+    Only for roles that a template makes: a name that nobody has yet is whoever takes it first.
+    Who may take one of these names is the organization's to say (docs/decisions/0050).
     """
     return _account(
         {
@@ -126,7 +125,7 @@ def _policy(administration: Sequence[str], use: Sequence[Statement]) -> dict[str
         "Version": "2012-10-17",
         "Statement": [
             _account({"Action": list(administration)}),
-            _use(("kms:PutKeyPolicy",), [deployer_arn()]),
+            _to(deployer_arn(), _DEPLOYMENT),
             *use,
         ],
     }
@@ -144,13 +143,20 @@ class KeysStack(Stack):
             self._envelope(
                 purpose,
                 [
-                    _use(ENCRYPT, _users(stage, purpose, encrypting)),
-                    _use(DECRYPT, _users(stage, purpose, decrypting)),
+                    _use(ENCRYPT, _roles(stage, encrypting)),
+                    _use(DECRYPT, _roles(stage, decrypting)),
                 ],
             )
         self._envelope("service-secrets", [_through_secrets_manager()])
-        signers = {purpose: self._signer(purpose, spec) for purpose, spec in SIGNERS.items()}
-        self._operator(signers["approval-tokens"])
+        for purpose, spec in EXECUTORS.items():
+            rows = [row for row in FUNCTIONS if purpose in row.signs]
+            self._signer(purpose, spec, [_use(SIGN, _roles(stage, rows))])
+        # Who signs as an issuer, by a role of this stack. The other issuers' modules are still to
+        # come: until then nobody signs as they do, under whatever name.
+        signing = {ENROLMENT: self._operator()}
+        for issuer in ISSUERS:
+            use = [_to(signing[issuer].attr_arn, SIGN)] if issuer in signing else []
+            self._signer(issuer, ISSUER_SPEC, use)
 
     def _envelope(self, purpose: str, use: Sequence[Statement]) -> None:
         key = kms.CfnKey(
@@ -163,11 +169,7 @@ class KeysStack(Stack):
         )
         self._publish(purpose, key)
 
-    def _signer(self, purpose: str, spec: str) -> kms.CfnKey:
-        rows = [row for row in FUNCTIONS if purpose in row.signs]
-        roles = _users(self._stage, purpose, rows)
-        if purpose == "approval-tokens":
-            roles.append(role_arn(self._stage.stack(OPERATOR)))
+    def _signer(self, purpose: str, spec: str, use: Sequence[Statement]) -> None:
         key = kms.CfnKey(
             self,
             logical(purpose),
@@ -175,10 +177,9 @@ class KeysStack(Stack):
             key_spec=spec,
             key_usage="SIGN_VERIFY",
             pending_window_in_days=30,
-            key_policy=_policy(_SIGNER_ADMINISTRATION, [_use(SIGN, roles)]),
+            key_policy=_policy(_SIGNER_ADMINISTRATION, use),
         )
         self._publish(purpose, key)
-        return key
 
     def _publish(self, purpose: str, key: kms.CfnKey) -> None:
         # Losing a key loses every seed and secret under it: a removed stack leaves its keys.
@@ -198,9 +199,10 @@ class KeysStack(Stack):
             value=key.attr_arn,
         )
 
-    def _operator(self, approval_tokens: kms.CfnKey) -> None:
+    def _operator(self) -> iam.CfnRole:
         """Who enrols custody sets (docs/operations/custody.md): people of this account with a
-        second factor, in sessions of an hour.
+        second factor, in sessions of an hour. The policy of the key `custody-enrolment` names the
+        role, which is enough for KMS; no other key does.
         """
         functions = f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{Aws.ACCOUNT_ID}:function"
         parameters = f"arn:{Aws.PARTITION}:ssm:{Aws.REGION}:{Aws.ACCOUNT_ID}:parameter"
@@ -209,7 +211,7 @@ class KeysStack(Stack):
             *(self._stage.stack(custodian_room(number)) for number in CUSTODIANS),
             self._stage.function("kms", "custody_sets"),
         ]
-        iam.CfnRole(
+        return iam.CfnRole(
             self,
             "CustodyOperator",
             role_name=self._stage.stack(OPERATOR),
@@ -231,7 +233,6 @@ class KeysStack(Stack):
                     policy_document={
                         "Version": "2012-10-17",
                         "Statement": [
-                            allow(SIGN, (approval_tokens.attr_arn,)),
                             allow(
                                 ("lambda:InvokeFunction",),
                                 [f"{functions}:{name}" for name in called],

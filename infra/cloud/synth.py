@@ -1,6 +1,6 @@
 """Synthesis with a memory: the app runs again only when something that it reads has changed.
 
-python -m infra.cloud.synth [--stage dev] [--output var/cdk.out]
+python -m infra.cloud.synth [--stage dev] [--output var/cdk.out] [--unsigned-custodians]
 """
 
 import argparse
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from infra.cloud.custody import UNSIGNED_CONTEXT
 from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.names import ROOT
 from infra.setup.tools import tool
@@ -35,9 +36,9 @@ class SynthFailed(Exception):
     """The app did not synthesize; the message is what it said last."""
 
 
-def inputs_digest(stage: str) -> str:
+def inputs_digest(stage: str, *, unsigned_custodians: bool = False) -> str:
     """Hash over everything that an assembly of `stage` is made from."""
-    digest = hashlib.sha256(stage.encode())
+    digest = hashlib.sha256("\n".join((stage, *_flags(unsigned_custodians))).encode())
     for path in _inputs():
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
@@ -47,17 +48,25 @@ def inputs_digest(stage: str) -> str:
     return digest.hexdigest()
 
 
-def synthesize(stage: str, output: Path) -> Path:
-    """The assembly of `stage` in `output`, new when its inputs changed. Raises SynthFailed."""
-    wanted = inputs_digest(stage)
+def _flags(unsigned_custodians: bool) -> tuple[str, ...]:
+    return ("--context", f"{UNSIGNED_CONTEXT}=yes") if unsigned_custodians else ()
+
+
+def synthesize(stage: str, output: Path, *, unsigned_custodians: bool = False) -> Path:
+    """The assembly of `stage` in `output`, new when its inputs changed. Raises SynthFailed.
+
+    Only with `unsigned_custodians` do the custodians' templates deploy without code signing.
+    """
+    wanted = inputs_digest(stage, unsigned_custodians=unsigned_custodians)
     mark = output / DIGEST_FILE
     if mark.is_file() and mark.read_text().strip() == wanted:
         return output
     shutil.rmtree(output, ignore_errors=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     arguments = [str(tool("cdk")), "synth", "--all", "--quiet", "--output", str(output)]
+    context = ["--context", f"stage={stage}", *_flags(unsigned_custodians)]
     run = subprocess.run(
-        [*arguments, "--context", f"stage={stage}", "--app", f"{sys.executable} -m infra.app"],
+        [*arguments, *context, "--app", f"{sys.executable} -m infra.app"],
         cwd=ROOT,
         env=cdk_environment(),
         capture_output=True,
@@ -113,9 +122,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.cloud.synth")
     parser.add_argument("--stage", default="dev")
     parser.add_argument("--output", type=Path, default=ROOT / "var" / "cdk.out")
+    parser.add_argument("--unsigned-custodians", action="store_true")
     chosen = parser.parse_args(arguments)
+    output = chosen.output.absolute()
     try:
-        assembly = synthesize(chosen.stage, chosen.output.absolute())
+        assembly = synthesize(chosen.stage, output, unsigned_custodians=chosen.unsigned_custodians)
     except SynthFailed as problem:
         print(f"synth failed: {problem}", file=sys.stderr)
         return 1

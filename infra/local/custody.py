@@ -27,6 +27,7 @@ from infra.cloud.custody import (
     CURVES,
     CUSTODIANS,
     ENROLLED_PARAMETER,
+    ENROLMENT,
     Custody,
     CustodySet,
     custodian_room,
@@ -40,7 +41,6 @@ from orion.kms.custody.instruction import canonical
 from orion.kms.custody.request import EnrolledSet
 from orion.kms.custody.statements import STATEMENT_PREFIX
 
-APPROVALS = "approval-tokens"
 APPROVERS = 2
 # Long enough for five cold custodians, short enough that a statement is no standing permission.
 _VALID = timedelta(minutes=15)
@@ -67,17 +67,18 @@ class Enrolment:
 
     def enrol(self, each: CustodySet) -> Json:
         """Give one approved set to all custodians; a set that they have already stays as it is.
-        Answers the set. Raises DeployFailed.
+        Answers the set with its approvals. Raises DeployFailed.
         """
         described = self.described(each)
         evidence = [self._approval(set_digest(described), name) for name in self.approvers]
+        approved = {**described, "evidence": evidence}
         with ThreadPoolExecutor(len(CUSTODIANS)) as asking:
-            list(asking.map(lambda number: self._enrol(number, described, evidence), CUSTODIANS))
+            list(asking.map(lambda number: self._enrol(number, approved), CUSTODIANS))
         self.report(f"custody set {each.number}: {each.purpose}, enrolled with five custodians")
-        return described
+        return approved
 
     def register(self, sets: Sequence[Json]) -> None:
-        """Tell kms of the sets, which makes wallets with them. Raises DeployFailed."""
+        """Tell kms of approved sets, which makes wallets with them. Raises DeployFailed."""
         request = {"v": 1, "trace_id": secrets.token_hex(16), "sets": list(sets)}
         function = self.stage.function("kms", "custody_sets")
         answer = self.account.invoke(function, request)
@@ -92,9 +93,8 @@ class Enrolment:
     def _keys(self, number: int, each: CustodySet) -> Json:
         return self._ask(number, "keys", {"operation": "public_keys", "set": each.number})
 
-    def _enrol(self, number: int, described: Json, evidence: Sequence[Json]) -> None:
-        request = {"operation": "enrol", **described, "evidence": list(evidence)}
-        self._ask(number, "enrolled", request)
+    def _enrol(self, number: int, approved: Json) -> None:
+        self._ask(number, "enrolled", {"operation": "enrol", **approved})
 
     def _ask(self, number: int, outcome: str, request: Json) -> Json:
         function = self.functions.get(number, self.stage.stack(custodian_room(number)))
@@ -116,10 +116,10 @@ class Enrolment:
             }
         )
         signed = hashlib.sha256(STATEMENT_PREFIX + statement).digest()
-        signature = self.account.sign_digest(self.stage.key_alias(APPROVALS), signed)
+        signature = self.account.sign_digest(self.stage.key_alias(ENROLMENT), signed)
         return {
             "statement": base64.b64encode(statement).decode(),
-            "issuer": APPROVALS,
+            "issuer": ENROLMENT,
             "signature": base64.b64encode(signature).decode(),
         }
 

@@ -1,13 +1,16 @@
 # ruff: noqa: SLF001 - what is corrected here is the engine's own.
 """Starts the AWS engine with its policies enforced as AWS documents them, where the engine differs.
 
-Run by the engine's own Python, so it imports nothing of this project. Three corrections, each only
+Run by the engine's own Python, so it imports nothing of this project. Four corrections, each only
 narrows or names what a request is about; the decision stays the engine's:
 
 - `aws:PrincipalArn` of an assumed role is the role's ARN, not the session's (IAM User Guide, "AWS
   global condition context keys").
 - A key that is named by an alias is authorised as the key (AWS KMS Developer Guide, "Controlling
   access to aliases").
+- Moving or deleting an alias is authorised on the key that has it, making one on the key that gets
+  it (AWS KMS Developer Guide, "Controlling access to aliases"; moving also on the new key, which the
+  engine cannot ask beside the first).
 - `ssm:GetParametersByPath` is about the parameter path that it names (Service Authorization
   Reference, "Actions, resources, and condition keys for AWS Systems Manager").
 """
@@ -17,6 +20,7 @@ import re
 from importlib import import_module
 from typing import Any
 
+_ALIAS_CALLS = (".CreateAlias", ".UpdateAlias", ".DeleteAlias")
 _SESSION = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/[^/]+")
 
 
@@ -51,10 +55,15 @@ def correct() -> None:
         account_id: str,
     ) -> str:
         found: str = resource_arn(service, method, path, headers, body, query, region, account_id)
+        target = headers.get("x-amz-target", "")
+        if service == "kms" and target.endswith(_ALIAS_CALLS):
+            request = json.loads(body)
+            named = "TargetKeyId" if target.endswith(".CreateAlias") else "AliasName"
+            key = keys._resolve_key(str(request.get(named, "")))
+            return str(key["Arn"]) if key else found
         if service == "kms" and ":alias/" in found:
             key = keys._resolve_key(found)
             return str(key["Arn"]) if key else found
-        target = headers.get("x-amz-target", "")
         if service == "ssm" and target.endswith(".GetParametersByPath"):
             wanted = str(json.loads(body).get("Path", "")).rstrip("/")
             return f"arn:aws:ssm:{region}:{account_id}:parameter{wanted}"

@@ -15,6 +15,7 @@ from infra.cloud.custody import CUSTODIANS, custodian_room
 from infra.cloud.names import Stage
 from infra.cloud.synth import synthesize, template_path
 from infra.local import Stack
+from infra.local.custody_settings import check_code_signing
 from infra.local.deploy import Cdk, deploy_stacks
 from infra.local.deploy_aws import Account
 
@@ -58,17 +59,8 @@ class Deployed:
     def make_role(self, name: str, policy: Mapping[str, Any]) -> str:
         """A role of the account with one policy, whom the account trusts; its name."""
         iam = self.client("iam")
-        trusted = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"AWS": self._arn(":root")},
-                    "Action": "sts:AssumeRole",
-                }
-            ],
-        }
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trusted))
+        trusted = json.dumps(self._by_account())
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)
         iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
         return name
 
@@ -79,9 +71,25 @@ class Deployed:
             RoleName=role, PolicyName="more", PolicyDocument=document
         )
 
+    def trust(self, role: str) -> str:
+        """Let the account take a role that wants more of a caller, such as a second factor; its
+        name.
+        """
+        document = json.dumps(self._by_account())
+        self.client("iam").update_assume_role_policy(RoleName=role, PolicyDocument=document)
+        return role
+
     def key_arn(self, alias: str) -> str:
         found = self.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["Arn"]
         return str(found)
+
+    def _by_account(self) -> Mapping[str, Any]:
+        trusted = {
+            "Effect": "Allow",
+            "Principal": {"AWS": self._arn(":root")},
+            "Action": "sts:AssumeRole",
+        }
+        return {"Version": "2012-10-17", "Statement": [trusted]}
 
     def _assumed(self, role: str) -> Mapping[str, str]:
         if not role:
@@ -137,10 +145,11 @@ def deploy_enforced(folder: Path) -> Deployed:
     stack.layout.create()
     stack.start("ministack")
     aws = stack.ministack
-    assembly = synthesize(STAGE.name, folder / "cdk.out")
+    assembly = synthesize(STAGE.name, folder / "cdk.out", unsigned_custodians=True)
     account = Account(aws.url, aws.region, aws.environment())
     for name, value in _parameters(assembly).items():
         account.put_parameter(name, value)
+    check_code_signing(account, STAGE, unsigned=True)
     cdk = Cdk(aws.url, aws.region, aws.environment(), assembly, folder, lambda _: None)
     deploy_stacks(cdk, account, STAGE, aws.account_id)
     stack.stop("ministack")

@@ -5,13 +5,34 @@ from collections.abc import Sequence
 
 import boto3
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
+from eth_keys.datatypes import PublicKey as EthereumKey
+from solders.pubkey import Pubkey
 
-from infra.cloud.custody import CURVES, CUSTODIANS, CustodySet, custodian_room, custody
+from infra.cloud.custody import (
+    CURVES,
+    CUSTODIANS,
+    ISSUERS,
+    CustodySet,
+    custodian_room,
+    custody,
+)
 from infra.cloud.names import Stage
 from infra.cloud.synth import synthesize
 from infra.local import Stack
 from infra.local.custody import Enrolment, main, set_digest
-from infra.local.custody_settings import settings_document, write_settings
+from infra.local.custody_settings import (
+    check_code_signing,
+    floats,
+    settings_document,
+    write_settings,
+)
 from infra.local.deploy import Cdk
 from infra.local.deploy_aws import Account, DeployFailed
 
@@ -28,10 +49,11 @@ def account(engines: Stack, tmp_path_factory: pytest.TempPathFactory) -> Account
     found = Account(aws.url, aws.region, aws.environment())
     for name, value in (("networks", {"bitcoin": "regtest"}), ("contracts", {})):
         found.put_parameter(STAGE.parameter(f"chains/{name}"), json.dumps(value))
-    assembly = synthesize(STAGE.name, folder / "cdk.out")
+    assembly = synthesize(STAGE.name, folder / "cdk.out", unsigned_custodians=True)
     cdk = Cdk(aws.url, aws.region, aws.environment(), assembly, folder, lambda _: None)
     cdk.run("bootstrap", ["bootstrap", f"aws://{aws.account_id}/{aws.region}"])
     cdk.deploy(["keys"])
+    check_code_signing(found, STAGE, unsigned=True)
     write_settings(found, STAGE, custody(), settings_document(found, STAGE, custody()))
     cdk.deploy([custodian_room(number) for number in CUSTODIANS])
     return found
@@ -57,8 +79,10 @@ def test_an_approval_of_one_set_enrols_no_other(
 
 
 def test_every_custodian_keeps_the_set_and_a_repeat_is_the_same(account: Account) -> None:
-    first = enrolment(account).enrol(HOT)
-    assert enrolment(account, ("cem", "dee")).enrol(HOT) == first
+    first = dict(enrolment(account).enrol(HOT))
+    again = dict(enrolment(account, ("cem", "dee")).enrol(HOT))
+    assert first.pop("evidence") != again.pop("evidence")
+    assert again == first
     for curve in CURVES:
         keys = first[curve]
         assert isinstance(keys, list)
@@ -88,10 +112,54 @@ def test_the_command_prints_what_people_compare_and_refuses_a_single_person(
         assert digest == set_digest(row)
     assert main(["settings", *place]) == 0
     settings = json.loads(capsys.readouterr().out)
-    assert set(settings) == {"evidence_keys", "networks", "contracts", "velocity"}
+    assert set(settings) == {"evidence_keys", "networks", "contracts", "velocity", "floats"}
+    assert set(settings["evidence_keys"]) == set(ISSUERS)
     assert main(["enrol", *place, "--approver", "ada"]) == 1
     assert "two different people" in capsys.readouterr().err
     assert main(["keys", *place, "--custodian", "6=arn:aws:x"]) == 1
+
+
+def test_an_approval_of_payouts_enrols_no_set(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.local.custody.ENROLMENT", "approval-tokens")
+    with pytest.raises(DeployFailed, match="evidence_refused"):
+        enrolment(account).enrol(WARM)
+
+
+def test_floats_are_the_addresses_of_the_stages_own_keys(account: Account) -> None:
+    ethereum, solana = (address for _, address in floats(account, STAGE))
+    point = load_der_public_key(account.public_key(STAGE.key_alias("executor-ethereum")))
+    assert isinstance(point, EllipticCurvePublicKey)
+    told = point.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    judge = EthereumKey(told[1:])
+    assert ethereum == judge.to_address()
+    payer = load_der_public_key(account.public_key(STAGE.key_alias("fee-payer-solana")))
+    assert isinstance(payer, Ed25519PublicKey)
+    assert solana == str(Pubkey(payer.public_bytes_raw()))
+    # A float stands in the settings only where its chain is served.
+    settings = json.loads(settings_document(account, STAGE, custody()))
+    assert settings["floats"] == {}
+    name = STAGE.parameter("chains/networks")
+    served = {"ethereum": "31337", "solana": "localnet"}
+    account.put_parameter(name, json.dumps(served))
+    settings = json.loads(settings_document(account, STAGE, custody()))
+    account.put_parameter(name, json.dumps({"bitcoin": "regtest"}))
+    assert settings["floats"] == {"ethereum": ethereum, "solana": solana}
+
+
+def test_a_stage_goes_without_code_signing_only_where_the_deployment_says_so(
+    account: Account,
+) -> None:
+    bare = Stage("bare")
+    with pytest.raises(DeployFailed, match="deploy custodian-signing first"):
+        check_code_signing(account, bare, unsigned=False)
+    check_code_signing(account, bare, unsigned=True)
+    # That `none` was written once is no leave for the next deployment.
+    with pytest.raises(DeployFailed, match="--unsigned-custodians"):
+        check_code_signing(account, bare, unsigned=False)
+    account.put_parameter(bare.parameter("custodian/code-signing-arn"), "arn:aws:lambda:x")
+    check_code_signing(account, bare, unsigned=False)
 
 
 def test_settings_that_change_later_reach_no_custodian_before_its_next_deployment(

@@ -32,11 +32,12 @@ ENCRYPTING = {
 SIGNING = {
     "executor-ethereum": ("secp256k1", {"kms-executor-ethereum"}),
     "fee-payer-solana": ("ed25519", {"kms-fee-payer-solana"}),
-    # Their modules are still to come; the operator enrols custody sets meanwhile.
+    # Their modules are still to come.
     "policy-decisions": ("p256", set[str]()),
-    "approval-tokens": ("p256", {"custody-operator"}),
+    "approval-tokens": ("p256", set[str]()),
     "step-up": ("p256", set[str]()),
     "chain-finality": ("p256", set[str]()),
+    "custody-enrolment": ("p256", {"custody-operator"}),
 }
 
 
@@ -95,25 +96,35 @@ def test_only_its_function_signs_with_a_key(deployed: Deployed, purpose: str) ->
     assert signed == users - {"custody-operator"}
 
 
-@pytest.mark.parametrize("issuer", ISSUERS)
-def test_an_issuers_key_waits_for_the_one_role_that_its_policy_names(
-    deployed: Deployed, issuer: str
+@pytest.mark.parametrize(
+    "issuer, likely_name",
+    [
+        ("policy-decisions", "moneyout-policy"),
+        ("approval-tokens", "moneyout-approvals"),
+        ("step-up", "user-step-up"),
+        ("chain-finality", "moneyin-finality"),
+    ],
+)
+def test_no_role_that_somebody_makes_signs_as_an_issuer_whatever_its_name(
+    deployed: Deployed, issuer: str, likely_name: str
 ) -> None:
-    coming = {
-        "policy-decisions": "moneyout-policy",
-        "approval-tokens": "moneyout-approvals",
-        "step-up": "user-step-up",
-        "chain-finality": "moneyin-finality",
-    }
     key = deployed.key_arn(STAGE.key_alias(issuer))
-    signs = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": key}],
+    made = deployed.make_role(STAGE.stack(likely_name), ANYTHING)
+    assert not allowed(signing(deployed, made, key, "p256"))
+    # The same role signs where a key's policy delegates to the account.
+    own = deployed.client("kms", made).create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    assert allowed(signing(deployed, made, own["KeyMetadata"]["Arn"], "p256"))
+
+
+def test_the_operator_signs_enrolments_and_as_no_other_issuer(deployed: Deployed) -> None:
+    trusted = deployed.trust(STAGE.stack("custody-operator"))
+    signed = {
+        issuer: allowed(
+            signing(deployed, trusted, deployed.key_arn(STAGE.key_alias(issuer)), "p256")
+        )
+        for issuer in ISSUERS
     }
-    named_one = deployed.make_role(STAGE.stack(coming[issuer]), signs)
-    other = deployed.make_role(f"other-{issuer}", signs)
-    assert allowed(signing(deployed, named_one, key, "p256"))
-    assert not allowed(signing(deployed, other, key, "p256"))
+    assert signed == {issuer: issuer == "custody-enrolment" for issuer in ISSUERS}
 
 
 @pytest.mark.parametrize("curve", CURVES)
@@ -197,6 +208,26 @@ def test_an_administrator_cannot_open_the_seeds_key_by_its_policy_and_a_deployme
     assert not allowed(partial(administrator.put_key_policy, **change))
     assert not allowed(partial(administrator.generate_data_key, KeyId=key, KeySpec="AES_256"))
     assert allowed(partial(deployed.client("kms", DEPLOYER).put_key_policy, **change))
+
+
+@pytest.mark.parametrize("purpose", ["wallet-seeds", "executor-ethereum", "chain-finality"])
+def test_an_administrator_puts_no_other_key_under_a_keys_name(
+    deployed: Deployed, purpose: str
+) -> None:
+    alias = STAGE.key_alias(purpose)
+    key = deployed.key_arn(alias)
+    kms = deployed.client("kms", ADMINISTRATOR)
+    own = kms.create_key()["KeyMetadata"]["Arn"]
+    assert not allowed(partial(kms.update_alias, AliasName=alias, TargetKeyId=own))
+    assert not allowed(partial(kms.delete_alias, AliasName=alias))
+    second = f"alias/second-{purpose}"
+    assert not allowed(partial(kms.create_alias, AliasName=second, TargetKeyId=key))
+    assert deployed.key_arn(alias) == key
+    # The same calls work on a key whose policy delegates to the account, and for a deployment.
+    for caller, target in ((kms, own), (deployed.client("kms", DEPLOYER), key)):
+        assert allowed(partial(caller.create_alias, AliasName=second, TargetKeyId=target))
+        assert allowed(partial(caller.update_alias, AliasName=second, TargetKeyId=target))
+        assert allowed(partial(caller.delete_alias, AliasName=second))
 
 
 def test_a_custodians_function_works_under_its_own_role_and_what_the_policies_give_it(

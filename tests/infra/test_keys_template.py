@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from infra.cloud.custody import ISSUERS
 from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.names import Stage, logical
 
@@ -35,13 +36,27 @@ def policy(keys: Mapping[str, Any], purpose: str) -> list[dict[str, Any]]:
 
 
 def users(keys: Mapping[str, Any], purpose: str, action: str) -> set[str]:
-    """Names of the roles that a key's policy lets do `action`."""
+    """Names of the roles that a key's policy lets do `action`, by condition or as principal."""
     found: set[str] = set()
     for statement in policy(keys, purpose):
-        if action in statement["Action"]:
-            for arn in statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]:
-                found.add(arn["Fn::Join"][1][-1].removeprefix(":role/"))
+        if action not in statement["Action"]:
+            continue
+        made = made_here(keys, statement)
+        if made:
+            found.add(made)
+            continue
+        for arn in statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]:
+            found.add(arn["Fn::Join"][1][-1].removeprefix(":role/"))
     return found
+
+
+def made_here(keys: Mapping[str, Any], statement: Mapping[str, Any]) -> str | None:
+    """The name of the role of this very template that a statement has as its principal."""
+    principal = statement["Principal"]["AWS"]
+    if "Fn::GetAtt" not in principal:
+        return None
+    name = keys["Resources"][principal["Fn::GetAtt"][0]]["Properties"]["RoleName"]
+    return str(name)
 
 
 def roles(*names: str) -> set[str]:
@@ -65,15 +80,21 @@ ENVELOPES = {
 SIGNERS = {
     "executor-ethereum": ("ECC_SECG_P256K1", {"orion-prod-kms-executor-ethereum"}),
     "fee-payer-solana": ("ECC_NIST_EDWARDS25519", {"orion-prod-kms-fee-payer-solana"}),
-    "policy-decisions": ("ECC_NIST_P256", {"orion-prod-moneyout-policy"}),
-    "approval-tokens": (
-        "ECC_NIST_P256",
-        {"orion-prod-moneyout-approvals", "orion-prod-custody-operator"},
-    ),
-    "step-up": ("ECC_NIST_P256", {"orion-prod-user-step-up"}),
-    "chain-finality": ("ECC_NIST_P256", {"orion-prod-moneyin-finality"}),
+    "policy-decisions": ("ECC_NIST_P256", set[str]()),
+    "approval-tokens": ("ECC_NIST_P256", set[str]()),
+    "step-up": ("ECC_NIST_P256", set[str]()),
+    "chain-finality": ("ECC_NIST_P256", set[str]()),
+    "custody-enrolment": ("ECC_NIST_P256", {"orion-prod-custody-operator"}),
 }
+PURPOSES = (*ENVELOPES, *SIGNERS, "service-secrets")
+DEPLOYMENT = {"kms:PutKeyPolicy", "kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias"}
 DEPLOYER = "cdk-hnb659fds-cfn-exec-role-"
+
+
+def of_account(statement: Mapping[str, Any]) -> bool:
+    """Whether a statement's principal is the account, which hands on by policies of its own."""
+    principal = statement["Principal"]["AWS"]
+    return "Fn::Join" in principal and principal["Fn::Join"][1][-1] == ":root"
 
 
 @pytest.mark.parametrize("purpose", ENVELOPES)
@@ -97,24 +118,58 @@ def test_a_signing_key_signs_for_the_roles_named_here_and_no_other(
     assert "BypassPolicyLockoutSafetyCheck" not in made
 
 
-@pytest.mark.parametrize("purpose", [*ENVELOPES, *SIGNERS, "service-secrets"])
-def test_who_administers_a_key_can_neither_use_it_nor_hand_its_use_on_nor_change_its_policy(
+def test_an_issuers_key_signs_for_a_role_of_its_own_stack_or_for_nobody(
+    keys: Mapping[str, Any],
+) -> None:
+    # A condition on a name lets through whoever makes a role of that name first.
+    for issuer in ISSUERS:
+        for statement in policy(keys, issuer):
+            assert "Condition" not in statement
+            if "kms:Sign" in statement["Action"]:
+                assert made_here(keys, statement)
+
+
+def test_a_condition_names_only_roles_that_the_serverless_stack_makes(
+    keys: Mapping[str, Any], serverless: Mapping[str, Any]
+) -> None:
+    made = {
+        resource["Properties"]["RoleName"]
+        for resource in serverless["Resources"].values()
+        if resource["Type"] == "AWS::IAM::Role" and "RoleName" in resource["Properties"]
+    }
+    named: set[str] = set()
+    for purpose in (*ENVELOPES, *SIGNERS):
+        for statement in policy(keys, purpose):
+            if "Condition" in statement:
+                assert set(statement["Condition"]) == {"ArnEquals"}
+                named |= {
+                    arn["Fn::Join"][1][-1].removeprefix(":role/")
+                    for arn in statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]
+                }
+    assert named
+    assert named <= made
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_who_administers_a_key_neither_uses_it_nor_hands_its_use_on_nor_says_who_may_nor_renames_it(
     keys: Mapping[str, Any], purpose: str
 ) -> None:
-    for statement in policy(keys, purpose):
-        if "Condition" not in statement:
-            assert USE.isdisjoint(statement["Action"])
-            assert "kms:PutKeyPolicy" not in statement["Action"]
-            assert not any("*" in action for action in statement["Action"])
+    own = [row for row in policy(keys, purpose) if of_account(row) and "Condition" not in row]
+    [statement] = own
+    assert USE.isdisjoint(statement["Action"])
+    assert DEPLOYMENT.isdisjoint(statement["Action"])
+    assert not any("*" in action for action in statement["Action"])
 
 
-@pytest.mark.parametrize("purpose", [*ENVELOPES, *SIGNERS, "service-secrets"])
-def test_only_a_deployment_changes_a_keys_policy(keys: Mapping[str, Any], purpose: str) -> None:
-    changing = [row for row in policy(keys, purpose) if "kms:PutKeyPolicy" in row["Action"]]
-    assert len(changing) == 1
-    assert changing[0]["Action"] == ["kms:PutKeyPolicy"]
-    [arn] = changing[0]["Condition"]["ArnEquals"]["aws:PrincipalArn"]
-    assert arn["Fn::Join"][1][4] == f":role/{DEPLOYER}"
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_only_a_deployment_says_who_uses_a_key_and_which_key_a_name_means(
+    keys: Mapping[str, Any], purpose: str
+) -> None:
+    rows = [row for row in policy(keys, purpose) if not DEPLOYMENT.isdisjoint(row["Action"])]
+    [changing] = rows
+    assert set(changing["Action"]) == DEPLOYMENT
+    assert "Condition" not in changing
+    assert changing["Principal"]["AWS"]["Fn::Join"][1][4] == f":role/{DEPLOYER}"
 
 
 def test_no_signing_key_lets_anybody_create_a_grant(keys: Mapping[str, Any]) -> None:
@@ -143,23 +198,24 @@ def test_keys_rotate_where_kms_can_stay_when_the_stack_goes_and_have_their_alias
         symmetric = "KeySpec" not in each["Properties"]
         assert each["Properties"].get("EnableKeyRotation", False) == symmetric
         assert each["DeletionPolicy"] == "RetainExceptOnCreate"
-    expected = (*ENVELOPES, *SIGNERS, "service-secrets")
-    assert aliases == {STAGE.key_alias(purpose) for purpose in expected}
+    assert aliases == {STAGE.key_alias(purpose) for purpose in PURPOSES}
 
 
 def test_the_operator_needs_a_second_factor_and_may_enrol_and_nothing_else(
     keys: Mapping[str, Any],
 ) -> None:
+    operator = "orion-prod-custody-operator"
     [role] = [r for r in keys["Resources"].values() if r["Type"] == "AWS::IAM::Role"]
     [trusted] = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trusted["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     [document] = [each["PolicyDocument"] for each in role["Properties"]["Policies"]]
-    signing, calling, telling = document["Statement"]
+    calling, telling = document["Statement"]
     assert telling["Action"] == ["ssm:PutParameter"]
     [parameter] = telling["Resource"]
     assert parameter["Fn::Join"][1][-1] == ":parameter/orion/prod/deployment/custody-sets"
-    assert signing["Resource"] == [{"Fn::GetAtt": ["ApprovalTokens", "Arn"]}]
-    assert set(signing["Action"]) == {"kms:Sign", "kms:GetPublicKey", "kms:DescribeKey"}
+    # Its key obeys it by the key's own policy, which no policy of the account can copy.
+    signed = {purpose for purpose in SIGNERS if users(keys, purpose, "kms:Sign") & {operator}}
+    assert signed == {"custody-enrolment"}
     called = {arn["Fn::Join"][1][-1].removeprefix(":function:") for arn in calling["Resource"]}
     assert called == {
         *(f"orion-prod-custodian-{number}" for number in range(1, 6)),
