@@ -244,6 +244,8 @@ def test_no_seed_or_key_leaves_the_kms_functions(
             (pool, kafka_event({**extend, "group": GROUP})),
             (pool, kafka_event({**extend, "group": BROKEN_GROUP})),
             (pool, kafka_event({**extend, "group": 2_000_000})),
+            (create, kafka_event({**extend, "group": BROKEN_GROUP})),
+            (create, kafka_event({**extend, "group": 2_000_000})),
         ],
     )
     dump = database_dump(mysql_admin)
@@ -254,6 +256,8 @@ def test_no_seed_or_key_leaves_the_kms_functions(
     for sign in (b"malformed_request", b"index_out_of_range", b"RAISED SeedRefused"):
         assert sign in output
     assert b"RAISED GroupNotFound" in output
+    assert b'{"made": 1}' in output
+    assert b"RAISED GroupOutOfTurn" in output
     assert b'"index":599' in dump
     assert dump.count(b'"solana":"') == dump.count(b'"tron":"') == 609
 

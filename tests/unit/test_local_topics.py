@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.cloud.function_table import FUNCTIONS
+from infra.cloud.names import consumer_group
 from infra.local.failure import StackFailure, telling_line
 from infra.local.topics import Operation, Resource, load
 
@@ -37,6 +39,18 @@ def test_no_consumer_group_is_shared_by_two_principals() -> None:
         for each in topic.consumers:
             owners.setdefault(each.group, set()).add(each.principal)
     assert all(len(principals) == 1 for principals in owners.values())
+
+
+def test_every_mapping_reads_its_topic_in_a_group_that_the_file_gives_its_principal() -> None:
+    consumers = {topic.name: topic.consumers for topic in load().topics}
+    for row in FUNCTIONS:
+        for trigger in row.topics:
+            group = consumer_group(row.module, row.file, trigger.part)
+            assert any(
+                each.principal == trigger.principal
+                and (group.startswith(each.group) if each.prefixed else group == each.group)
+                for each in consumers[trigger.topic]
+            ), group
 
 
 @pytest.mark.parametrize(
