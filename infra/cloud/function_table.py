@@ -275,6 +275,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     _kms("executor_ethereum", signs=("executor-ethereum",)),
     _kms("fee_payer_solana", signs=("fee-payer-solana",)),
     _kms("custody_sets"),
+    _kms("custody_on_chain"),
     _kms("custody_export", sends=()),
     _relay("kms", "outbox_relay", "kms"),
     FunctionRow(

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ from orion.chains.solana.sweep import Sweep, slots, write_sweep
 from orion.chains.spend import CustodyAccount, WalletKind
 from orion.chains.tron import building
 from orion.chains.tron.raw_data import Frame
+from orion.kms.custody.settings import read_settings
+from orion.kms.custody.statements import EvidenceKeys
 from orion.kms.groups import CustodyPlan, CustodyRow, CustodySet
 from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import TRON_CUSTODY, Networks
@@ -50,11 +52,12 @@ from orion.kms.signing.anchors import Anchors, FeePayerAnchors, NoAnchors, SafeO
 from orion.kms.signing.chain_code import sweep_code
 from orion.kms.signing.executor import EthereumFees, FeeChain, FloatSigner, SolanaFees
 from orion.kms.signing.handover import HandoverSigner
-from orion.kms.signing.model import SetsRequest, SweepRequest
+from orion.kms.signing.model import ProposedSet, SetsRequest, SweepRequest
 from orion.kms.signing.named_accounts import NamedAccounts
-from orion.kms.signing.sets import CustodyRegister
+from orion.kms.signing.sets import CustodyRegister, set_digest
 from orion.kms.signing.sweep import SweepSigner
 from orion.wallet.addresses import WalletRange, addresses
+from tests.engine.custodian_scene import Body, Issuers, settings_text
 from tests.engine.kms_scene import aws_client, connected
 from tests.unit.kms_signing_keys import custody_set
 
@@ -94,6 +97,39 @@ TABLES = (
     "signer_refill",
 )
 BLOCKHASH = bytes(range(32))
+
+
+# Whose statements the signers believe.
+ISSUERS = Issuers(lambda: NOW)
+
+
+def evidence_keys() -> EvidenceKeys:
+    """As a composition reads them."""
+    return read_settings(settings_text(ISSUERS)).evidence_keys
+
+
+def approved(found: CustodySet, people: Sequence[str] = ("usr_a", "usr_b")) -> list[Body]:
+    """What these people said of a set."""
+    return [ISSUERS.enrolment(set_digest(found), person) for person in people]
+
+
+def by_the_clock() -> Mapping[str, object]:
+    """Times of a statement for functions, which go by the machine's clock."""
+    now = datetime.now(UTC)
+    return {
+        "issued_at": now.isoformat(),
+        "expires_at": (now + timedelta(minutes=15)).isoformat(),
+    }
+
+
+def proposed(sets: Sequence[CustodySet]) -> tuple[ProposedSet, ...]:
+    """Sets with their two approvals."""
+    return tuple(ProposedSet(found, approved(found)) for found in sets)
+
+
+def registering(database: Database) -> CustodyRegister:
+    """The register of sets."""
+    return CustodyRegister(MySqlSetStore(database, NETWORKS), evidence_keys, lambda: NOW)
 
 
 def emptied(mysql_admin: Any) -> None:
@@ -154,9 +190,7 @@ class Stage:
 
     def register(self, sets: Sequence[CustodySet] = SETS) -> None:
         """Register custody sets as their function does."""
-        CustodyRegister(MySqlSetStore(self.database, NETWORKS), lambda: NOW).register(
-            SetsRequest(tuple(sets), TRACE)
-        )
+        registering(self.database).register(SetsRequest(proposed(sets), TRACE))
 
     def plant(self, group_no: int, seed: bytes) -> None:
         """A group with this seed, and all that `create_group` adds to it."""
@@ -446,6 +480,7 @@ def deployed(stage: Stage, aws_engine: Any, mysql_admin: Any) -> dict[str, str]:
             {"ethereum": str(FLOAT_WEI), "solana": str(FLOAT_LAMPORTS)}
         ),
         "custody/solana-fee-payer": FEE_PAYER,
+        "custodian/settings": settings_text(ISSUERS),
     }
     for name, value in parameters.items():
         ssm.put_parameter(

@@ -40,7 +40,7 @@ from tests.engine.custodian_scene import (
     sign_request,
 )
 from tests.engine.kms_scene import connected, outbox
-from tests.engine.kms_signing_scene import NETWORKS, NOW, TRACE, Stage
+from tests.engine.kms_signing_scene import NETWORKS, TRACE, Stage
 
 pytestmark = pytest.mark.engine
 GROUPS = (7, 8)

@@ -159,6 +159,7 @@ def test_no_key_leaves_the_signers(aws_engine: Any, mysql_admin: Any) -> None:
     stage.register()
     seed = secrets.token_bytes(32)
     stage.plant(GROUP, seed)
+    stage.on_chain(GROUP)
     stage.plant(BROKEN, secrets.token_bytes(32))
     break_group(stage)
     environment = scene.deployed(stage, aws_engine, mysql_admin)
@@ -204,6 +205,7 @@ def test_the_search_would_find_a_signer_that_wrote_its_key(
     stage.register()
     seed = secrets.token_bytes(32)
     stage.plant(GROUP, seed)
+    stage.on_chain(GROUP)
     environment = scene.deployed(stage, aws_engine, mysql_admin)
     # A signer that logs the node it opened, in a process of its own: nothing of it is the product.
     leaking = (

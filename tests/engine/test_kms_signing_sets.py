@@ -13,6 +13,7 @@ from orion.adapters.mysql.kms_signing import MySqlSetStore
 from orion.chains.solana.address import address_of
 from orion.chains.spend import CustodyKeys, WalletKind
 from orion.errors import OrionError
+from orion.kms.custody.errors import CustodianRefusal
 from orion.kms.groups import CustodySet
 from orion.kms.signing.errors import (
     AccountDiffers,
@@ -20,9 +21,10 @@ from orion.kms.signing.errors import (
     KeyInTwoPlaces,
     MalformedPublicKey,
 )
-from orion.kms.signing.model import ExportRequest, Place, SetsRequest
-from orion.kms.signing.sets import CustodyRegister, Page, Registered
+from orion.kms.signing.model import ExportRequest, Place, ProposedSet, SetsRequest
+from orion.kms.signing.sets import CustodyExport, Page, Registered, set_digest
 from tests.engine import kms_signing_scene as scene
+from tests.engine.custodian_scene import Issuers
 from tests.engine.kms_scene import connected, outbox, rows
 from tests.engine.kms_signing_scene import NETWORKS, TRACE, Rows, Stage
 from tests.unit.kms_signing_keys import custody_set
@@ -51,14 +53,13 @@ def stage(planted: tuple[Stage, Rows]) -> Stage:
 
 
 def register(stage: Stage, *sets: CustodySet) -> Registered:
-    store = MySqlSetStore(stage.database, NETWORKS)
-    return CustodyRegister(store, lambda: scene.NOW).register(SetsRequest(sets, TRACE))
+    return scene.registering(stage.database).register(SetsRequest(scene.proposed(sets), TRACE))
 
 
 def export(stage: Stage, limit: int = 500, after: Place | None = None, first: int = 0) -> Page:
     store = MySqlSetStore(stage.database, NETWORKS)
     request = ExportRequest(first, 99, limit, after, TRACE)
-    return CustodyRegister(store, lambda: scene.NOW).export(request)
+    return CustodyExport(store).page(request)
 
 
 def told(stage: Stage) -> list[object]:
@@ -137,10 +138,10 @@ def test_of_two_sets_that_share_a_key_and_meet_one_is_registered(
 
     def meet(found: CustodySet) -> str:
         database = connected(mysql_admin)
-        store = MySqlSetStore(database, NETWORKS)
+        wanted = SetsRequest(scene.proposed([found]), TRACE)
         barrier.wait(timeout=10)
         try:
-            CustodyRegister(store, lambda: scene.NOW).register(SetsRequest((found,), TRACE))
+            scene.registering(database).register(wanted)
         except KeyInTwoPlaces:
             return "refused"
         finally:
@@ -168,18 +169,69 @@ def test_of_two_sets_that_share_a_key_and_meet_one_is_registered(
             )
 
 
+def bad_evidence(new: CustodySet) -> dict[str, tuple[str, object]]:
+    """Name: the reason of the refusal, and what stands where two approvals should."""
+    issuers, digest = scene.ISSUERS, set_digest(new)
+    good = scene.approved(new)
+    late = {"issued_at": "2026-01-01T00:00:00+00:00", "expires_at": "2026-01-02T03:04:05+00:00"}
+    other = custody_set(new.set_no + 1, new.purpose)
+    turned = CustodySet(new.set_no, WalletKind.WARM, new.keys)
+    return {
+        "none": ("wrong_count", []),
+        "one": ("approvals_missing", good[:1]),
+        "three": ("approvals_missing", scene.approved(new, ("usr_a", "usr_b", "usr_c"))),
+        "one person": (
+            "same_approver",
+            [good[0], issuers.enrolment(digest, "usr_a", expires_at="2026-01-02T03:30:00+00:00")],
+        ),
+        "another set": ("about_another", scene.approved(other)),
+        "another purpose": ("about_another", scene.approved(turned)),
+        "expired": ("not_valid_now", [good[0], issuers.enrolment(digest, "usr_b", **late)]),
+        "approvers of payouts": (
+            "wrong_issuer",
+            [good[0], issuers.approval(digest, "usr_b")],
+        ),
+        "another key": ("bad_signature", [good[0], Issuers().enrolment(digest, "usr_b")]),
+    }
+
+
+@pytest.mark.parametrize("name", list(bad_evidence(custody_set(5, WalletKind.HOT))))
+def test_keys_that_two_people_have_not_approved_are_not_registered(stage: Stage, name: str) -> None:
+    new, beside = custody_set(5, WalletKind.HOT), custody_set(15, WalletKind.HOT)
+    reason, evidence = bad_evidence(new)[name]
+    before = sets_stored(stage), told(stage)
+    wanted = SetsRequest((*scene.proposed([beside]), ProposedSet(new, evidence)), TRACE)
+    with pytest.raises(CustodianRefusal) as caught:
+        scene.registering(stage.database).register(wanted)
+    assert caught.value.reason == reason
+    assert caught.value.part.startswith("sets[1].evidence")
+    assert (sets_stored(stage), told(stage)) == before
+
+
+def test_a_registered_set_is_a_no_op_whatever_became_of_its_approvals(stage: Stage) -> None:
+    known = custody_set(scene.HOT_SET, WalletKind.HOT)
+    evidence: list[object] = [[], None, bad_evidence(known)["expired"][1]]
+    for stale in evidence:
+        wanted = SetsRequest((ProposedSet(known, stale),), TRACE)
+        found = scene.registering(stage.database).register(wanted)
+        assert found == Registered((), (scene.HOT_SET,))
+    other = CustodySet(scene.HOT_SET, WalletKind.HOT, custody_set(77, WalletKind.HOT).keys)
+    with pytest.raises(CustodySetDiffers):
+        register(stage, other)
+
+
 def test_two_that_register_the_same_set_at_once_both_succeed(
     stage: Stage, mysql_admin: Any
 ) -> None:
     new = custody_set(9, WalletKind.WARM)
+    wanted = SetsRequest(scene.proposed([new]), TRACE)
     barrier = threading.Barrier(4)
 
     def meet(_: int) -> Registered:
         database = connected(mysql_admin)
         barrier.wait(timeout=10)
         try:
-            store = MySqlSetStore(database, NETWORKS)
-            return CustodyRegister(store, lambda: scene.NOW).register(SetsRequest((new,), TRACE))
+            return scene.registering(database).register(wanted)
         finally:
             database.close()
 
@@ -278,28 +330,32 @@ def test_the_functions_register_and_export_what_an_auditor_can_compare(
 ) -> None:
     environment = scene.deployed(stage, aws_engine, mysql_admin)
     new = custody_set(11, WalletKind.WARM)
-    body = {
-        "v": 1,
-        "trace_id": TRACE,
-        "sets": [
-            {
-                "set": 11,
-                "purpose": "warm",
-                "secp256k1": [key.hex() for key in new.keys.secp256k1],
-                "ed25519": [key.hex() for key in new.keys.ed25519],
-            }
-        ],
+    evidence = [
+        scene.ISSUERS.enrolment(set_digest(new), person, **scene.by_the_clock())
+        for person in ("usr_a", "usr_b")
+    ]
+    row = {
+        "set": 11,
+        "purpose": "warm",
+        "secp256k1": [key.hex() for key in new.keys.secp256k1],
+        "ed25519": [key.hex() for key in new.keys.ed25519],
+        "evidence": evidence,
     }
+    body = {"v": 1, "trace_id": TRACE, "sets": [row]}
+    unapproved = {**body, "sets": [{**row, "set": 12}]}
     page = {"v": 1, "trace_id": TRACE, "first_group": 31, "last_group": 32, "limit": 12,
             "after": None}  # fmt: skip
     calls = [
         ("functions/kms/custody_sets.py", body),
         ("functions/kms/custody_sets.py", body),
+        ("functions/kms/custody_sets.py", unapproved),
         ("functions/kms/custody_export.py", page),
     ]
-    first, again, exported = scene.answers(scene.ran(environment, calls))
+    first, again, refused, exported = scene.answers(scene.ran(environment, calls))
     assert first == {"outcome": "registered", "new": [11], "known": []}
     assert again == {"outcome": "registered", "new": [], "known": [11]}
+    assert (refused["code"], refused["fields"]["reason"]) == ("evidence_refused", "about_another")
+    assert refused["fields"]["part"] == "sets[0].evidence[0].statement"
     assert len(exported["accounts"]) == 12
     assert exported["after"] == {"group": 32, "wallet": "hot", "chain": "tron", "set": 174}
     (rest,) = scene.answers(

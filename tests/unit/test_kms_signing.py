@@ -56,6 +56,9 @@ EXPORT: Mapping[str, object] = {
 }  # fmt: skip
 
 
+SEEN: Mapping[str, object] = {"v": 1, "trace_id": TRACE, "statement": {}}
+
+
 def sets_body() -> dict[str, object]:
     keys = custody_set(4, WalletKind.HOT).keys
     row = {
@@ -63,6 +66,7 @@ def sets_body() -> dict[str, object]:
         "purpose": "hot",
         "secp256k1": [key.hex() for key in keys.secp256k1],
         "ed25519": [key.hex() for key in keys.ed25519],
+        "evidence": [{}],
     }
     return {"v": 1, "trace_id": TRACE, "sets": [row]}
 
@@ -175,7 +179,10 @@ def test_requests_of_the_agreed_form_are_read() -> None:
     assert model.execution_request(FEE) == model.ExecutionRequest(b"bytes", (1, 2), TRACE)
     assert model.refill(REFILL) == model.Refill("pay_1", 7, TRACE)
     assert model.handover_request(HANDOVER).kind is WalletKind.WARM
-    assert model.sets_request(sets_body()).sets == (custody_set(4, WalletKind.HOT),)
+    assert model.sets_request(sets_body()).sets == (
+        model.ProposedSet(custody_set(4, WalletKind.HOT), [{}]),
+    )
+    assert model.seen_request(SEEN) == model.SeenRequest({}, TRACE)
     assert model.export_request(EXPORT).after == model.Place(1, "hot", "tron", 4)
     assert model.export_request({**EXPORT, "after": None}).after is None
 
@@ -187,6 +194,7 @@ READERS = [
     (model.handover_request, HANDOVER),
     (model.sets_request, sets_body()),
     (model.export_request, EXPORT),
+    (model.seen_request, SEEN),
 ]
 
 

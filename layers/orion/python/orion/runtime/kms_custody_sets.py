@@ -6,9 +6,10 @@ from functools import cache
 
 from orion.adapters.mysql.kms_signing import MySqlSetStore
 from orion.kms.signing.model import Place, export_request, sets_request
-from orion.kms.signing.sets import CustodyRegister
+from orion.kms.signing.sets import CustodyExport, CustodyRegister
 from orion.runtime import clock
 from orion.runtime.kms_calls import Result, database, networks, typed
+from orion.runtime.kms_evidence import evidence_keys
 from orion.runtime.log import set_trace_id
 from orion.runtime.wakeup import wake
 
@@ -27,7 +28,16 @@ def export_custody(event: Mapping[str, object]) -> Result:
 
 @cache
 def _register() -> CustodyRegister:
-    return CustodyRegister(MySqlSetStore(database(), networks().by_chain()), clock.now)
+    return CustodyRegister(_sets(), evidence_keys, clock.now)
+
+
+@cache
+def _export() -> CustodyExport:
+    return CustodyExport(_sets())
+
+
+def _sets() -> MySqlSetStore:
+    return MySqlSetStore(database(), networks().by_chain())
 
 
 def _register_sets(event: Mapping[str, object]) -> Result:
@@ -46,7 +56,7 @@ def _register_sets(event: Mapping[str, object]) -> Result:
 def _export_custody(event: Mapping[str, object]) -> Result:
     request = export_request(event)
     set_trace_id(request.trace_id)
-    page = _register().export(request)
+    page = _export().page(request)
     _log.info("custody accounts exported", extra={"accounts": len(page.accounts)})
     return {
         "outcome": "page",

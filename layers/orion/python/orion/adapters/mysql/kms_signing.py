@@ -1,19 +1,17 @@
 """What the signers read and remember in the schema `orion_kms`."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 import pymysql
 
 from orion.adapters.mysql import outbox
+from orion.adapters.mysql.kms_accounts import ACCOUNT, account_row, set_keys
 from orion.adapters.mysql.session import Cursor, Database
-from orion.chains.errors import UnknownNetwork
-from orion.chains.spend import CustodyAccount, CustodyKeys, CustodyPlace, WalletKind
+from orion.chains.spend import CustodyAccount, CustodyKeys, WalletKind
 from orion.kms.groups import CustodySet
 from orion.kms.model import Message, SealedSeed
 from orion.kms.signing.errors import (
-    AccountDiffers,
     CustodySetDiffers,
     KeyInTwoPlaces,
     RefillDiffers,
@@ -21,12 +19,6 @@ from orion.kms.signing.errors import (
 from orion.kms.signing.model import AccountRow, ExportRequest, Refill, Reservation, SlotState
 from orion.kms.signing.policy import committed_after, committed_after_refill
 
-_ACCOUNT = (
-    "SELECT a.group_no, a.kind, a.chain, a.set_no, a.anchor, a.address, s.purpose, s.secp256k1,"
-    " s.ed25519, g.set_no, a.created_at, a.on_chain_at FROM custody_account a"
-    " LEFT JOIN custody_set s ON s.set_no = a.set_no"
-    " LEFT JOIN group_custody g ON g.group_no = a.group_no AND g.kind = a.kind"
-)
 _REGISTER_ATTEMPTS = 3
 
 
@@ -60,10 +52,10 @@ class MySqlWalletStore:
 
         def work(cursor: Cursor) -> Sequence[AccountRow]:
             cursor.execute(
-                f"{_ACCOUNT} WHERE a.group_no = %s AND a.chain = %s AND a.set_no = g.set_no",
+                f"{ACCOUNT} WHERE a.group_no = %s AND a.chain = %s AND a.set_no = g.set_no",
                 (group_no, self._chain),
             )
-            return [_row(row, self._networks) for row in cursor.fetchall()]
+            return [account_row(row, self._networks) for row in cursor.fetchall()]
 
         return self._database.run(work)
 
@@ -72,12 +64,12 @@ class MySqlWalletStore:
 
         def work(cursor: Cursor) -> CustodyAccount | None:
             cursor.execute(
-                f"{_ACCOUNT} WHERE a.group_no = %s AND a.kind = %s AND a.chain = %s"
+                f"{ACCOUNT} WHERE a.group_no = %s AND a.kind = %s AND a.chain = %s"
                 " AND a.set_no = g.set_no",
                 (group_no, kind.value, self._chain),
             )
             row = cursor.fetchone()
-            return _row(row, self._networks).account if row is not None else None
+            return account_row(row, self._networks).account if row is not None else None
 
         return self._database.run(work)
 
@@ -102,11 +94,11 @@ class MySqlFloatStore:
         def work(cursor: Cursor) -> Sequence[CustodyAccount]:
             marks = ",".join(["%s"] * len(groups))
             cursor.execute(
-                f"{_ACCOUNT} WHERE a.chain = %s AND a.group_no IN ({marks})"
+                f"{ACCOUNT} WHERE a.chain = %s AND a.group_no IN ({marks})"
                 " ORDER BY a.group_no, a.kind, a.set_no",
                 (self._chain, *groups),
             )
-            return [_row(row, self._networks).account for row in cursor.fetchall()]
+            return [account_row(row, self._networks).account for row in cursor.fetchall()]
 
         return self._database.run(work)
 
@@ -201,7 +193,7 @@ class MySqlSetKeys:
                 (set_no, purpose.value),
             )
             row = cursor.fetchone()
-            return _keys(*row) if row is not None else None
+            return set_keys(*row) if row is not None else None
 
         return self._database.run(work)
 
@@ -212,6 +204,20 @@ class MySqlSetStore:
     def __init__(self, database: Database, networks: Mapping[str, str]) -> None:
         self._database = database
         self._networks = networks
+
+    def known_set(self, set_no: int) -> CustodySet | None:
+        """As the port says."""
+
+        def work(cursor: Cursor) -> CustodySet | None:
+            cursor.execute(
+                "SELECT purpose, secp256k1, ed25519 FROM custody_set WHERE set_no = %s", (set_no,)
+            )
+            row = cursor.fetchone()
+            if row is None:
+                return None
+            return CustodySet(set_no, WalletKind(row[0]), set_keys(row[1], row[2]))
+
+        return self._database.run(work)
 
     def add_set(self, wanted: CustodySet, registered: Message, now: datetime) -> bool:
         """As the port says. Unique keys decide a race; the loser looks again and finds the row."""
@@ -234,45 +240,13 @@ class MySqlSetStore:
 
         def work(cursor: Cursor) -> Sequence[AccountRow]:
             cursor.execute(
-                f"{_ACCOUNT} WHERE a.group_no BETWEEN %s AND %s{beyond}"
+                f"{ACCOUNT} WHERE a.group_no BETWEEN %s AND %s{beyond}"
                 " ORDER BY a.group_no, a.kind, a.chain, a.set_no LIMIT %s",
                 (first, wanted.last_group, *values, wanted.limit),
             )
-            return [_row(row, self._networks) for row in cursor.fetchall()]
+            return [account_row(row, self._networks) for row in cursor.fetchall()]
 
         return self._database.run(work)
-
-
-def _row(row: Sequence[Any], networks: Mapping[str, str]) -> AccountRow:
-    """One row of `_ACCOUNT`. Raises AccountDiffers where its set is not one of its kind."""
-    group_no, kind, chain, set_no, anchor, address, purpose, secp256k1, ed25519 = row[:9]
-    holding_set_no, created_at, on_chain_at = row[9:]
-    if purpose != kind:
-        raise AccountDiffers(
-            "the account's set is not registered for this kind of wallet",
-            group=group_no,
-            wallet=kind,
-            chain=chain,
-            set=set_no,
-        )
-    network = networks.get(chain)
-    if network is None:
-        raise UnknownNetwork("the stage has no network of this chain", chain=chain)
-    place = CustodyPlace(chain, network, group_no, WalletKind(kind), set_no)
-    account = CustodyAccount(place, _keys(secp256k1, ed25519), anchor, address)
-    return AccountRow(
-        account,
-        holding_set_no,
-        created_at.replace(tzinfo=UTC).isoformat(),
-        on_chain_at.replace(tzinfo=UTC).isoformat() if on_chain_at is not None else None,
-    )
-
-
-def _keys(secp256k1: bytes, ed25519: bytes) -> CustodyKeys:
-    return CustodyKeys(
-        tuple(secp256k1[start : start + 33] for start in range(0, len(secp256k1), 33)),
-        tuple(ed25519[start : start + 32] for start in range(0, len(ed25519), 32)),
-    )
 
 
 def _locked_float(cursor: Cursor, signer: str) -> int:

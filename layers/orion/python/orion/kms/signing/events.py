@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from orion.chains.spend import Spend
+from orion.chains.spend import CustodyAccount, Spend
 from orion.ids import fact_id
 from orion.kms.groups import CustodySet
 from orion.kms.model import Message
@@ -76,6 +76,25 @@ def set_registered(found: CustodySet, trace_id: str, at: datetime) -> Message:
     identity = fact_id("audit.custody_set.registered", found.set_no)
     subject = f"custody_set:{found.set_no}"
     return _event("custody_set.registered", subject, details, identity, trace_id, at)
+
+
+def account_seen(account: CustodyAccount, final_at: int, trace_id: str, at: datetime) -> Message:
+    """An account was seen on its chain, in its set's hands, in the final block `final_at`."""
+    place = account.place
+    details = {
+        "chain": place.chain,
+        "network": place.network,
+        "group": place.group_no,
+        "wallet": place.kind.value,
+        "set": place.set_no,
+        "address": account.address,
+        "final_at": final_at,
+    }
+    identity = fact_id(
+        "audit.custody_account.seen", place.chain, place.group_no, place.kind.value, place.set_no
+    )
+    subject = f"group:{place.group_no}"
+    return _event("custody_account.seen", subject, details, identity, trace_id, at)
 
 
 def _event(

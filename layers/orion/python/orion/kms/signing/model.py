@@ -24,6 +24,7 @@ PAGE_MAX = 500
 SET_NO_MIN, SET_NO_MAX = 1, 1_000
 _UNITS = re.compile(r"(?:0|[1-9][0-9]{0,59})\Z", re.ASCII)
 _REFILL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
+_SET_FIELDS = frozenset({"set", "purpose", "secp256k1", "ed25519", "evidence"})
 _KEY_BYTES = {"secp256k1": 33, "ed25519": 32}
 
 
@@ -75,10 +76,26 @@ class HandoverRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedSet:
+    """A set, and the approvals of it as they came: `orion.kms.custody.statements` reads them."""
+
+    found: CustodySet
+    evidence: object
+
+
+@dataclass(frozen=True, slots=True)
 class SetsRequest:
     """Register these sets."""
 
-    sets: tuple[CustodySet, ...]
+    sets: tuple[ProposedSet, ...]
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRequest:
+    """A custody account was seen on its chain; `statement` says which, and is read as above."""
+
+    statement: object
     trace_id: str
 
 
@@ -185,14 +202,20 @@ def handover_request(body: Mapping[str, object]) -> HandoverRequest:
 
 
 def sets_request(body: Mapping[str, object]) -> SetsRequest:
-    """Read a registration of custody sets. Whether keys are points is judged later. Raises
-    MalformedRequest.
+    """Read a registration of custody sets. Whether keys are points and approvals good is judged
+    later. Raises MalformedRequest.
     """
     trace_id = _checked(body, "sets")
     sets = tuple(_custody_set(row) for row in _list(body["sets"], "sets", SETS_MAX))
-    if len({found.set_no for found in sets}) != len(sets):
+    if len({proposed.found.set_no for proposed in sets}) != len(sets):
         raise MalformedRequest("a set stands twice", field="sets")
     return SetsRequest(sets, trace_id)
+
+
+def seen_request(body: Mapping[str, object]) -> SeenRequest:
+    """Read `{"statement"}`. Raises MalformedRequest."""
+    trace_id = _checked(body, "statement")
+    return SeenRequest(body["statement"], trace_id)
 
 
 def export_request(body: Mapping[str, object]) -> ExportRequest:
@@ -252,15 +275,16 @@ def _kind(value: object, field: str) -> WalletKind:
     return WalletKind(str(value))
 
 
-def _custody_set(row: object) -> CustodySet:
-    if not isinstance(row, dict) or set(row) != {"set", "purpose", "secp256k1", "ed25519"}:
-        raise MalformedRequest("a set has set, purpose, secp256k1, ed25519", field="sets")
+def _custody_set(row: object) -> ProposedSet:
+    if not isinstance(row, dict) or set(row) != _SET_FIELDS:
+        raise MalformedRequest("a set has set, purpose, secp256k1, ed25519, evidence", field="sets")
     keys = CustodyKeys(
         _keys(row["secp256k1"], "secp256k1"),
         _keys(row["ed25519"], "ed25519"),
     )
     set_no = _number(row["set"], "set", SET_NO_MAX, SET_NO_MIN)
-    return CustodySet(set_no, _kind(row["purpose"], "purpose"), keys)
+    found = CustodySet(set_no, _kind(row["purpose"], "purpose"), keys)
+    return ProposedSet(found, row["evidence"])
 
 
 def _keys(value: object, curve: str) -> tuple[bytes, ...]:

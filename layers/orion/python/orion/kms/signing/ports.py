@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from orion.chains.spend import CustodyAccount, WalletKind
+from orion.chains.spend import CustodyAccount, CustodyPlace, WalletKind
 from orion.kms.groups import CustodySet
 from orion.kms.model import Message, SealedSeed
 from orion.kms.signing.model import AccountRow, ExportRequest, Refill, Reservation
@@ -94,6 +94,10 @@ class MessageSigner(Protocol):
 class SetStore(Protocol):
     """Custody sets and accounts, for registration and export."""
 
+    def known_set(self, set_no: int) -> CustodySet | None:
+        """The registered set of that number. Raises DatabaseUnavailable."""
+        ...
+
     def add_set(self, wanted: CustodySet, registered: Message, now: datetime) -> bool:
         """Store a set and its event in one transaction; False where it was stored before.
 
@@ -104,6 +108,22 @@ class SetStore(Protocol):
     def page(self, wanted: ExportRequest) -> Sequence[AccountRow]:
         """Accounts after the request's place, by group, wallet, chain and set; at most its limit.
         Raises DatabaseUnavailable.
+        """
+        ...
+
+
+class SeenStore(Protocol):
+    """Custody accounts by their addresses, and what was seen of them."""
+
+    def at_address(self, chain: str, address: str) -> Sequence[AccountRow]:
+        """The accounts at an address, former sets' too, at most 50; as stored, not computed again.
+        Raises AccountDiffers as above, DatabaseUnavailable.
+        """
+        ...
+
+    def mark(self, place: CustodyPlace, told: Message, now: datetime) -> bool:
+        """Say that an account is on its chain and store the event, in one transaction; False where
+        it was said before. Raises DatabaseUnavailable.
         """
         ...
 

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orion.chains.spend import CUSTODIANS, THRESHOLD, CustodyKeys, custody
+from orion.kms.custody.evidence import check_enrolment
+from orion.kms.custody.request import EnrolledSet
+from orion.kms.custody.statements import EvidenceKeys, read_evidence
+from orion.kms.groups import CustodySet
 from orion.kms.signing.accounts import verified
+from orion.kms.signing.errors import CustodySetDiffers
 from orion.kms.signing.events import set_registered
-from orion.kms.signing.model import AccountRow, ExportRequest, Place, SetsRequest
+from orion.kms.signing.model import AccountRow, ExportRequest, Place, ProposedSet, SetsRequest
 from orion.kms.signing.points import check_different, check_set
 from orion.kms.signing.ports import SetStore
 
@@ -33,31 +38,55 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class CustodyRegister:
-    """Public keys of custody sets, and public descriptions of custody accounts."""
+    """Public keys of custody sets. `evidence_keys` are those that the custodians were given."""
 
     store: SetStore
+    evidence_keys: Callable[[], EvidenceKeys]
     now: Callable[[], datetime]
 
     def register(self, request: SetsRequest) -> Registered:
-        """Store the sets, each with its event. All are checked before the first one is stored; a
-        repeat stores nothing.
+        """Store the sets, each with its event. All are checked before the first one is stored. A
+        set that is stored already is a no-op, whatever became of its approvals.
 
-        Raises MalformedPublicKey, KeyInTwoPlaces, CustodySetDiffers, DatabaseUnavailable.
+        Raises MalformedPublicKey, KeyInTwoPlaces, CustodySetDiffers, EvidenceRefused,
+        RequestRefused (both of orion.kms.custody), DatabaseUnavailable.
         """
-        for found in request.sets:
+        sets = [proposed.found for proposed in request.sets]
+        for found in sets:
             check_set(found)
-        check_different(request.sets)
+        check_different(sets)
         at = self.now()
+        for place, proposed in enumerate(request.sets):
+            if not self._is_known(proposed.found):
+                self._check_approved(proposed, f"sets[{place}].evidence", at)
         added = {
             found.set_no: self.store.add_set(found, set_registered(found, request.trace_id, at), at)
-            for found in request.sets
+            for found in sets
         }
         return Registered(
             new=tuple(number for number, new in added.items() if new),
             known=tuple(number for number, new in added.items() if not new),
         )
 
-    def export(self, request: ExportRequest) -> Page:
+    def _is_known(self, found: CustodySet) -> bool:
+        stored = self.store.known_set(found.set_no)
+        if stored not in (None, found):
+            raise CustodySetDiffers("the set is registered otherwise", set=found.set_no)
+        return stored is not None
+
+    def _check_approved(self, proposed: ProposedSet, part: str, at: datetime) -> None:
+        """The same two approvals as custodians want, of these very keys and this purpose."""
+        statements = read_evidence(proposed.evidence, self.evidence_keys(), part)
+        check_enrolment(set_digest(proposed.found), statements, (at,), part)
+
+
+@dataclass(frozen=True, slots=True)
+class CustodyExport:
+    """Public descriptions of custody accounts."""
+
+    store: SetStore
+
+    def page(self, request: ExportRequest) -> Page:
         """The next accounts, every address computed again before it is told.
 
         Raises AccountDiffers, UnknownChain, DatabaseUnavailable.
@@ -69,6 +98,11 @@ class CustodyRegister:
             sets=_sets(rows),
             after=rows[-1].place() if full else None,
         )
+
+
+def set_digest(found: CustodySet) -> str:
+    """What statements about a set name it by."""
+    return EnrolledSet(found.set_no, found.purpose, found.keys).digest()
 
 
 def _described(row: AccountRow) -> Mapping[str, object]:
