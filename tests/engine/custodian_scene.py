@@ -174,9 +174,9 @@ class Issuers:
         said = {"chain": chain, "network": NETWORKS[chain], "version": version, "final_at": 2_000}
         return self.statement("chain-finality", "failed", **(said | more))
 
-    def held(self, chain: str, address: str, set_digest: str, **more: object) -> Body:
-        said = {"chain": chain, "network": NETWORKS[chain], "final_at": 2_000}
-        about = {"address": address, "set": set_digest}
+    def held(self, on: str, held_address: str, set_digest: str, **more: object) -> Body:
+        said = {"chain": on, "network": NETWORKS[on], "final_at": 2_000}
+        about = {"address": held_address, "set": set_digest}
         return self.statement("chain-finality", "held", **(said | about | more))
 
     def absent(self, chain: str, version: str, **more: object) -> Body:

@@ -1,90 +1,37 @@
 """The custodian's decision: payments one to one, fees, rotations, versions, velocity."""
 
-import base64
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orion.chains.spend import Curve, Operation, Payment, Spend, WalletKind
-from orion.kms.custody.errors import ConflictRefused, CustodianRefusal, VelocityRefused
-from orion.kms.custody.instruction import read_instruction
+from orion.chains.spend import Operation, Payment
+from orion.kms.custody.errors import ConflictRefused, VelocityRefused
 from orion.kms.custody.model import (
     MAX_VERSIONS,
     RecordedEffect,
     RecordedVersion,
     Remembered,
-    SignDecision,
     Step,
     Target,
-    decide,
     effect_id,
 )
-from orion.kms.custody.request import Asked
-from orion.kms.custody.statements import EvidenceKeys, read_evidence
 from orion.kms.custody.velocity import Window
-from tests.engine.custodian_scene import NETWORKS, NOW, Body, Issuers, payout, rotation
+from tests.engine.custodian_scene import NOW, PAYERS, Body, payout, rotation
+from tests.unit.custodian_judging import ETH, ISSUERS, SHOP, asked, decided, reason, spend
 
-ISSUERS = Issuers()
-KEYS = EvidenceKeys({name: base64.b64decode(key) for name, key in ISSUERS.keys().items()})
-ETH, SHOP, OTHER = "ETH.ethereum", "0x" + "5a" * 20, "0x" + "5b" * 20
-CAPS = {kind: {ETH: 1_000, "TRX.tron": 1_000} for kind in WalletKind}
+OTHER = "0x" + "5b" * 20
 TRON_SHOP = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t"
-
-
-def asked(*bodies: Body, more: Mapping[int, list[Body]] | None = None) -> tuple[Asked, ...]:
-    return tuple(
-        Asked(
-            read_instruction(body, NETWORKS, f"instructions[{place}].instruction"),
-            read_evidence(
-                [*ISSUERS.enough(body), *(more or {}).get(place, [])], KEYS, f"evidence[{place}]"
-            ),
-            f"instructions[{place}]",
-        )
-        for place, body in enumerate(bodies)
-    )
 
 
 def pay(units: int = 100, recipient: str = SHOP, **more: object) -> Body:
     return payout("ethereum", ETH, recipient, units, **more)
 
 
-def spend(*payments: Payment, **more: Any) -> Spend:
-    made = Spend(
-        operation=Operation.PAY,
-        payments=payments,
-        fee_max_units=0,
-        claims=("safe:1",),
-        version="aa" * 32,
-        curve=Curve.SECP256K1,
-        messages=(bytes(32),),
-    )
-    return replace(made, **more)
-
-
 ONE = Payment(ETH, SHOP, 100)
-
-
-def decided(
-    wanted: tuple[Asked, ...],
-    made: Spend,
-    remembered: Remembered | None = None,
-    target: Target | None = None,
-    now: datetime = NOW,
-) -> SignDecision:
-    return decide(wanted, made, target, remembered or Remembered(), now, CAPS)
-
-
-def reason(*args: Any, **named: Any) -> str:
-    with pytest.raises(CustodianRefusal) as refused:
-        decided(*args, **named)
-    assert refused.value.part
-    return refused.value.reason
 
 
 def test_a_payment_as_instructed_is_signed_and_counted_once() -> None:
@@ -219,6 +166,128 @@ def test_without_claims_every_earlier_version_must_be_dead() -> None:
         with pytest.raises(ConflictRefused) as refused:
             decided(asked(body, more={0: known}), made, before)
         assert refused.value.reason == "earlier_version_alive"
+
+
+TRON_BODY = payout("tron", "TRX.tron", TRON_SHOP, 100)
+TRON_PAYMENT = Payment("TRX.tron", TRON_SHOP, 100)
+NOW_MS = int(NOW.timestamp()) * 1_000
+
+
+@pytest.mark.parametrize(
+    "ahead_ms,why",
+    [(-1, "expired"), (0, "expired"), (1, None), (660_000, None), (660_001, "expires_too_late")],
+)
+@pytest.mark.parametrize("next_version", [False, True])
+def test_a_version_that_expires_does_so_soon(
+    ahead_ms: int, why: str | None, next_version: bool
+) -> None:
+    failed = ISSUERS.failed("tron", "aa" * 32)
+    wanted = asked(TRON_BODY, more={0: [failed]})
+    made = spend(TRON_PAYMENT, version="bb" * 32, claims=(), expires_at_ms=NOW_MS + ahead_ms)
+    before = recorded("aa" * 32, claims=()) if next_version else None
+
+    if why is not None:
+        assert reason(wanted, made, before) == why
+        return
+    decision = decided(wanted, made, before)
+    assert decision.step is (Step.NEXT if next_version else Step.FIRST)
+    assert decision.expires_at_ms == made.expires_at_ms
+
+
+def test_a_recorded_version_is_signed_again_when_its_time_is_over() -> None:
+    wanted = asked(TRON_BODY)
+    made = spend(TRON_PAYMENT, claims=(), expires_at_ms=NOW_MS - 1)
+    version = RecordedVersion(effect_id(wanted), NOW)
+    again = Remembered(RecordedEffect((), (made.version,)), version)
+
+    assert decided(wanted, made, again).step is Step.REPEAT
+
+
+@settings(max_examples=60)
+@given(
+    expiry=st.none() | st.integers(1, 20),
+    valid_until=st.integers(0, 20),
+    final_at=st.integers(0, 20),
+)
+def test_an_absence_counts_only_after_the_end_that_the_custodian_read_itself(
+    expiry: int | None, valid_until: int, final_at: int
+) -> None:
+    absent = ISSUERS.absent("tron", "aa" * 32, valid_until=valid_until, final_at=final_at)
+    wanted = asked(TRON_BODY, more={0: [absent]})
+    made = spend(TRON_PAYMENT, version="bb" * 32, claims=())
+    known = RecordedEffect((), ("aa" * 32,), {} if expiry is None else {"aa" * 32: expiry})
+
+    if final_at > valid_until and (expiry is None or final_at > expiry):
+        assert decided(wanted, made, Remembered(known)).step is Step.NEXT
+    else:
+        why = reason(wanted, made, Remembered(known))
+        assert why == ("not_final" if final_at <= valid_until else "earlier_version_alive")
+
+
+def test_a_failed_version_is_dead_and_no_other_one_with_it() -> None:
+    made = spend(TRON_PAYMENT, version="cc" * 32, claims=())
+    known = RecordedEffect((), ("aa" * 32, "bb" * 32), {"aa" * 32: 10**15, "bb" * 32: 10**15})
+    first, second = (ISSUERS.failed("tron", version * 32) for version in ("aa", "bb"))
+
+    dead = asked(TRON_BODY, more={0: [first, second]})
+    assert decided(dead, made, Remembered(known)).step is Step.NEXT
+    half = asked(TRON_BODY, more={0: [first]})
+    assert reason(half, made, Remembered(known)) == "earlier_version_alive"
+
+
+def test_where_claims_decide_a_failure_makes_no_room_for_another_claim() -> None:
+    """A Safe's reverted execution can be tried again for ever with the same signatures."""
+    failed = ISSUERS.failed("ethereum", "aa" * 32)
+    made = spend(ONE, version="bb" * 32, claims=("safe:2",))
+
+    wanted = asked(pay(), more={0: [failed]})
+    assert reason(wanted, made, recorded("aa" * 32)) == "claims_not_kept"
+
+
+def test_a_claim_that_a_next_version_adds_becomes_the_effects_own() -> None:
+    made = spend(ONE, version="bb" * 32, claims=("safe:1", "safe:2"))
+
+    assert decided(asked(pay()), made).taken == ("safe:1", "safe:2")
+    assert decided(asked(pay()), made, recorded("aa" * 32)).taken == ("safe:2",)
+
+
+SOLANA_SHOP = PAYERS["solana"]
+SET_DIGEST = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "said,why",
+    [
+        (None, "held_missing"),
+        ({"address": TRON_SHOP}, "about_another"),
+        ({"set": "cd" * 32}, "about_another"),
+        ({"network": "mainnet-beta"}, "other_chain"),
+        ({"chain": "tron"}, "other_chain"),
+        ({}, None),
+    ],
+)
+def test_a_rotation_to_an_address_that_keys_do_not_make_wants_the_chains_word(
+    said: Body | None, why: str | None
+) -> None:
+    body = rotation("solana", "SOL.solana", SOLANA_SHOP, 100)
+    held = [ISSUERS.held("solana", SOLANA_SHOP, SET_DIGEST, **said)] if said is not None else []
+    wanted = asked(body, more={0: held})
+    made = spend(Payment("SOL.solana", SOLANA_SHOP, 100), claims=())
+    target = Target(SOLANA_SHOP, OWNERS, SET_DIGEST)
+
+    if why is None:
+        assert decided(wanted, made, target=target).step is Step.FIRST
+    else:
+        assert reason(wanted, made, target=target) == why
+
+
+def test_what_holds_an_account_is_said_to_such_rotations_only() -> None:
+    held = [ISSUERS.held("ethereum", SHOP, SET_DIGEST)]
+    turn = asked(rotation("ethereum", ETH, None, 0), more={0: held})
+    made = spend(operation=Operation.ROTATE, owners_after=OWNERS)
+
+    assert reason(turn, made, target=Target("", OWNERS, SET_DIGEST)) == "not_wanted"
+    assert reason(asked(pay(), more={0: held}), spend(ONE)) == "not_wanted"
 
 
 def test_an_effect_has_a_limited_number_of_versions() -> None:

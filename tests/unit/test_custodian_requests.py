@@ -134,3 +134,13 @@ def test_an_enrolment_wants_two_people_about_this_very_set() -> None:
         with pytest.raises(CustodianRefusal) as refused:
             judged(*entries)
         assert refused.value.reason == why
+
+
+def test_statements_are_counted_and_measured() -> None:
+    instruction = pay()
+    long = ISSUERS.statement("step-up", "step_up", user="u" * 4_000)
+    many = [ISSUERS.absent("ethereum", f"{place:04x}") for place in range(50)]
+
+    assert refusal({"instruction": instruction, "evidence": many}).reason == "wrong_count"
+    assert refusal({"instruction": instruction, "evidence": [long]}).reason == "not_base64"
+    assert refusal({"instruction": instruction, "evidence": []}).reason == "wrong_count"
