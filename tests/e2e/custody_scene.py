@@ -13,6 +13,7 @@ from botocore.config import Config
 from infra.local import Stack
 from infra.local.seed import STAGE
 from orion.chains.spend import CustodyAccount, CustodyKeys, CustodyPlace, WalletKind, custody
+from orion.kms.custody.request import EnrolledSet
 from tests.engine.custodian_scene import ISSUERS, Body, Issuers, encoded, payout, sign_request
 
 GROUP = 0
@@ -137,6 +138,14 @@ class Signers:
         """What one deployed custodian answers."""
         answer = self.signed(f"custodian-{custodian}", request)
         return tuple(decoded(each) for each in answer["signatures"])
+
+    def seen(self, account: CustodyAccount) -> None:
+        """Tell kms that the account is on its chain, as whoever watches the chain does."""
+        place = account.place
+        digest = EnrolledSet(place.set_no, place.kind, account.keys).digest()
+        held = self.issuers.held(place.chain, account.address, digest, network=place.network)
+        answer = self.ask("kms-custody-on-chain", {"statement": held})
+        assert answer["outcome"] == "on_chain", answer
 
     def sweep(self, chain: str, unsigned: bytes, indexes: Sequence[int]) -> bytes:
         """A sweep of wallets of the first group, signed."""

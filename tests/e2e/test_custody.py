@@ -178,6 +178,7 @@ def test_tron_hands_its_account_over_and_is_paid_out_by_three(
         unsigned = tron_creation.handover(account, frame(node))
         body = {"group": GROUP, "wallet": "hot", "unsigned": encoded(unsigned)}
         accepted(node, decoded(signers.signed("kms-tron-handover", body)["transaction"]))
+    signers.seen(account)
     wallet = wallet_address(running_stack, "tron")
     fund(tron, wallet, 50 * TRX)
     swept = building.transfer(wallet, account.address, 40 * TRX, frame(node), 0)
