@@ -9,8 +9,8 @@ narrows or names what a request is about; the decision stays the engine's:
 - A key that is named by an alias is authorised as the key (AWS KMS Developer Guide, "Controlling
   access to aliases").
 - Moving or deleting an alias is authorised on the key that has it, making one on the key that gets
-  it (AWS KMS Developer Guide, "Controlling access to aliases"; moving also on the new key, which the
-  engine cannot ask beside the first).
+  it (AWS KMS Developer Guide, "Controlling access to aliases"; moving on the new key as well, which
+  the engine cannot ask beside the first).
 - `ssm:GetParametersByPath` is about the parameter path that it names (Service Authorization
   Reference, "Actions, resources, and condition keys for AWS Systems Manager").
 """
