@@ -352,7 +352,7 @@ def test_the_standard_lane_leaves_the_vip_lane_its_share(serverless: Mapping[str
     assert sum(reserved) <= 900, "Lambda: of 1,000 at least 100 stay unreserved"
 
 
-def test_private_keys_are_only_in_the_layer_of_the_kms_functions(
+def test_private_derivation_travels_only_with_what_opens_seeds_and_chain_keys(
     serverless: Mapping[str, Any],
 ) -> None:
     layers = of_type(serverless, "AWS::Lambda::LayerVersion")
@@ -362,12 +362,11 @@ def test_private_keys_are_only_in_the_layer_of_the_kms_functions(
         for name, found in functions(serverless).items()
         if secret & {layer["Ref"] for layer in found["Layers"]}
     }
-    assert carriers == {
-        name
-        for row in FUNCTIONS
-        if row.module == "kms" and row.file != "outbox_relay"
-        for name in names_of("kms", row.file)
-    }
+    opening = (
+        *("create_group", "address_pool", "tron_handover"),
+        *(f"sweep_{chain}" for chain in ("bitcoin", "ethereum", "tron", "solana")),
+    )
+    assert carriers == {name for file in opening for name in names_of("kms", file)}
 
 
 def test_the_audit_bucket_is_locked_versioned_encrypted_and_private(
