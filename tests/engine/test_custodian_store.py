@@ -190,7 +190,7 @@ def test_a_claim_that_a_next_version_adds_is_its_own_and_no_other_effects(
 
     with pytest.raises(ConflictRefused):
         store.record(grown, NOW)
-    more = {"claims": ("claim a", "claim free"), "taken": ("claim free",)}
+    more: Any = {"claims": ("claim a", "claim free"), "taken": ("claim free",)}
     store.record(replace(grown, **more), NOW)
     store.record(replace(grown, version="v3", versions=("version a", "v2"), **more), NOW)
     with pytest.raises(ConflictRefused) as refused:
