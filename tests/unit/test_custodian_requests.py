@@ -7,7 +7,15 @@ from orion.kms.custody.evidence import check_enrolment
 from orion.kms.custody.request import read_sign
 from orion.kms.custody.settings import read_settings
 from orion.kms.custody.statements import read_evidence
-from tests.engine.custodian_scene import NETWORKS, NOW, Body, rotation, settings_text, sign_request
+from tests.engine.custodian_scene import (
+    NETWORKS,
+    NOW,
+    Body,
+    rotation,
+    settings_text,
+    sign_request,
+    void,
+)
 from tests.unit.custodian_judging import (
     ISSUERS,
     KEYS,
@@ -108,6 +116,8 @@ def test_one_request_is_about_one_account_and_no_instruction_twice() -> None:
     assert together(one, one) == "repeated"
     turns = [ISSUERS.asked(rotation("ethereum", "ETH.ethereum", None, 0)) for _ in range(2)]
     assert together(*turns) == "repeated"
+    voids = [ISSUERS.asked(void("ethereum", "ETH.ethereum")) for _ in range(2)]
+    assert together(*voids) == "repeated"
     assert together(*[one] * 51) == "wrong_count"
     assert together() == "wrong_count"
 
