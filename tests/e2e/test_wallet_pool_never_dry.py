@@ -99,7 +99,7 @@ def test_after_the_last_wallets_of_the_last_group_come_those_of_a_new_one(
     last = newest_group(stack)
     with killed(stack, MAKER):
         ask_for_the_last_range_of(stack, last)
-        wait_until(lambda: free_wallets(stack, last) == LAST_COUNT, "the group's last wallets")
+        wait_until(lambda: free_wallets(stack, last) >= LAST_COUNT, "the group's last wallets")
         take_every_free_wallet(stack)
         before = log_of(stack, DERIVER).count("wallet_group_not_found")
         look_at_the_pool(stack)
@@ -110,7 +110,7 @@ def test_after_the_last_wallets_of_the_last_group_come_those_of_a_new_one(
         )
         assert newest_group(stack) == last
 
-    wait_until(lambda: free_wallets(stack, last + 1) == 500, "addresses of a new group")
+    wait_until(lambda: free_wallets(stack, last + 1) >= 500, "addresses of a new group")
     # One ahead: the next change of groups will wait for nobody.
     assert newest_group(stack) == last + 2
     attempts = "SELECT MAX(attempt) FROM orion_moneyin.pool_request WHERE group_no = %s"
