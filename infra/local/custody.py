@@ -79,9 +79,8 @@ class Enrolment:
 
     def register(self, sets: Sequence[Json]) -> None:
         """Tell kms of approved sets, which makes wallets with them. Raises DeployFailed."""
-        request = {"v": 1, "trace_id": secrets.token_hex(16), "sets": list(sets)}
         function = self.stage.function("kms", "custody_sets")
-        answer = self.account.invoke(function, request)
+        answer = self.account.invoke(function, registration(sets))
         if answer.get("outcome") != "registered":
             raise DeployFailed(f"{function}: {_said(answer)}")
 
@@ -130,6 +129,11 @@ def set_digest(described: Json) -> str:
     keys = CustodyKeys(tuple(map(bytes.fromhex, secp256k1)), tuple(map(bytes.fromhex, ed25519)))
     number, purpose = cast(int, described["set"]), WalletKind(str(described["purpose"]))
     return EnrolledSet(number, purpose, keys).digest()
+
+
+def registration(sets: Sequence[Json]) -> Json:
+    """What the register of kms is asked for approved sets."""
+    return {"v": 1, "trace_id": secrets.token_hex(16), "sets": list(sets)}
 
 
 def enrol_all(account: Account, stage: Stage, approvers: Sequence[str], report: Report) -> None:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import boto3
 import pytest
@@ -26,7 +28,7 @@ from infra.cloud.custody import (
 from infra.cloud.names import Stage
 from infra.cloud.synth import synthesize
 from infra.local import Stack
-from infra.local.custody import Enrolment, main, set_digest
+from infra.local.custody import Enrolment, main, registration, set_digest
 from infra.local.custody_settings import (
     check_code_signing,
     floats,
@@ -35,10 +37,17 @@ from infra.local.custody_settings import (
 )
 from infra.local.deploy import Cdk
 from infra.local.deploy_aws import Account, DeployFailed
+from orion.adapters.mysql.kms_signing import MySqlSetStore
+from orion.kms.custody.errors import EvidenceRefused
+from orion.kms.custody.settings import read_settings
+from orion.kms.signing.model import sets_request
+from orion.kms.signing.sets import CustodyRegister
+from tests.engine.kms_scene import connected
+from tests.engine.kms_signing_scene import emptied
 
 pytestmark = pytest.mark.engine
 STAGE = Stage("enrol")
-HOT, WARM = custody().sets[:2]
+HOT, WARM, SPARE = custody().sets[:3]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +73,9 @@ def enrolment(account: Account, approvers: Sequence[str] = ("ada", "ben")) -> En
 
 
 def test_a_set_needs_two_different_people(account: Account) -> None:
-    for approvers in ((), ("ada",), ("ada", "ada")):
+    with pytest.raises(DeployFailed, match="malformed_request: 1 to 48 entries"):
+        enrolment(account, ()).enrol(HOT)
+    for approvers in (("ada",), ("ada", "ada")):
         with pytest.raises(DeployFailed, match="refused evidence_refused"):
             enrolment(account, approvers).enrol(HOT)
 
@@ -87,6 +98,23 @@ def test_every_custodian_keeps_the_set_and_a_repeat_is_the_same(account: Account
         keys = first[curve]
         assert isinstance(keys, list)
         assert len(set(keys)) == len(CUSTODIANS)
+
+
+def test_kms_registers_what_the_custodians_enrolled_on_the_same_two_approvals(
+    account: Account, mysql_admin: Any
+) -> None:
+    settings = read_settings(settings_document(account, STAGE, custody()))
+    approved = [enrolment(account).enrol(each) for each in (HOT, WARM)]
+    emptied(mysql_admin)
+    database = connected(mysql_admin)
+    store = MySqlSetStore(database, {"bitcoin": "regtest"})
+    register = CustodyRegister(store, lambda: settings.evidence_keys, lambda: datetime.now(UTC))
+    bare = [{**each, "evidence": approved[0]["evidence"]} for each in approved]
+    with pytest.raises(EvidenceRefused, match="another"):
+        register.register(sets_request(registration(bare)))
+    registered = register.register(sets_request(registration(approved)))
+    database.close()
+    assert registered.new == (HOT.number, WARM.number)
 
 
 def test_a_set_never_gets_another_purpose(account: Account) -> None:
@@ -124,7 +152,7 @@ def test_an_approval_of_payouts_enrols_no_set(
 ) -> None:
     monkeypatch.setattr("infra.local.custody.ENROLMENT", "approval-tokens")
     with pytest.raises(DeployFailed, match="evidence_refused"):
-        enrolment(account).enrol(WARM)
+        enrolment(account).enrol(SPARE)
 
 
 def test_floats_are_the_addresses_of_the_stages_own_keys(account: Account) -> None:
