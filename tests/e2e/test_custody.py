@@ -146,8 +146,9 @@ def test_ethereum_is_swept_into_a_safe_made_by_the_executor_and_paid_out_by_thre
         fees = (GWEI, 30 * GWEI, gas)
         return FeeMarketTransaction(node.chain_id, nonce, *fees, to, value, data).encode()
 
-    def execute(to: str, data: bytes) -> None:
-        body = {"unsigned": encoded(built(executor, to, 0, data, 900_000)), "groups": [GROUP]}
+    def execute(to: str, data: bytes, safe_nonce: str | None = None) -> None:
+        unsigned = encoded(built(executor, to, 0, data, 900_000))
+        body = {"unsigned": unsigned, "groups": [GROUP], "safe_nonce": safe_nonce}
         send(decoded(signers.signed("kms-executor-ethereum", body)["transaction"]))
 
     if faucet.call("eth_getCode", account.address, "latest") == "0x":
@@ -162,7 +163,8 @@ def test_ethereum_is_swept_into_a_safe_made_by_the_executor_and_paid_out_by_thre
 
     unsigned = propose_payments(account, nonce, [Payment("ETH.ethereum", shop, ETHER)], {})
     instruction = signers.instruction(account, "ETH.ethereum", shop, ETHER)
-    execute(account.address, signers.transaction(account, unsigned, instruction, (2, 4, 5)))
+    signed = signers.transaction(account, unsigned, instruction, (2, 4, 5))
+    execute(account.address, signed, str(nonce))
 
     assert balance(shop) == paid + ETHER
     assert balance(account.address) == held + ETHER

@@ -9,11 +9,13 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from coincurve import PrivateKey
 
 from orion.adapters.aws.chain_key_vault import KmsChainKeyOpener
 from orion.adapters.aws.fee_signer import KmsFeeSigner
@@ -31,6 +33,7 @@ from orion.chains.bitcoin.encode import transaction_bytes
 from orion.chains.bitcoin.psbt_build import Coin, everything_psbt
 from orion.chains.bitcoin.wire import TxInput, TxOutput
 from orion.chains.ethereum.creation import creation_call, factory_address
+from orion.chains.ethereum.safe_account import owner_of
 from orion.chains.ethereum.safe_transaction import CALL, SafeTransaction
 from orion.chains.ethereum.transaction import FeeMarketTransaction
 from orion.chains.solana.address import address_of as solana_address
@@ -59,7 +62,7 @@ from orion.kms.signing.sweep import SweepSigner
 from orion.wallet.addresses import WalletRange, addresses
 from tests.engine.custodian_scene import Body, Issuers, settings_text
 from tests.engine.kms_scene import aws_client, connected
-from tests.unit.kms_signing_keys import custody_set
+from tests.unit.kms_signing_keys import custodian_secret, custody_set
 
 ROOT = Path(__file__).parents[2]
 Call = tuple[str, Mapping[str, object]]
@@ -410,9 +413,12 @@ def execution(
     max_fee_gwei: int = 10,
     value: int = 5,
     chain_id: int = 31337,
+    signed: Callable[[int, bytes], bytes] | None = None,
+    custodians: Sequence[int] = (1, 3, 5),
 ) -> bytes:
-    """An executor's transaction that carries a payment of the account's Safe, as three custodians
-    would have signed it: whether their signatures hold is the Safe's to say.
+    """An executor's transaction that carries a payment of the account's Safe under its nonce 0,
+    signed by these custodians. `signed` answers a custodian's signature of a digest; without it
+    they have the keys of `custody_set`.
     """
     payment = SafeTransaction(
         chain_id=chain_id,
@@ -431,8 +437,29 @@ def execution(
         gas_limit=100_000,
         to=account.address,
         value_wei=0,
-        data=payment.execution((bytes(64) + b"\x1b") * 3),
+        data=payment.execution(_carried(account, payment.digest, signed, custodians)),
     ).encode()
+
+
+def _carried(
+    account: CustodyAccount,
+    digest: bytes,
+    signed: Callable[[int, bytes], bytes] | None,
+    custodians: Sequence[int],
+) -> bytes:
+    """Signatures as a Safe takes them, ascending by owner."""
+
+    def by_hand(custodian: int, digest: bytes) -> bytes:
+        key = PrivateKey(custodian_secret(account.place.set_no, custodian))
+        return key.sign_recoverable(digest, hasher=None)
+
+    made = signed or by_hand
+    given = []
+    for custodian in custodians:
+        owner = owner_of(account.keys.secp256k1[custodian - 1])
+        signature = made(custodian, digest)
+        given.append((owner, signature[:64] + bytes([27 + signature[64]])))
+    return b"".join(signature for _, signature in sorted(given))
 
 
 def safe_creation(account: CustodyAccount, *, nonce: int = 0) -> bytes:

@@ -13,6 +13,7 @@ import pytest
 
 from infra.local.migrations import migrate
 from infra.local.stack import Stack
+from orion.adapters.aws.kms_signer import KmsCustodianSigner
 from orion.adapters.aws.seed_vault import KmsSeedVault
 from orion.adapters.mysql.kms_groups import MySqlGroupStore
 from orion.adapters.mysql.kms_signing import MySqlSetStore
@@ -20,7 +21,7 @@ from orion.chains.bitcoin.address import parse_address
 from orion.chains.bitcoin.encode import transaction_bytes
 from orion.chains.bitcoin.psbt_build import Coin, Recipient, payment_psbt
 from orion.chains.bitcoin.wire import TxInput, TxOutput
-from orion.chains.spend import CustodyAccount, CustodyPlace, WalletKind, custody
+from orion.chains.spend import Curve, CustodyAccount, CustodyPlace, WalletKind, custody
 from orion.chains.tron import building
 from orion.chains.tron.raw_data import Frame
 from orion.kms.custody.errors import ConflictRefused
@@ -70,6 +71,7 @@ class Before:
     addresses: Sequence[Mapping[str, object]]
     sweeps: Mapping[str, bytes]
     export: Sequence[Mapping[str, object]]
+    carried: bytes
     executed: bytes
     signed: Mapping[str, Mapping[int, tuple[bytes, ...]]]
     requests: Mapping[str, Body]
@@ -214,11 +216,13 @@ def lived(stack: Stack) -> tuple[Stage, Before]:
         "tron": tron_request(custodians.issuers, accounts["tron"]),
     }
     seeds = seeds_of(stage)
+    carried = carrying(stage)
     before = Before(
         addresses=told(stage),
         sweeps=swept(stage, seeds),
         export=exported(stage),
-        executed=executed(stage),
+        carried=carried,
+        executed=executed(stage, carried),
         signed={chain: signatures(custodians, body) for chain, body in requests.items()},
         requests=requests,
         seeds=seeds,
@@ -281,9 +285,20 @@ def exported(stage: Stage) -> Sequence[Mapping[str, object]]:
     return export.page(ExportRequest(0, 99, 500, None, TRACE)).accounts
 
 
-def executed(stage: Stage, value: int = 5) -> bytes:
-    unsigned = scene.execution(stage.account(GROUP, "ethereum"), value=value)
-    return stage.floats("ethereum").sign(ExecutionRequest(unsigned, (GROUP,), TRACE)).signature
+def carrying(stage: Stage, value: int = 5) -> bytes:
+    """A payment signed by three custodians' keys, in an executor's transaction."""
+    account = stage.account(GROUP, "ethereum")
+
+    def signed(custodian: int, digest: bytes) -> bytes:
+        signer = KmsCustodianSigner(stage.kms, stage.name, custodian)
+        return signer.sign(account.place.set_no, Curve.SECP256K1, digest)
+
+    return scene.execution(account, value=value, signed=signed)
+
+
+def executed(stage: Stage, unsigned: bytes) -> bytes:
+    request = ExecutionRequest(unsigned, (GROUP,), TRACE, safe_nonce=0)
+    return stage.floats("ethereum").sign(request).signature
 
 
 def signatures(custodians: Custodians, request: Body) -> Mapping[int, tuple[bytes, ...]]:
@@ -350,9 +365,9 @@ def test_sweep_signers_sign_the_same_again(lost: tuple[Backup, Before], stage: S
 def test_the_executor_answers_what_it_signed_and_no_other_body_under_that_nonce(
     lost: tuple[Backup, Before], stage: Stage
 ) -> None:
-    assert executed(stage) == lost[1].executed
+    assert executed(stage, lost[1].carried) == lost[1].executed
     with pytest.raises(BodyConflicts):
-        executed(stage, value=6)
+        executed(stage, carrying(stage, value=6))
 
 
 def test_custodians_sign_again_and_refuse_what_conflicts_with_what_they_signed(

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from coincurve import PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from orion.adapters.mysql.kms_signing import MySqlFloatStore
@@ -36,6 +38,7 @@ from orion.kms.signing.model import ExecutionRequest, Refill, Reservation
 from tests.engine import kms_signing_scene as scene
 from tests.engine.kms_scene import outbox, rows
 from tests.engine.kms_signing_scene import TRACE, Rows, Stage
+from tests.unit.kms_signing_keys import custodian_secret
 
 pytestmark = pytest.mark.engine
 GROUP, OTHER = 31, 32
@@ -65,12 +68,25 @@ def stage(planted: tuple[Stage, Rows]) -> Stage:
 
 
 def asked(unsigned: bytes, *groups: int) -> ExecutionRequest:
-    return ExecutionRequest(unsigned, groups or (GROUP,), TRACE)
+    return ExecutionRequest(unsigned, groups or (GROUP,), TRACE, safe_nonce=0)
 
 
-def executed(stage: Stage, cap_units: int | None = None, **form: int) -> SignedFee:
+def making(unsigned: bytes) -> ExecutionRequest:
+    """Of a Safe that has no nonce yet."""
+    return ExecutionRequest(unsigned, (GROUP,), TRACE)
+
+
+def executed(
+    stage: Stage,
+    cap_units: int | None = None,
+    *,
+    nonce: int = 0,
+    max_fee_gwei: int = 10,
+    value: int = 5,
+) -> SignedFee:
     """The executor's answer to a payment of the group's Safe."""
-    unsigned = scene.execution(stage.account(GROUP, "ethereum"), **form)
+    account = stage.account(GROUP, "ethereum")
+    unsigned = scene.execution(account, nonce=nonce, max_fee_gwei=max_fee_gwei, value=value)
     return stage.floats("ethereum", cap_units).sign(asked(unsigned))
 
 
@@ -156,10 +172,10 @@ def test_a_refill_counts_once_for_its_id_and_never_with_other_units(stage: Stage
 
 def test_the_making_of_a_known_safe_is_signed_and_a_strangers_is_not(stage: Stage) -> None:
     signer = stage.floats("ethereum")
-    made = signer.sign(asked(scene.safe_creation(stage.account(GROUP, "ethereum"))))
+    made = signer.sign(making(scene.safe_creation(stage.account(GROUP, "ethereum"))))
     assert made.transaction is not None
     with pytest.raises(SpendRefused):
-        signer.sign(asked(scene.safe_creation(stage.account(OTHER, "ethereum"), nonce=1)))
+        signer.sign(making(scene.safe_creation(stage.account(OTHER, "ethereum"), nonce=1)))
 
 
 def test_only_transactions_of_the_groups_named_and_of_this_chain_are_signed(stage: Stage) -> None:
@@ -179,6 +195,39 @@ def test_only_transactions_of_the_groups_named_and_of_this_chain_are_signed(stag
             signer.sign(request)
     assert committed(stage) == 0
     signer.sign(asked(scene.execution(mine), OTHER, GROUP))
+
+
+def test_what_three_owners_have_not_signed_for_this_nonce_of_the_safe_is_not_carried(
+    stage: Stage,
+) -> None:
+    account, signer = stage.account(GROUP, "ethereum"), stage.floats("ethereum")
+
+    def by_hand(key_set: int, custodian: int, digest: bytes) -> bytes:
+        key = PrivateKey(custodian_secret(key_set, custodian))
+        return key.sign_recoverable(digest, hasher=None)
+
+    def of_a_strangers(custodian: int, digest: bytes) -> bytes:
+        return by_hand(666 if custodian == 3 else account.place.set_no, custodian, digest)
+
+    def of_another_payment(custodian: int, digest: bytes) -> bytes:
+        return by_hand(account.place.set_no, custodian, bytes(31) + b"\1")
+
+    good = scene.execution(account)
+    bad = [
+        scene.execution(account, signed=of_a_strangers),
+        scene.execution(account, signed=of_another_payment),
+        scene.execution(account, custodians=(1, 1, 3)),
+        scene.execution(account, signed=lambda *_: bytes(65)),
+    ]
+    requests = [asked(unsigned) for unsigned in bad]
+    requests += [replace(asked(good), safe_nonce=nonce) for nonce in (1, None)]
+    requests += [asked(scene.safe_creation(account))]
+    for request in requests:
+        with pytest.raises(SpendRefused) as caught:
+            signer.sign(request)
+        assert caught.value.fields["reason"] in ("signatures", "safe_nonce")
+    assert committed(stage) == 0
+    signer.sign(asked(scene.execution(account, custodians=(2, 4, 5))))
 
 
 def test_an_altered_account_is_noticed_before_anything_is_recorded(stage: Stage) -> None:
@@ -369,6 +418,7 @@ def test_an_executor_that_is_killed_half_way_signs_once_and_counts_once(
         "trace_id": TRACE,
         "unsigned": base64.b64encode(unsigned).decode(),
         "groups": [GROUP],
+        "safe_nonce": "0",
     }
     calls = [("functions/kms/executor_ethereum.py", call)]
     reached = threading.Event()

@@ -121,6 +121,7 @@ def calls(stage: Stage, seed: bytes) -> list[Call]:
         ("functions/kms/tron_handover.py", {**hand_over, "unsigned": ""}),
     ]
     execution = {"v": 1, "trace_id": TRACE, "groups": [GROUP]}
+    carry = {**execution, "safe_nonce": "0"}
     payer = address_of(stage.floats("solana").key.public_key())
     target = stage.custody_address(GROUP, "solana")
     message, _ = scene.solana_sweep(seed, SOLANA_WALLETS, target, fee_payer=payer)
@@ -130,8 +131,8 @@ def calls(stage: Stage, seed: bytes) -> list[Call]:
               "after": None}  # fmt: skip
     return [
         *found,
-        ("functions/kms/executor_ethereum.py", {**execution, "unsigned": encoded(carried)}),
-        ("functions/kms/executor_ethereum.py", {**execution, "unsigned": encoded(conflicting)}),
+        ("functions/kms/executor_ethereum.py", {**carry, "unsigned": encoded(carried)}),
+        ("functions/kms/executor_ethereum.py", {**carry, "unsigned": encoded(conflicting)}),
         ("functions/kms/fee_payer_solana.py", {**execution, "unsigned": encoded(message)}),
         ("functions/kms/fee_payer_solana.py", {**execution, "unsigned": encoded(message[:-1])}),
         ("functions/kms/custody_export.py", export),

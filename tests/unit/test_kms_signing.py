@@ -177,6 +177,9 @@ def test_a_refill_restores_at_most_what_was_used(committed: int, units: int) -> 
 def test_requests_of_the_agreed_form_are_read() -> None:
     assert model.sweep_request(SWEEP) == model.SweepRequest(3, b"bytes", (0, 9_999), TRACE)
     assert model.execution_request(FEE) == model.ExecutionRequest(b"bytes", (1, 2), TRACE)
+    for text, nonce in (("7", 7), ("0", 0), (None, None)):
+        request = model.safe_request({**FEE, "safe_nonce": text})
+        assert request == model.ExecutionRequest(b"bytes", (1, 2), TRACE, nonce)
     assert model.refill(REFILL) == model.Refill("pay_1", 7, TRACE)
     assert model.handover_request(HANDOVER).kind is WalletKind.WARM
     assert model.sets_request(sets_body()).sets == (
@@ -190,6 +193,7 @@ def test_requests_of_the_agreed_form_are_read() -> None:
 READERS = [
     (model.sweep_request, SWEEP),
     (model.execution_request, FEE),
+    (model.safe_request, {**FEE, "safe_nonce": "7"}),
     (model.refill, REFILL),
     (model.handover_request, HANDOVER),
     (model.sets_request, sets_body()),
@@ -226,6 +230,9 @@ def test_a_missing_or_unknown_field_or_another_version_is_refused(
     ] + [
         (model.execution_request, FEE, "groups", bad)
         for bad in ([], [1, 1], [-1], list(range(51)), "1")
+    ] + [
+        (model.safe_request, FEE, "safe_nonce", bad)
+        for bad in (7, "-1", "07", "", str(2**64), True)
     ] + [
         (model.refill, REFILL, "units", bad) for bad in ("0", "-1", 7, "07", "1.0", None)
     ] + [

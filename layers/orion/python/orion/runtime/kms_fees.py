@@ -9,7 +9,7 @@ from functools import cache
 from orion.adapters.aws.fee_signer import KmsFeeSigner
 from orion.adapters.mysql.kms_signing import MySqlFloatStore
 from orion.kms.signing.executor import EthereumFees, FeeChain, FloatSigner, SolanaFees
-from orion.kms.signing.model import execution_request, refill
+from orion.kms.signing.model import execution_request, refill, safe_request
 from orion.runtime import clock
 from orion.runtime.kms_anchors import anchors_of
 from orion.runtime.kms_calls import (
@@ -55,7 +55,7 @@ def _float_signer(chain: str) -> FloatSigner:
 
 
 def _bear_fee(chain: str, event: Mapping[str, object]) -> Result:
-    request = execution_request(event)
+    request = safe_request(event) if chain == "ethereum" else execution_request(event)
     set_trace_id(request.trace_id)
     signed = _float_signer(chain).sign(request)
     wake("kms")

@@ -62,7 +62,7 @@ class FeeChain(Protocol):
         ...
 
     def prepared(
-        self, unsigned: bytes, public_key: bytes, accounts: Collection[CustodyAccount]
+        self, request: ExecutionRequest, public_key: bytes, accounts: Collection[CustodyAccount]
     ) -> Prepared:
         """Read what the transaction does and costs. Raises SpendRefused, WrongNetwork."""
         ...
@@ -92,7 +92,7 @@ class FloatSigner:
         if not accounts:
             raise CustodyAccountNotFound("these groups have no custody account here")
         public_key = self.key.public_key()
-        prepared = self.chain.prepared(request.unsigned, public_key, accounts)
+        prepared = self.chain.prepared(request, public_key, accounts)
         wanted = prepared.reservation
         signature = self.store.reserve(wanted, cap_units, self.now())
         if signature is None:
@@ -120,13 +120,13 @@ class SolanaFees:
     curve: Curve = Curve.ED25519
 
     def prepared(
-        self, unsigned: bytes, public_key: bytes, accounts: Collection[CustodyAccount]
+        self, request: ExecutionRequest, public_key: bytes, accounts: Collection[CustodyAccount]
     ) -> Prepared:
         """As the port says."""
         from orion.chains.solana.address import address_of
         from orion.chains.solana.fee_payer import decode_fee
 
-        payment = decode_fee(unsigned, address_of(public_key), accounts, self.contracts)
+        payment = decode_fee(request.unsigned, address_of(public_key), accounts, self.contracts)
         version = hashlib.sha256(payment.message).digest()
         reservation = Reservation(
             signer=self.signer.value,
@@ -148,14 +148,17 @@ class EthereumFees:
     curve: Curve = Curve.SECP256K1
 
     def prepared(
-        self, unsigned: bytes, public_key: bytes, accounts: Collection[CustodyAccount]
+        self, request: ExecutionRequest, public_key: bytes, accounts: Collection[CustodyAccount]
     ) -> Prepared:
         """As the port says."""
+        from orion.chains.ethereum.carried import check_carried
         from orion.chains.ethereum.executor import assemble_execution, decode_execution
 
+        unsigned = request.unsigned
         execution = decode_execution(unsigned, {account.address for account in accounts})
         if execution.chain_id != self.chain_id:
             raise WrongNetwork("a transaction of another chain", chain_id=execution.chain_id)
+        check_carried(unsigned, request.safe_nonce, accounts)
         reservation = Reservation(
             signer=self.signer.value,
             slot=f"{self.chain_id}:{execution.nonce}",

@@ -19,6 +19,7 @@ UNSIGNED_BYTES_MAX = 4_000_000
 OWNERS_MAX = 200
 GROUPS_MAX = 50
 SETS_MAX = 50
+SAFE_NONCE_MAX = 2**64 - 1
 PAGE_MAX = 500
 # Solana makes its accounts of sets 1 to 1,000 (orion.chains.solana.account).
 SET_NO_MIN, SET_NO_MAX = 1, 1_000
@@ -49,11 +50,14 @@ class SweepRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRequest:
-    """Bear the fee of this transaction of custody accounts of `groups`."""
+    """Bear the fee of this transaction of custody accounts of `groups`. `safe_nonce` is what three
+    custodians signed for on Ethereum; None where nobody signed (a Safe is made) and on Solana.
+    """
 
     unsigned: bytes
     groups: tuple[int, ...]
     trace_id: str
+    safe_nonce: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +173,27 @@ def sweep_request(body: Mapping[str, object]) -> SweepRequest:
 
 
 def execution_request(body: Mapping[str, object]) -> ExecutionRequest:
-    """Read a call of the executor or the fee payer. Raises MalformedRequest."""
+    """Read a call of the fee payer. Raises MalformedRequest."""
     trace_id = _checked(body, "unsigned", "groups")
-    given = body["groups"]
+    return ExecutionRequest(_unsigned(body["unsigned"]), _groups(body["groups"]), trace_id)
+
+
+def safe_request(body: Mapping[str, object]) -> ExecutionRequest:
+    """Read a call of the executor, which says the Safe's nonce or null. Raises MalformedRequest."""
+    trace_id = _checked(body, "unsigned", "groups", "safe_nonce")
+    nonce = None
+    if body["safe_nonce"] is not None:
+        nonce = whole_units(body["safe_nonce"])
+        if nonce is None or nonce > SAFE_NONCE_MAX:
+            raise MalformedRequest("a nonce is a decimal text, or null", field="safe_nonce")
+    return ExecutionRequest(_unsigned(body["unsigned"]), _groups(body["groups"]), trace_id, nonce)
+
+
+def _groups(given: object) -> tuple[int, ...]:
     groups = tuple(check_group(group) for group in _list(given, "groups", GROUPS_MAX))
     if len(set(groups)) != len(groups):
         raise MalformedRequest("a group stands twice", field="groups")
-    return ExecutionRequest(_unsigned(body["unsigned"]), groups, trace_id)
+    return groups
 
 
 def refill(body: Mapping[str, object]) -> Refill:
