@@ -41,6 +41,7 @@ class Rollout:
             account_id=aws.account_id,
             environment=aws.environment(),
             approvers=("one", "two"),
+            unsigned_custodians=True,
             report=self.told.append,
         )
 
