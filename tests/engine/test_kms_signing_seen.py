@@ -87,6 +87,11 @@ def test_an_account_is_marked_once_with_one_event_and_is_swept_to_from_then_on(
     assert event["details"]["address"] == stage.custody_address(GROUP, chain)
     assert event["details"]["final_at"] == 2_000
     stage.sweeps(chain).sign(wanted)
+    # The relay empties the outbox: what it has sent is not told again.
+    with stage.database.transaction() as cursor:
+        cursor.execute("DELETE FROM outbox")
+    mark(stage, held(stage, chain))
+    assert events(stage) == []
 
 
 def test_what_the_issuer_does_not_say_or_says_of_something_else_marks_nothing(
