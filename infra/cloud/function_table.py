@@ -264,9 +264,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         decrypts=("wallet-seeds",),
         topics=(KafkaTrigger("wallet.requests", "kms", 10),),
     ),
-    FunctionRow(
-        "kms", "plan_batch", layers=("orion", "base", "ethereum", "keys"), mysql=("kms",)
-    ),
+    FunctionRow("kms", "plan_batch", layers=("orion", "base", "ethereum", "keys"), mysql=("kms",)),
     *(
         _kms(f"sweep_{chain}", decrypts=(f"sweep-{chain}",))
         for chain in ("bitcoin", "ethereum", "tron", "solana")
