@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -18,6 +19,7 @@ from infra.local import Stack
 from infra.local.deploy import Outputs, deploy
 from infra.local.deploy_aws import DeployFailed
 from infra.local.seed import parameters, secrets
+from tests.engine.kms_signing_scene import emptied
 
 STAGE = Stage("rollout")
 
@@ -47,8 +49,11 @@ class Rollout:
 
 
 @pytest.fixture(scope="module")
-def rollout(engines: Stack, tmp_path_factory: pytest.TempPathFactory) -> Rollout:
-    """A stage of its own on the session's engines, deployed once."""
+def rollout(engines: Stack, mysql_admin: Any, tmp_path_factory: pytest.TempPathFactory) -> Rollout:
+    """A stage of its own on the session's engines, deployed once. Sets of other tests would have
+    its numbers.
+    """
+    emptied(mysql_admin)
     engines.up(("kafka", "mariadb", "postgres", "memcached", "ministack", "anvil", "btcd"))
     aws = engines.ministack
     session = boto3.Session("test", "test", region_name=aws.region)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from eth_typing import HexStr
 from web3 import Web3
 
 from infra.local.anvil import Anvil
@@ -69,7 +70,8 @@ def test_the_ethereum_faucet_pays_and_a_reorganisation_replaces_blocks(
     chain = Web3(Web3.HTTPProvider(anvil_node.http_url))
     recipient = Web3.to_checksum_address(_ANYBODY)
     before = chain.eth.get_balance(recipient)
-    ethereum.fund(recipient, 7)
+    sent = ethereum.fund(recipient, 7)
+    chain.eth.wait_for_transaction_receipt(HexStr(sent), timeout=10, poll_latency=0.01)
     assert chain.eth.get_balance(recipient) == before + 7
     head = chain.eth.get_block("latest")
     ethereum.reorg(1)
