@@ -274,6 +274,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     _kms("fee_payer_solana", signs=("fee-payer-solana",)),
     _kms("custody_sets"),
     _kms("custody_on_chain"),
+    _kms("custody_rotated"),
     _kms("custody_export", sends=()),
     _relay("kms", "outbox_relay", "kms"),
     FunctionRow(

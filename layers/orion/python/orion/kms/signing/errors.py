@@ -74,6 +74,14 @@ class CustodyAccountNotOnChain(OrionError):
     code = "custody_account_not_on_chain"
 
 
+class RotationRefused(OrionError):
+    """A wallet cannot come into this set's hands. `reason` says why, `group`, `wallet` and `set`
+    name them.
+    """
+
+    code = "rotation_refused"
+
+
 class BodyConflicts(OrionError):
     """Another body was signed under this nonce before. `slot` names the nonce."""
 

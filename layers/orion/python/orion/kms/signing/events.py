@@ -7,7 +7,7 @@ from orion.chains.spend import CustodyAccount, Spend
 from orion.ids import fact_id
 from orion.kms.groups import CustodySet
 from orion.kms.model import Message
-from orion.kms.signing.model import Refill, Reservation
+from orion.kms.signing.model import Refill, Reservation, Rotation
 
 
 def sweep_signed(
@@ -95,6 +95,31 @@ def account_seen(account: CustodyAccount, final_at: int, trace_id: str, at: date
     )
     subject = f"group:{place.group_no}"
     return _event("custody_account.seen", subject, details, identity, trace_id, at)
+
+
+def custody_rotated(rotation: Rotation, trace_id: str, at: datetime) -> Message:
+    """A wallet came into another set's hands. `final_at` is null where keys tell the address."""
+    details = {
+        "group": rotation.group_no,
+        "wallet": rotation.kind.value,
+        "from_set": rotation.from_set,
+        "set": rotation.target_set,
+        "accounts": [
+            {
+                "chain": account.place.chain,
+                "network": account.place.network,
+                "address": account.address,
+                "final_at": rotation.final_at.get(account.place.chain),
+            }
+            for account in rotation.accounts
+        ],
+    }
+    # No set holds a wallet twice.
+    identity = fact_id(
+        "audit.custody.rotated", rotation.group_no, rotation.kind.value, rotation.target_set
+    )
+    subject = f"group:{rotation.group_no}"
+    return _event("custody.rotated", subject, details, identity, trace_id, at)
 
 
 def _event(

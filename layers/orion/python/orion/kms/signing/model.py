@@ -104,6 +104,31 @@ class SeenRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RotatedRequest:
+    """A rotation of a wallet to `target_set` is final; `statements` are read as above."""
+
+    group_no: int
+    kind: WalletKind
+    target_set: int
+    statements: object
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A wallet leaves `from_set` for `target_set`, whose `accounts` are new. `final_at` has the
+    final block of each chain where somebody saw that the target set holds its account.
+    """
+
+    group_no: int
+    kind: WalletKind
+    from_set: int
+    target_set: int
+    accounts: tuple[CustodyAccount, ...]
+    final_at: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a page of the export begins: after this account."""
 
@@ -234,6 +259,18 @@ def seen_request(body: Mapping[str, object]) -> SeenRequest:
     """Read `{"statement"}`. Raises MalformedRequest."""
     trace_id = _checked(body, "statement")
     return SeenRequest(body["statement"], trace_id)
+
+
+def rotated_request(body: Mapping[str, object]) -> RotatedRequest:
+    """Read a call that records a rotation. Raises MalformedRequest."""
+    trace_id = _checked(body, "group", "wallet", "target_set", "statements")
+    return RotatedRequest(
+        check_group(body["group"]),
+        _kind(body["wallet"], "wallet"),
+        _number(body["target_set"], "target_set", SET_NO_MAX, SET_NO_MIN),
+        body["statements"],
+        trace_id,
+    )
 
 
 def export_request(body: Mapping[str, object]) -> ExportRequest:

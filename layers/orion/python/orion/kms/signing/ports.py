@@ -1,6 +1,7 @@
 """What the signers need from outside."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -8,7 +9,13 @@ from typing import Protocol
 from orion.chains.spend import CustodyAccount, CustodyPlace, WalletKind
 from orion.kms.groups import CustodySet
 from orion.kms.model import Message, SealedSeed
-from orion.kms.signing.model import AccountRow, ExportRequest, Refill, Reservation
+from orion.kms.signing.model import (
+    AccountRow,
+    ExportRequest,
+    Refill,
+    Reservation,
+    Rotation,
+)
 
 
 class ChainKeyOpener(Protocol):
@@ -124,6 +131,31 @@ class SeenStore(Protocol):
     def mark(self, place: CustodyPlace, told: Message, now: datetime) -> bool:
         """Say that an account is on its chain and store the event, in one transaction; False where
         it was said before. Raises DatabaseUnavailable.
+        """
+        ...
+
+
+class RotationStore(Protocol):
+    """Which set holds a group's wallet, and how that changes."""
+
+    def holding(self, group_no: int, kind: WalletKind) -> Sequence[AccountRow]:
+        """The wallet's accounts under the set that holds it now, by chain; as stored, not computed
+        again. Raises AccountDiffers as above, UnknownNetwork, DatabaseUnavailable.
+        """
+        ...
+
+    def known_set(self, set_no: int) -> CustodySet | None:
+        """The registered set of that number. Raises DatabaseUnavailable."""
+        ...
+
+    def sets_of(self, group_no: int, kind: WalletKind) -> AbstractSet[int]:
+        """Numbers of all sets that the wallet has accounts of. Raises DatabaseUnavailable."""
+        ...
+
+    def rotate(self, rotation: Rotation, told: Message, now: datetime) -> bool:
+        """Store the new accounts, name their set as the wallet's holder and store the event, in one
+        transaction; False where that set holds it already. Raises RotationRefused where a third set
+        does by now, DatabaseUnavailable.
         """
         ...
 
