@@ -1,6 +1,7 @@
 """Five custodians, one payout on each chain: three sign, and what they sign assembles."""
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from coincurve import PrivateKey
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from orion.adapters.aws.custodian_store import DynamoCustodianStore
 from orion.chains.bitcoin.address import parse_address
 from orion.chains.bitcoin.encode import transaction_bytes
 from orion.chains.bitcoin.psbt_build import Coin, Recipient, payment_psbt, void_psbt
@@ -23,6 +25,7 @@ from orion.kms.custody.errors import CustodianRefusal
 from tests.engine.custodian_scene import (
     FLOATS,
     NETWORKS,
+    NOW,
     PAYERS,
     Aws,
     Body,
@@ -186,7 +189,9 @@ def test_a_higher_fee_is_a_next_version_and_another_coin_is_not(custodians: Cust
     assert refused.value.reason == "claims_not_kept"
 
 
-def test_a_next_version_on_tron_waits_for_the_first_ones_death(custodians: Custodians) -> None:
+def test_a_next_version_on_tron_waits_for_the_first_ones_death(
+    custodians: Custodians, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account = account_of(custodians, "tron")
     said = {"fee_max_units": "10000000", "account": account.address}
     instruction = payout("tron", "TRX.tron", TRON_SHOP, 4_000_000, **said)
@@ -198,6 +203,13 @@ def test_a_next_version_on_tron_waits_for_the_first_ones_death(custodians: Custo
             unsigned, [custodians.issuers.asked(instruction, *more)], ANCHORS["tron"]
         )
 
+    def counted() -> int:
+        store = DynamoCustodianStore(custodians.aws.dynamodb, custodians.tables[1])
+        nothing = ("tron", NETWORKS["tron"], "00")
+        known = store.remembered("00", nothing, WalletKind.HOT, ["TRX.tron"]).windows or {}
+        return known["TRX.tron"].spent(NOW) if "TRX.tron" in known else 0
+
+    before = counted()
     first = custodians.sign(request(1_767_349_260_000))
     with pytest.raises(CustodianRefusal) as refused:
         custodians.sign(request(1_767_349_320_000))
@@ -208,12 +220,21 @@ def test_a_next_version_on_tron_waits_for_the_first_ones_death(custodians: Custo
     )
     with pytest.raises(CustodianRefusal) as too_early:
         custodians.sign(request(1_767_349_320_000, early))
+    # Its issuer's clock is ahead of the custodians'.
+    ahead = custodians.issuers.absent("tron", version, final_at=1_767_349_260_001)
+    with pytest.raises(CustodianRefusal) as too_soon:
+        custodians.sign(request(1_767_349_320_000, ahead))
+    monkeypatch.setattr(custodians.issuers, "now", lambda: NOW + timedelta(seconds=61))
+    later = {number: custodians.service(number) for number in custodians.numbers}
+    monkeypatch.setattr(custodians, "services", later)
     dead = custodians.issuers.absent("tron", version, final_at=1_767_349_260_001)
     second = custodians.sign(request(1_767_349_320_000, dead))
     failed = custodians.issuers.failed("tron", second[1].version)
     third = custodians.sign(request(1_767_349_380_000, dead, failed))
 
-    assert refused.value.reason == too_early.value.reason == "earlier_version_alive"
+    assert counted() - before == 3 * (4_000_000 + 10_000_000)
+    for each in (refused, too_early, too_soon):
+        assert each.value.reason == "earlier_version_alive"
     assert len({version, second[1].version, third[1].version}) == 3
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orion.chains.spend import Operation, Payment
-from orion.kms.custody.errors import ConflictRefused, VelocityRefused
+from orion.kms.custody.errors import ConflictRefused, StateChanged, VelocityRefused
 from orion.kms.custody.model import (
     MAX_VERSIONS,
     RecordedEffect,
@@ -201,6 +201,50 @@ def test_a_recorded_version_is_signed_again_when_its_time_is_over() -> None:
     again = Remembered(RecordedEffect((), (made.version,)), version)
 
     assert decided(wanted, made, again).step is Step.REPEAT
+
+
+def test_a_next_version_without_claims_counts_like_a_first_one() -> None:
+    failed = ISSUERS.failed("tron", "aa" * 32)
+    made = spend(TRON_PAYMENT, version="bb" * 32, claims=())
+    window = Window().added(900, NOW)
+    known = recorded("aa" * 32, claims=())
+    full = replace(known, windows={"TRX.tron": window.added(1, NOW)})
+
+    wanted = asked(TRON_BODY, more={0: [failed]})
+    assert decided(wanted, made, replace(known, windows={"TRX.tron": window})).counted == {
+        "TRX.tron": 100
+    }
+    assert reason(wanted, made, full) == "cap_exceeded"
+
+
+def test_a_version_that_was_recorded_while_it_was_read_is_looked_at_again() -> None:
+    with pytest.raises(StateChanged):
+        decided(asked(pay()), spend(ONE), recorded("aa" * 32))
+
+
+@pytest.mark.parametrize(
+    "expires_ms,final_ms,dead",
+    [
+        (-1, 0, True),
+        (-1, 60_000, True),
+        (-1, 60_001, False),
+        (-1, 10**12, False),
+        (0, 60_000, False),
+        (59_000, 60_000, False),
+    ],
+)
+def test_an_absence_counts_only_when_the_custodians_own_clock_agrees(
+    expires_ms: int, final_ms: int, dead: bool
+) -> None:
+    absent = ISSUERS.absent("tron", "aa" * 32, valid_until=1, final_at=NOW_MS + final_ms)
+    wanted = asked(TRON_BODY, more={0: [absent]})
+    made = spend(TRON_PAYMENT, version="bb" * 32, claims=())
+    known = Remembered(RecordedEffect((), ("aa" * 32,), {"aa" * 32: NOW_MS + expires_ms}))
+
+    if dead:
+        assert decided(wanted, made, known).step is Step.NEXT
+    else:
+        assert reason(wanted, made, known) == "earlier_version_alive"
 
 
 @settings(max_examples=60)

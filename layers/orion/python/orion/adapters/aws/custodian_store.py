@@ -179,9 +179,7 @@ class DynamoCustodianStore:
         for claim in decision.taken:
             item = _key("claim", decision.chain, decision.network, claim)
             yield "claim", self._put(item | {"effect": effect}, _NEW_OR_OWN, own)
-        if not first:
-            return
-        for identity, digest in decision.members:
+        for identity, digest in decision.members if first else ():
             item = _key("instruction", identity)
             yield "instruction", self._put(item | {"effect": effect, "digest": _text(digest)}, _NEW)
         for asset, units in decision.counted.items():

@@ -3,13 +3,13 @@ moment is an argument.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from orion.chains.spend import WalletKind
 from orion.kms.custody.errors import EvidenceRefused
 from orion.kms.custody.instruction import Instruction, Purpose
-from orion.kms.custody.statements import APPROVALS, ENROLMENT, Kind, Statement
+from orion.kms.custody.statements import APPROVALS, CLOCK_SKEW, ENROLMENT, Kind, Statement
 
 ROTATION_APPROVALS = 3
 VOID_APPROVALS = 2
@@ -93,14 +93,23 @@ def check_held(
         raise _refused(held.part, "about_another", "it is about another account or set")
 
 
-def proved_dead(version: str, expires_at_ms: int | None, statements: Iterable[Statement]) -> bool:
+def proved_dead(
+    version: str, expires_at_ms: int | None, statements: Iterable[Statement], now_ms: int
+) -> bool:
     """Whether the version can no longer move anything, by statements that were checked: it is final
-    and moved nothing, or it is absent and its time is over, as the statement says and as this
-    custodian read in the bytes that it signed.
+    and moved nothing, or it is absent and its time is over. Where this custodian read that time in
+    the bytes that it signed, it is over by its own clock too, and no block is of the future.
     """
+    skew_ms = CLOCK_SKEW // timedelta(milliseconds=1)
+
+    def is_over(final_at_ms: int) -> bool:
+        if expires_at_ms is None:
+            return True
+        return expires_at_ms < final_at_ms <= now_ms + skew_ms and expires_at_ms < now_ms
+
     about = [each for each in statements if each.version == version]
-    return any(each.kind is Kind.FAILED for each in about) or any(
-        each.kind is Kind.ABSENT and (expires_at_ms is None or each.final_at > expires_at_ms)
+    return any(
+        each.kind is Kind.FAILED or (each.kind is Kind.ABSENT and is_over(each.final_at))
         for each in about
     )
 

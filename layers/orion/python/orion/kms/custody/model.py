@@ -15,6 +15,7 @@ from orion.kms.custody.errors import (
     ConflictRefused,
     InstructionRefused,
     SpendDiffers,
+    StateChanged,
     VelocityRefused,
 )
 from orion.kms.custody.evidence import check_evidence, check_held, proved_dead
@@ -90,7 +91,8 @@ class Step(StrEnum):
 class SignDecision:
     """Sign. `claims` are this version's, `taken` those of them that must be the effect's own from
     now on; `versions` are those before this one; `windows` the velocity windows before and
-    `counted` what is added to them. Only FIRST counts. `recorded` is true of a void whose bytes
+    `counted` what is added to them. FIRST counts, and without claims
+    NEXT does. `recorded` is true of a void whose bytes
     another void brought before.
     """
 
@@ -197,11 +199,13 @@ def decide(
             check_held(each.instruction, each.statements, target.set_digest, part)
     known = remembered.effect
     counted: Mapping[str, int] = {}
-    if step is Step.FIRST:
+    if step is Step.FIRST or (step is Step.NEXT and known is not None and not known.claims):
+        # Without claims only the chain's observers say that an earlier version moved nothing, and
+        # one that failed may have cost its fee: each version counts as if it were the first.
         counted = counted_units(asked)
         _check_velocity(asked[0].instruction.wallet, counted, remembered.windows or {}, now, caps)
     if step is Step.NEXT and known is not None:
-        _check_next(known, spend, [each for entry in asked for each in entry.statements])
+        _check_next(known, spend, [each for entry in asked for each in entry.statements], now)
     if step is not Step.REPEAT:
         _check_expiry(spend.expires_at_ms, now)
     _check_size(len(asked) + len(spend.claims) + len(counted) + _EFFECT_AND_VERSION)
@@ -244,6 +248,9 @@ def _step(
         )
     if known is None:
         return Step.REPEAT if recorded is not None and not shared else Step.FIRST, shared
+    if recorded is None and spend.version in known.versions:
+        # Two items are not read at one moment: the version was being recorded in between.
+        raise StateChanged("the version was recorded while it was read")
     again = recorded is not None and (not shared or spend.version in known.versions)
     return Step.REPEAT if again else Step.NEXT, shared
 
@@ -334,7 +341,9 @@ def _milliseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
-def _check_next(known: RecordedEffect, spend: Spend, statements: Sequence[Statement]) -> None:
+def _check_next(
+    known: RecordedEffect, spend: Spend, statements: Sequence[Statement], now: datetime
+) -> None:
     if len(known.versions) >= MAX_VERSIONS:
         raise ConflictRefused(
             f"an effect has at most {MAX_VERSIONS} versions",
@@ -350,7 +359,7 @@ def _check_next(known: RecordedEffect, spend: Spend, statements: Sequence[Statem
             )
         return
     for version in known.versions:
-        if not proved_dead(version, known.expiries.get(version), statements):
+        if not proved_dead(version, known.expiries.get(version), statements, _milliseconds(now)):
             raise ConflictRefused(
                 "an earlier version may still become final",
                 reason="earlier_version_alive",

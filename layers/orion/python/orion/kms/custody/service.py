@@ -155,11 +155,11 @@ class CustodianService:
                 effect, _version(lead, spend), lead.wallet, assets, claims
             )
             now = self._now()
-            decision = decide(request.asked, spend, target, remembered, now, self._settings.caps)
-            if decision.step is Step.REPEAT:
-                return decision, remembered
+            caps = self._settings.caps
             try:
-                self._store.record(decision, now)
+                decision = decide(request.asked, spend, target, remembered, now, caps)
+                if decision.step is not Step.REPEAT:
+                    self._store.record(decision, now)
                 return decision, remembered
             except StateChanged:
                 self._pause(attempt)
