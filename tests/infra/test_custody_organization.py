@@ -1,5 +1,5 @@
 """What an organization denies above the accounts of keys and custodians: nobody but a deployment
-takes the place of a role, a function or a key's name.
+takes the place of a role, a function or a key's name, or changes what they believe.
 """
 
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from infra.cloud.custody import ENROLLED_PARAMETER
 from infra.cloud.names import ROOT
 
 Template = Mapping[str, Any]
@@ -16,7 +17,10 @@ POLICY = json.loads((ROOT / "infra" / "organization" / "custody-scp.json").read_
 STATEMENTS: Sequence[Mapping[str, Any]] = POLICY["Statement"]
 ACCOUNT = "111122223333"
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-eu-west-1"
-PIPELINE = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-eu-west-1"
+CDK_DEPLOY = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-eu-west-1"
+PIPELINE = f"arn:aws:iam::{ACCOUNT}:role/orion-pipeline"
+OPERATOR = f"arn:aws:iam::{ACCOUNT}:role/orion-prod-custody-operator"
+ROOT_USER = f"arn:aws:iam::{ACCOUNT}:root"
 ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/administrator"
 TAKING_A_ROLE = (
     "iam:AttachRolePolicy",
@@ -25,6 +29,53 @@ TAKING_A_ROLE = (
     "iam:PassRole",
     "iam:PutRolePolicy",
     "iam:UpdateAssumeRolePolicy",
+)
+# The file's exceptions: names of the bootstrap, and one of docs/operations/custody.md.
+EXECUTION_ROLES = "arn:aws:iam::*:role/cdk-hnb659fds-cfn-exec-role-*"
+DEPLOY_ROLES = "arn:aws:iam::*:role/cdk-hnb659fds-deploy-role-*"
+PIPELINE_ROLES = "arn:aws:iam::*:role/orion-pipeline"
+CUSTODIAN_ROLES = "arn:aws:iam::*:role/orion-*-custodian-*"
+EXCEPTIONS: Mapping[str, set[str]] = {
+    "RolesOnlyByDeployment": {EXECUTION_ROLES},
+    "CodeOnlyByDeployment": {EXECUTION_ROLES},
+    "SigningConfigurationOnlyByDeployment": {EXECUTION_ROLES},
+    "KeyNamesOnlyByDeployment": {EXECUTION_ROLES},
+    "StoresOnlyByTheirCustodian": {EXECUTION_ROLES, CUSTODIAN_ROLES},
+    "WatchOnlyByDeployment": {EXECUTION_ROLES},
+    "DeploymentRoleStaysAsBootstrapped": set(),
+    "DeploymentRoleOnlyForThePipeline": {DEPLOY_ROLES},
+    "BootstrapRolesOnlyForThePipeline": {PIPELINE_ROLES},
+    "StacksOnlyByThePipeline": {DEPLOY_ROLES},
+    "ParametersOnlyByDeployment": {EXECUTION_ROLES, PIPELINE_ROLES},
+}
+# What CloudFormation does to an existing stack under the role that it knows, without PassRole.
+CHANGING_A_STACK = (
+    "cloudformation:CancelUpdateStack",
+    "cloudformation:ContinueUpdateRollback",
+    "cloudformation:CreateChangeSet",
+    "cloudformation:DeleteStack",
+    "cloudformation:ExecuteChangeSet",
+    "cloudformation:RollbackStack",
+    "cloudformation:SetStackPolicy",
+    "cloudformation:UpdateStack",
+)
+CHANGING_A_PARAMETER = (
+    "ssm:AddTagsToResource",
+    "ssm:DeleteParameter",
+    "ssm:DeleteParameters",
+    "ssm:LabelParameterVersion",
+    "ssm:PutParameter",
+)
+# Those that people or the pipeline write; no template makes them.
+BELIEVED = (
+    "custodian/settings",
+    "custodian/invoker-arn",
+    "custodian/code-signing-arn",
+    "custody/groups",
+    "custody/solana-fee-payer",
+    "policy/confirmations",
+    "policy/executor-float",
+    "policy/sweep-fee-max",
 )
 # By type: the ARN's form, the property that names the resource, and what would replace it.
 GUARDED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
@@ -66,21 +117,25 @@ GUARDED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
         "Name",
         ("events:DeleteRule", "events:DisableRule", "events:RemoveTargets"),
     ),
+    "AWS::SSM::Parameter": (
+        f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter{{}}",
+        "Name",
+        CHANGING_A_PARAMETER,
+    ),
     "AWS::SNS::Topic": (
         f"arn:aws:sns:eu-west-1:{ACCOUNT}:{{}}",
         "TopicName",
         ("sns:DeleteTopic", "sns:SetTopicAttributes"),
     ),
 }
-# Guarded by what they belong to (key policy, function, log group, topic), or read only when a
-# deployment runs, or never changed once published.
+# Guarded by what they belong to (key policy, function, log group, topic), or never changed once
+# published.
 BELONGING = {
     "AWS::KMS::Key",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
     "AWS::Logs::MetricFilter",
     "AWS::SNS::TopicPolicy",
-    "AWS::SSM::Parameter",
     "AWS::CDK::Metadata",
 }
 
@@ -165,14 +220,77 @@ def test_a_custodian_writes_its_store_and_an_administrator_does_not(
 
 @pytest.mark.parametrize("action", [action for action in TAKING_A_ROLE if "Pass" not in action])
 def test_nobody_at_all_changes_the_role_that_deploys(action: str) -> None:
-    for caller in (ADMINISTRATOR, DEPLOYER, PIPELINE):
+    for caller in (ADMINISTRATOR, DEPLOYER, CDK_DEPLOY):
         assert denied(caller, action, DEPLOYER)
-        assert denied(caller, action, PIPELINE)
+        assert denied(caller, action, CDK_DEPLOY)
 
 
 def test_only_the_pipeline_hands_the_deploying_role_to_cloudformation() -> None:
     assert denied(ADMINISTRATOR, "iam:PassRole", DEPLOYER)
-    assert not denied(PIPELINE, "iam:PassRole", DEPLOYER)
+    assert not denied(CDK_DEPLOY, "iam:PassRole", DEPLOYER)
+
+
+def test_each_statement_lets_through_exactly_whom_it_names() -> None:
+    found = {}
+    for statement in STATEMENTS:
+        condition = statement.get("Condition", {"ArnNotLike": {"aws:PrincipalArn": []}})
+        assert set(condition) == {"ArnNotLike"}
+        assert set(condition["ArnNotLike"]) == {"aws:PrincipalArn"}
+        found[statement["Sid"]] = set(listed(condition["ArnNotLike"]["aws:PrincipalArn"]))
+    assert len(found) == len(STATEMENTS)
+    assert found == EXCEPTIONS
+
+
+@pytest.mark.parametrize("action", CHANGING_A_STACK)
+def test_only_the_role_that_deploys_changes_a_stack_which_knows_its_role(action: str) -> None:
+    for name in ("orion-prod-keys", "orion-prod-serverless", "orion-prod-custodian-3"):
+        stack = f"arn:aws:cloudformation:eu-west-1:{ACCOUNT}:stack/{name}/0e6cc0f0"
+        for caller in (ADMINISTRATOR, ROOT_USER, OPERATOR, PIPELINE, DEPLOYER):
+            assert denied(caller, action, stack), caller
+        assert not denied(CDK_DEPLOY, action, stack)
+
+
+@pytest.mark.parametrize("role", ["deploy", "cfn-exec", "file-publishing", "lookup"])
+def test_only_the_pipeline_becomes_a_role_of_the_bootstrap(role: str) -> None:
+    # The bootstrap's roles trust the root of their account: every principal of it that may assume.
+    arn = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-{role}-role-{ACCOUNT}-eu-west-1"
+    lookalike = f"arn:aws:iam::{ACCOUNT}:role/orion-pipeline-2"
+    for caller in (ADMINISTRATOR, ROOT_USER, OPERATOR, CDK_DEPLOY, lookalike):
+        assert denied(caller, "sts:AssumeRole", arn), caller
+    assert not denied(PIPELINE, "sts:AssumeRole", arn)
+
+
+def test_nobody_but_a_deployment_makes_or_changes_the_pipelines_role() -> None:
+    assert refused_to_all_but_a_deployment(iter([(PIPELINE, TAKING_A_ROLE)]))
+    assert denied(PIPELINE, "iam:UpdateAssumeRolePolicy", PIPELINE)
+
+
+@pytest.mark.parametrize("action", CHANGING_A_PARAMETER)
+def test_only_a_deployment_writes_what_custodians_and_kms_believe(action: str) -> None:
+    for name in BELIEVED:
+        arn = f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/orion/prod/{name}"
+        for caller in (ADMINISTRATOR, ROOT_USER, OPERATOR, CDK_DEPLOY):
+            assert denied(caller, action, arn), (caller, name)
+        for caller in (PIPELINE, DEPLOYER):
+            assert not denied(caller, action, arn), (caller, name)
+
+
+def test_the_operator_still_says_which_sets_are_enrolled() -> None:
+    arn = f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/orion/prod/{ENROLLED_PARAMETER}"
+    assert not denied(OPERATOR, "ssm:PutParameter", arn)
+
+
+def test_code_signing_is_deployed_and_nobody_else_names_it(signing: Template) -> None:
+    named = [
+        (
+            GUARDED["AWS::SSM::Parameter"][0].format(resource["Properties"]["Name"]),
+            CHANGING_A_PARAMETER,
+        )
+        for resource in signing["Resources"].values()
+        if resource["Type"] == "AWS::SSM::Parameter"
+    ]
+    assert len(named) == 1
+    assert refused_to_all_but_a_deployment(iter(named))
 
 
 def test_the_policy_only_denies_and_fits_into_an_organization() -> None:
