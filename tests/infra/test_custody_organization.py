@@ -252,7 +252,7 @@ def test_only_the_role_that_deploys_changes_a_stack_which_knows_its_role(action:
 
 @pytest.mark.parametrize("role", ["deploy", "cfn-exec", "file-publishing", "lookup"])
 def test_only_the_pipeline_becomes_a_role_of_the_bootstrap(role: str) -> None:
-    # The bootstrap's roles trust the root of their account: every principal of it that may assume.
+    # But for cfn-exec they trust their account's root: every principal of it that may assume.
     arn = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-{role}-role-{ACCOUNT}-eu-west-1"
     lookalike = f"arn:aws:iam::{ACCOUNT}:role/orion-pipeline-2"
     for caller in (ADMINISTRATOR, ROOT_USER, OPERATOR, CDK_DEPLOY, lookalike):
