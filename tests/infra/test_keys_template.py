@@ -201,7 +201,7 @@ def test_keys_rotate_where_kms_can_stay_when_the_stack_goes_and_have_their_alias
     assert aliases == {STAGE.key_alias(purpose) for purpose in PURPOSES}
 
 
-def test_the_operator_needs_a_second_factor_and_may_enrol_and_nothing_else(
+def test_the_operator_needs_a_second_factor_and_may_enrol_and_report_and_nothing_else(
     keys: Mapping[str, Any],
 ) -> None:
     operator = "orion-prod-custody-operator"
@@ -220,6 +220,8 @@ def test_the_operator_needs_a_second_factor_and_may_enrol_and_nothing_else(
     assert called == {
         *(f"orion-prod-custodian-{number}" for number in range(1, 6)),
         "orion-prod-kms-custody-sets",
+        "orion-prod-kms-custody-on-chain",
+        "orion-prod-kms-custody-rotated",
     }
 
 
