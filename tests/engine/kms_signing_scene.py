@@ -2,20 +2,12 @@
 and unsigned sweeps of every chain.
 """
 
-import base64
-import hashlib
-import json
-import os
 import secrets
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from coincurve import PrivateKey
 
 from orion.adapters.aws.chain_key_vault import KmsChainKeyOpener
 from orion.adapters.aws.fee_signer import KmsFeeSigner
@@ -28,26 +20,11 @@ from orion.adapters.mysql.kms_signing import (
     MySqlWalletStore,
 )
 from orion.adapters.mysql.session import Database
-from orion.chains.bitcoin.address import parse_address as bitcoin_address
-from orion.chains.bitcoin.encode import transaction_bytes
-from orion.chains.bitcoin.psbt_build import Coin, everything_psbt
-from orion.chains.bitcoin.wire import TxInput, TxOutput
-from orion.chains.ethereum.creation import creation_call, factory_address
-from orion.chains.ethereum.safe_account import owner_of
-from orion.chains.ethereum.safe_transaction import CALL, SafeTransaction
-from orion.chains.ethereum.transaction import FeeMarketTransaction
 from orion.chains.solana.address import address_of as solana_address
-from orion.chains.solana.address import parse_address as solana_key
-from orion.chains.solana.budget import Budget
-from orion.chains.solana.programs import WRAPPED_SOL
-from orion.chains.solana.sweep import Sweep, slots, write_sweep
 from orion.chains.spend import CustodyAccount, WalletKind
-from orion.chains.tron import building
-from orion.chains.tron.raw_data import Frame
 from orion.kms.custody.settings import read_settings
 from orion.kms.custody.statements import EvidenceKeys
 from orion.kms.groups import CustodyPlan, CustodyRow, CustodySet
-from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import TRON_CUSTODY, Networks
 from orion.kms.service import WalletService
 from orion.kms.signing.accounts import verified
@@ -55,14 +32,13 @@ from orion.kms.signing.anchors import Anchors, FeePayerAnchors, NoAnchors, SafeO
 from orion.kms.signing.chain_code import sweep_code
 from orion.kms.signing.executor import EthereumFees, FeeChain, FloatSigner, SolanaFees
 from orion.kms.signing.handover import HandoverSigner
-from orion.kms.signing.model import ProposedSet, SetsRequest, SweepRequest
+from orion.kms.signing.model import ProposedSet, SetsRequest
 from orion.kms.signing.named_accounts import NamedAccounts
 from orion.kms.signing.sets import CustodyRegister, set_digest
 from orion.kms.signing.sweep import SweepSigner
-from orion.wallet.addresses import WalletRange, addresses
 from tests.engine.custodian_scene import Body, Issuers, settings_text
 from tests.engine.kms_scene import aws_client, connected
-from tests.unit.kms_signing_keys import custodian_secret, custody_set
+from tests.unit.kms_signing_keys import custody_set
 
 ROOT = Path(__file__).parents[2]
 Call = tuple[str, Mapping[str, object]]
@@ -300,258 +276,23 @@ def new_stage_on(aws_engine: Any, mysql_admin: Any) -> Stage:
     return Stage(kms, new_stage(kms), connected(mysql_admin))
 
 
-def wallet(seed: bytes, index: int) -> Mapping[str, str]:
-    """A wallet's addresses, as the address pool tells them."""
-    (found,) = addresses(wallet_keys(seed, NETWORKS, WalletRange(index, 1)))
-    return found.addresses
-
-
-def bitcoin_output(seed: bytes, index: int) -> TxOutput:
-    """What a wallet was paid on Bitcoin."""
-    script = bitcoin_address(wallet(seed, index)["bitcoin"], "regtest").script
-    return TxOutput(100_000 + index, script)
-
-
-def bitcoin_sweep(
-    seed: bytes, indexes: Sequence[int], recipient: str, *, fee_sat: int = 400
-) -> tuple[bytes, tuple[int, ...]]:
-    """A PSBT of one coin for each wallet, and the wallets in the order of its inputs."""
-    by_id: list[tuple[bytes, int, Coin]] = []
-    for index in indexes:
-        source = TxInput(hashlib.sha256(bytes([index % 256])).digest(), 0, b"", 0xFFFFFFFF)
-        previous = transaction_bytes(2, [source], [bitcoin_output(seed, index)], 0)
-        txid = hashlib.sha256(hashlib.sha256(previous).digest()).digest()[::-1]
-        by_id.append((txid, index, Coin(previous, 0)))
-    by_id.sort(key=lambda row: row[0])
-    coins = [coin for _, _, coin in by_id]
-    psbt = everything_psbt(coins, recipient, "regtest", fee_sat)
-    return psbt, tuple(index for _, index, _ in by_id)
-
-
-def tron_frame(minute: int = 0) -> Frame:
-    """Times and a reference block; `minute` makes another transaction."""
-    start = 1_700_000_000_000 + 60_000 * minute
-    return Frame(b"\x12\x34", b"\x01" * 8, start, start + 600_000)
-
-
-def solana_sweep(
-    seed: bytes, indexes: Sequence[int], recipient: str, *, fee_payer: str | None = None
-) -> tuple[bytes, tuple[int, ...]]:
-    """A message that moves SOL, and the wallets in the order of their signatures."""
-    keys = {solana_key(wallet(seed, index)["solana"]): index for index in indexes}
-    payer = solana_key(fee_payer) if fee_payer else next(iter(keys))
-    owners = slots(tuple(keys), payer)
-    sweep = Sweep(
-        fee_payer=payer,
-        blockhash=BLOCKHASH,
-        budget=Budget(200_000, 10),
-        mint=WRAPPED_SOL,
-        recipient=solana_key(recipient),
-        owners=owners,
-        units=(1_000_000,) * len(owners),
-    )
-    return write_sweep(sweep, "localnet", {}), tuple(keys[owner] for owner in owners)
-
-
-def tron_sweep(
-    seed: bytes, index: int, recipient: str, *, minute: int = 0
-) -> tuple[bytes, tuple[int, ...]]:
-    """TRX of one wallet."""
-    source = wallet(seed, index)["tron"]
-    return building.transfer(source, recipient, 5_000_000, tron_frame(minute), 0), (index,)
-
-
-def ethereum_sweep(
-    recipient: str, *, nonce: int = 0, max_fee_gwei: int = 30
-) -> tuple[bytes, tuple[int, ...]]:
-    """Coins of wallet 7."""
-    transaction = FeeMarketTransaction(
-        chain_id=31337,
-        nonce=nonce,
-        max_priority_fee_wei=10**9,
-        max_fee_wei=max_fee_gwei * 10**9,
-        gas_limit=21_000,
-        to=recipient,
-        value_wei=10**17,
-        data=b"",
-    )
-    return transaction.encode(), (7,)
-
-
-def unsigned_sweep(chain: str, seed: bytes, recipient: str) -> tuple[bytes, tuple[int, ...]]:
-    """A sweep of wallet 7, or on Bitcoin and Solana of wallets 7 and 8."""
-    if chain == "bitcoin":
-        return bitcoin_sweep(seed, (7, 8), recipient)
-    if chain == "solana":
-        return solana_sweep(seed, (7, 8), recipient)
-    if chain == "tron":
-        return tron_sweep(seed, 7, recipient)
-    return ethereum_sweep(recipient)
-
-
-def sweep_of(group_no: int, chain: str, seed: bytes, recipient: str) -> SweepRequest:
-    """The request for `unsigned_sweep`."""
-    unsigned, indexes = unsigned_sweep(chain, seed, recipient)
-    return SweepRequest(group_no, unsigned, indexes, TRACE)
-
-
-def as_event(request: SweepRequest) -> dict[str, object]:
-    """The same request as a function is called with it."""
-    return {
-        "v": 1,
-        "trace_id": request.trace_id,
-        "group": request.group_no,
-        "unsigned": base64.b64encode(request.unsigned).decode(),
-        "indexes": list(request.indexes),
-    }
-
-
-def execution(
-    account: CustodyAccount,
-    *,
-    nonce: int = 0,
-    max_fee_gwei: int = 10,
-    value: int = 5,
-    chain_id: int = 31337,
-    signed: Callable[[int, bytes], bytes] | None = None,
-    custodians: Sequence[int] = (1, 3, 5),
-) -> bytes:
-    """An executor's transaction that carries a payment of the account's Safe under its nonce 0,
-    signed by these custodians. `signed` answers a custodian's signature of a digest; without it
-    they have the keys of `custody_set`.
+def planted_stage(
+    aws_engine: Any, mysql_admin: Any, seeds: Mapping[int, bytes], *, on_chain: Sequence[int] = ()
+) -> Iterator[tuple[Stage, Rows]]:
+    """Groups with known seeds under registered sets, those of `on_chain` seen there, and all their
+    rows, to be put back before each test.
     """
-    payment = SafeTransaction(
-        chain_id=chain_id,
-        safe=account.address,
-        to="0x" + "77" * 20,
-        value=value,
-        data=b"",
-        operation=CALL,
-        nonce=0,
-    )
-    return FeeMarketTransaction(
-        chain_id=chain_id,
-        nonce=nonce,
-        max_priority_fee_wei=10**9,
-        max_fee_wei=max_fee_gwei * 10**9,
-        gas_limit=100_000,
-        to=account.address,
-        value_wei=0,
-        data=payment.execution(_carried(account, payment.digest, signed, custodians)),
-    ).encode()
+    found = new_stage_on(aws_engine, mysql_admin)
+    found.register()
+    for group_no, seed in seeds.items():
+        found.plant(group_no, seed)
+    for group_no in on_chain:
+        found.on_chain(group_no)
+    yield found, Rows.of(found.database)
+    found.database.close()
 
 
-def _carried(
-    account: CustodyAccount,
-    digest: bytes,
-    signed: Callable[[int, bytes], bytes] | None,
-    custodians: Sequence[int],
-) -> bytes:
-    """Signatures as a Safe takes them, ascending by owner."""
-
-    def by_hand(custodian: int, digest: bytes) -> bytes:
-        key = PrivateKey(custodian_secret(account.place.set_no, custodian))
-        return key.sign_recoverable(digest, hasher=None)
-
-    made = signed or by_hand
-    given = []
-    for custodian in custodians:
-        owner = owner_of(account.keys.secp256k1[custodian - 1])
-        signature = made(custodian, digest)
-        given.append((owner, signature[:64] + bytes([27 + signature[64]])))
-    return b"".join(signature for _, signature in sorted(given))
-
-
-def safe_creation(account: CustodyAccount, *, nonce: int = 0) -> bytes:
-    """An executor's transaction that makes the account's Safe."""
-    return FeeMarketTransaction(
-        chain_id=31337,
-        nonce=nonce,
-        max_priority_fee_wei=10**9,
-        max_fee_wei=10 * 10**9,
-        gas_limit=400_000,
-        to=factory_address(),
-        value_wei=0,
-        data=creation_call(account),
-    ).encode()
-
-
-# Runs functions the way Lambda does and prints what each answered or raised.
-DRIVER = """
-import importlib.util, json, sys, traceback
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.replace("/", "_"), path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-for path, event in json.loads(sys.argv[1]):
-    try:
-        print(json.dumps(load(path).handler(event, None)), flush=True)
-    except Exception as exc:
-        print("RAISED", type(exc).__name__, flush=True)
-        traceback.print_exception(exc, file=sys.stdout)
-"""
-
-
-def deployed(stage: Stage, aws_engine: Any, mysql_admin: Any) -> dict[str, str]:
-    """The environment of the stage's functions, after parameters, secret and queue are written."""
-    ssm = aws_client(aws_engine, "ssm")
-    parameters = {
-        "mysql/proxy-host": mysql_admin.host,
-        "mysql/proxy-port": str(mysql_admin.port),
-        "mysql/proxy-ca-pem": mysql_admin.ca_pem,
-        "chains/networks": json.dumps(dict(NETWORKS)),
-        "chains/contracts": "{}",
-        "policy/sweep-fee-max": json.dumps({chain: str(cap) for chain, cap in CAPS.items()}),
-        "policy/executor-float": json.dumps(
-            {"ethereum": str(FLOAT_WEI), "solana": str(FLOAT_LAMPORTS)}
-        ),
-        "custody/solana-fee-payer": FEE_PAYER,
-        "custodian/settings": settings_text(ISSUERS),
-    }
-    for name, value in parameters.items():
-        ssm.put_parameter(
-            Name=f"/orion/{stage.name}/{name}", Value=value, Type="String", Overwrite=True
-        )
-    login = mysql_admin.credentials("kms")
-    vault = aws_client(aws_engine, "secretsmanager")
-    name = f"orion/{stage.name}/mysql/kms"
-    content = json.dumps({"username": login.username, "password": login.password})
-    if not vault.list_secrets(Filters=[{"Key": "name", "Values": [name]}])["SecretList"]:
-        vault.create_secret(Name=name, SecretString=content)
-    aws_client(aws_engine, "sqs").create_queue(QueueName=f"orion-{stage.name}-outbox-kms")
-    return {
-        **aws_engine.environment(),
-        "ORION_STAGE": stage.name,
-        "ORION_LOG_LEVEL": "DEBUG",
-        "PYTHONPATH": str(ROOT / "layers/orion/python"),
-        "PATH": os.environ["PATH"],
-    }
-
-
-def started(
-    environment: Mapping[str, str], calls: Sequence[Call], *, before: str = ""
-) -> subprocess.Popen[bytes]:
-    """A process that calls functions one after the other; its output is a pipe. `before` is code
-    that runs in it first.
-    """
-    return subprocess.Popen(
-        [sys.executable, "-c", before + DRIVER, json.dumps(list(calls))],
-        cwd=ROOT,
-        env=dict(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def ran(environment: Mapping[str, str], calls: Sequence[Call], *, before: str = "") -> bytes:
-    """All that the functions wrote, answers included."""
-    with started(environment, calls, before=before) as process:
-        output, _ = process.communicate(timeout=100)
-    assert process.returncode == 0, output.decode()
-    return output
-
-
-def answers(output: bytes) -> list[dict[str, Any]]:
-    """What the functions answered, in order."""
-    return [json.loads(line) for line in output.splitlines() if line.startswith(b'{"outcome"')]
+def unseen(stage: Stage) -> None:
+    """Nobody has seen any account on its chain."""
+    with stage.database.transaction() as cursor:
+        cursor.execute("UPDATE custody_account SET on_chain_at = NULL")

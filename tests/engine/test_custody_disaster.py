@@ -32,6 +32,7 @@ from orion.kms.signing.model import ExecutionRequest, ExportRequest
 from orion.kms.signing.sets import CustodyExport
 from orion.wallet.addresses import WalletRange
 from tests.engine import kms_signing_scene as scene
+from tests.engine import kms_signing_transactions as transactions
 from tests.engine.custodian_scene import (
     Aws,
     Body,
@@ -48,7 +49,7 @@ GROUPS = (7, 8)
 GROUP = 7
 PLAN = CustodyPlan((CustodyRow(0, 99, 1, 2),), scene.FEE_PAYER)
 SHOP = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
-OTHER_SHOP = scene.wallet(bytes(32), 3)["bitcoin"]
+OTHER_SHOP = transactions.wallet(bytes(32), 3)["bitcoin"]
 FIRST_INDEX, WALLETS = 100, 40
 
 
@@ -187,7 +188,7 @@ def bumped(request: Body, account: CustodyAccount) -> Body:
 def tron_request(
     issuers: Issuers, account: CustodyAccount, *, minute: int = 0, instruction: Body | None = None
 ) -> Body:
-    shop = scene.wallet(bytes(32), 0)["tron"]
+    shop = transactions.wallet(bytes(32), 0)["tron"]
     said = {"fee_max_units": "10000000", "account": account.address}
     wanted = instruction or payout("tron", "TRX.tron", shop, 5_000_000, **said)
     # The issuers' clock is the custodians': a version lives at most ten minutes from it.
@@ -273,7 +274,9 @@ def swept(stage: Stage, seeds: Mapping[int, bytes]) -> Mapping[str, bytes]:
     """One sweep of each group and chain."""
     return {
         f"{chain} of {group}": stage.sweeps(chain)
-        .sign(scene.sweep_of(group, chain, seeds[group], stage.custody_address(group, chain)))
+        .sign(
+            transactions.sweep_of(group, chain, seeds[group], stage.custody_address(group, chain))
+        )
         .transaction
         for group in GROUPS
         for chain in NETWORKS
@@ -293,7 +296,7 @@ def carrying(stage: Stage, value: int = 5) -> bytes:
         signer = KmsCustodianSigner(stage.kms, stage.name, custodian)
         return signer.sign(account.place.set_no, Curve.SECP256K1, digest)
 
-    return scene.execution(account, value=value, signed=signed)
+    return transactions.execution(account, value=value, signed=signed)
 
 
 def executed(stage: Stage, unsigned: bytes) -> bytes:

@@ -35,7 +35,9 @@ from orion.kms.signing.errors import (
 )
 from orion.kms.signing.executor import SignedFee
 from orion.kms.signing.model import ExecutionRequest, Refill, Reservation
+from tests.engine import kms_signing_processes as processes
 from tests.engine import kms_signing_scene as scene
+from tests.engine import kms_signing_transactions as transactions
 from tests.engine.kms_scene import outbox, rows
 from tests.engine.kms_signing_scene import TRACE, Rows, Stage
 from tests.unit.kms_signing_keys import custodian_secret
@@ -51,12 +53,8 @@ FEE = 10**15
 @pytest.fixture(scope="module")
 def planted(aws_engine: Any, mysql_admin: Any) -> Iterator[tuple[Stage, Rows]]:
     """Two groups under sets of their own, and their rows."""
-    found = scene.new_stage_on(aws_engine, mysql_admin)
-    found.register()
-    found.plant(GROUP, SEED)
-    found.plant(OTHER, secrets.token_bytes(32))
-    yield found, Rows.of(found.database)
-    found.database.close()
+    seeds = {GROUP: SEED, OTHER: secrets.token_bytes(32)}
+    yield from scene.planted_stage(aws_engine, mysql_admin, seeds)
 
 
 @pytest.fixture
@@ -86,7 +84,7 @@ def executed(
 ) -> SignedFee:
     """The executor's answer to a payment of the group's Safe."""
     account = stage.account(GROUP, "ethereum")
-    unsigned = scene.execution(account, nonce=nonce, max_fee_gwei=max_fee_gwei, value=value)
+    unsigned = transactions.execution(account, nonce=nonce, max_fee_gwei=max_fee_gwei, value=value)
     return stage.floats("ethereum", cap_units).sign(asked(unsigned))
 
 
@@ -172,29 +170,29 @@ def test_a_refill_counts_once_for_its_id_and_never_with_other_units(stage: Stage
 
 def test_the_making_of_a_known_safe_is_signed_and_a_strangers_is_not(stage: Stage) -> None:
     signer = stage.floats("ethereum")
-    made = signer.sign(making(scene.safe_creation(stage.account(GROUP, "ethereum"))))
+    made = signer.sign(making(transactions.safe_creation(stage.account(GROUP, "ethereum"))))
     assert made.transaction is not None
     with pytest.raises(SpendRefused):
-        signer.sign(making(scene.safe_creation(stage.account(OTHER, "ethereum"), nonce=1)))
+        signer.sign(making(transactions.safe_creation(stage.account(OTHER, "ethereum"), nonce=1)))
 
 
 def test_only_transactions_of_the_groups_named_and_of_this_chain_are_signed(stage: Stage) -> None:
     mine, other = (stage.account(group, "ethereum") for group in (GROUP, OTHER))
     signer = stage.floats("ethereum")
     refused: list[tuple[ExecutionRequest, type[OrionError]]] = [
-        (asked(scene.execution(other)), SpendRefused),
-        (asked(scene.execution(mine), OTHER), SpendRefused),
-        (asked(scene.execution(mine), 999), CustodyAccountNotFound),
-        (asked(scene.execution(mine, chain_id=1)), WrongNetwork),
-        (asked(scene.ethereum_sweep("0x" + "11" * 20)[0]), SpendRefused),
-        (asked(scene.execution(mine)[:-1]), SpendRefused),
+        (asked(transactions.execution(other)), SpendRefused),
+        (asked(transactions.execution(mine), OTHER), SpendRefused),
+        (asked(transactions.execution(mine), 999), CustodyAccountNotFound),
+        (asked(transactions.execution(mine, chain_id=1)), WrongNetwork),
+        (asked(transactions.ethereum_sweep("0x" + "11" * 20)[0]), SpendRefused),
+        (asked(transactions.execution(mine)[:-1]), SpendRefused),
         (asked(b"\2"), SpendRefused),
     ]
     for request, error in refused:
         with pytest.raises(error):
             signer.sign(request)
     assert committed(stage) == 0
-    signer.sign(asked(scene.execution(mine), OTHER, GROUP))
+    signer.sign(asked(transactions.execution(mine), OTHER, GROUP))
 
 
 def test_what_three_owners_have_not_signed_for_this_nonce_of_the_safe_is_not_carried(
@@ -212,22 +210,22 @@ def test_what_three_owners_have_not_signed_for_this_nonce_of_the_safe_is_not_car
     def of_another_payment(custodian: int, digest: bytes) -> bytes:
         return by_hand(account.place.set_no, custodian, bytes(31) + b"\1")
 
-    good = scene.execution(account)
+    good = transactions.execution(account)
     bad = [
-        scene.execution(account, signed=of_a_strangers),
-        scene.execution(account, signed=of_another_payment),
-        scene.execution(account, custodians=(1, 1, 3)),
-        scene.execution(account, signed=lambda *_: bytes(65)),
+        transactions.execution(account, signed=of_a_strangers),
+        transactions.execution(account, signed=of_another_payment),
+        transactions.execution(account, custodians=(1, 1, 3)),
+        transactions.execution(account, signed=lambda *_: bytes(65)),
     ]
     requests = [asked(unsigned) for unsigned in bad]
     requests += [replace(asked(good), safe_nonce=nonce) for nonce in (1, None)]
-    requests += [asked(scene.safe_creation(account))]
+    requests += [asked(transactions.safe_creation(account))]
     for request in requests:
         with pytest.raises(SpendRefused) as caught:
             signer.sign(request)
         assert caught.value.fields["reason"] in ("signatures", "safe_nonce")
     assert committed(stage) == 0
-    signer.sign(asked(scene.execution(account, custodians=(2, 4, 5))))
+    signer.sign(asked(transactions.execution(account, custodians=(2, 4, 5))))
 
 
 def test_an_altered_account_is_noticed_before_anything_is_recorded(stage: Stage) -> None:
@@ -239,14 +237,14 @@ def test_an_altered_account_is_noticed_before_anything_is_recorded(stage: Stage)
             (stranger.address, GROUP),
         )
     with pytest.raises(AccountDiffers):
-        stage.floats("ethereum").sign(asked(scene.execution(stranger)))
+        stage.floats("ethereum").sign(asked(transactions.execution(stranger)))
     assert committed(stage) == 0
 
 
 def solana_message(stage: Stage, kind: str = "hot", group: int = GROUP) -> bytes:
     payer = address_of(stage.floats("solana").key.public_key())
     target = stage.custody_address(group, "solana", kind)
-    return scene.solana_sweep(SEED, (7, 8), target, fee_payer=payer)[0]
+    return transactions.solana_sweep(SEED, (7, 8), target, fee_payer=payer)[0]
 
 
 def test_the_fee_payers_signature_holds_and_each_message_counts_in_full(stage: Stage) -> None:
@@ -268,7 +266,7 @@ def test_the_fee_payers_signature_holds_and_each_message_counts_in_full(stage: S
 def test_the_fee_payer_signs_for_no_stranger_and_no_other_payer(stage: Stage) -> None:
     signer = stage.floats("solana")
     target = stage.custody_address(GROUP, "solana")
-    others = scene.solana_sweep(SEED, (7, 8), target, fee_payer=scene.FEE_PAYER)[0]
+    others = transactions.solana_sweep(SEED, (7, 8), target, fee_payer=scene.FEE_PAYER)[0]
     for unsigned in (others, solana_message(stage, group=OTHER), b"", solana_message(stage)[:-1]):
         with pytest.raises(SpendRefused):
             signer.sign(asked(unsigned))
@@ -279,7 +277,7 @@ def test_two_bodies_that_meet_at_one_nonce_get_one_signature(
     stage: Stage, mysql_admin: Any
 ) -> None:
     account = stage.account(GROUP, "ethereum")
-    bodies = [scene.execution(account, value=number) for number in range(4)]
+    bodies = [transactions.execution(account, value=number) for number in range(4)]
     executed(stage, nonce=7)
     holder = mysql_admin.connect()
     with ThreadPoolExecutor(4) as pool, holder, holder.cursor() as cursor:
@@ -315,7 +313,9 @@ def test_two_nonces_that_meet_at_the_last_room_of_a_float_get_one_signature(
     def sign(nonce: int) -> bool:
         beside = stage.beside(mysql_admin)
         try:
-            beside.floats("ethereum", 2 * FEE).sign(asked(scene.execution(account, nonce=nonce)))
+            beside.floats("ethereum", 2 * FEE).sign(
+                asked(transactions.execution(account, nonce=nonce))
+            )
         except FloatExhausted:
             return False
         finally:
@@ -335,11 +335,11 @@ def test_a_disabled_key_leaves_the_record_and_the_request_signs_later(stage: Sta
     stage.kms.disable_key(KeyId=key["KeyId"])
     try:
         with pytest.raises(SignerRefused):
-            signer.sign(asked(scene.execution(account)))
+            signer.sign(asked(transactions.execution(account)))
     finally:
         stage.kms.enable_key(KeyId=key["KeyId"])
     assert committed(stage) == FEE
-    signer.sign(asked(scene.execution(account)))
+    signer.sign(asked(transactions.execution(account)))
     assert committed(stage) == FEE
 
 
@@ -411,8 +411,8 @@ def kms_that_waits(aws_engine: Any, before_signing: Callable[[], bool]) -> Itera
 def test_an_executor_that_is_killed_half_way_signs_once_and_counts_once(
     stage: Stage, aws_engine: Any, mysql_admin: Any, dies: str
 ) -> None:
-    environment = scene.deployed(stage, aws_engine, mysql_admin)
-    unsigned = scene.execution(stage.account(GROUP, "ethereum"))
+    environment = processes.deployed(stage, aws_engine, mysql_admin)
+    unsigned = transactions.execution(stage.account(GROUP, "ethereum"))
     call = {
         "v": 1,
         "trace_id": TRACE,
@@ -436,7 +436,7 @@ def test_an_executor_that_is_killed_half_way_signs_once_and_counts_once(
         return dies == "before the signature is stored"
 
     with kms_that_waits(aws_engine, before_signing) as endpoint:
-        process = scene.started({**environment, "AWS_ENDPOINT_URL_KMS": endpoint}, calls)
+        process = processes.started({**environment, "AWS_ENDPOINT_URL_KMS": endpoint}, calls)
         assert reached.wait(30)
         if dies == "before the signature is stored":
             # It has its signature and waits for the row.
@@ -449,7 +449,7 @@ def test_an_executor_that_is_killed_half_way_signs_once_and_counts_once(
     assert rows(stage.database, "SELECT signature FROM signer_version") == [(None,)]
     assert committed(stage) == FEE
 
-    first, again = scene.answers(scene.ran(environment, calls * 2))
+    first, again = processes.answers(processes.ran(environment, calls * 2))
     assert first["outcome"] == "signed"
     assert first == again
     assert committed(stage) == FEE

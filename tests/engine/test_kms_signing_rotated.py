@@ -26,7 +26,9 @@ from orion.kms.signing.errors import (
 from orion.kms.signing.model import RotatedRequest
 from orion.kms.signing.rotated import Rotated, RotatedCustody, rotated_accounts
 from orion.kms.signing.sets import set_digest
+from tests.engine import kms_signing_processes as processes
 from tests.engine import kms_signing_scene as scene
+from tests.engine import kms_signing_transactions as transactions
 from tests.engine.custodian_scene import Body, Issuers
 from tests.engine.kms_scene import outbox, rows
 from tests.engine.kms_signing_scene import ISSUERS, NETWORKS, TRACE, Rows, Stage
@@ -116,18 +118,18 @@ def unmoved(stage: Stage) -> bool:
 def test_sweeps_go_to_the_target_sets_accounts_and_no_more_to_the_old_ones(stage: Stage) -> None:
     old = {chain: stage.custody_address(GROUP, chain) for chain in NETWORKS}
     new = addresses_of(stage, SPARE)
-    stage.sweeps("bitcoin").sign(scene.sweep_of(GROUP, "bitcoin", SEED, old["bitcoin"]))
+    stage.sweeps("bitcoin").sign(transactions.sweep_of(GROUP, "bitcoin", SEED, old["bitcoin"]))
     with pytest.raises(RecipientNotOurs):
-        stage.sweeps("bitcoin").sign(scene.sweep_of(GROUP, "bitcoin", SEED, new["bitcoin"]))
+        stage.sweeps("bitcoin").sign(transactions.sweep_of(GROUP, "bitcoin", SEED, new["bitcoin"]))
 
     assert record(stage, held(stage)) == Rotated(170, 176, new=True)
 
     for chain in NETWORKS:
-        stage.sweeps(chain).sign(scene.sweep_of(GROUP, chain, SEED, new[chain]))
+        stage.sweeps(chain).sign(transactions.sweep_of(GROUP, chain, SEED, new[chain]))
     for chain in ("bitcoin", "solana"):
         assert new[chain] != old[chain]
         with pytest.raises(RecipientNotOurs):
-            stage.sweeps(chain).sign(scene.sweep_of(GROUP, chain, SEED, old[chain]))
+            stage.sweeps(chain).sign(transactions.sweep_of(GROUP, chain, SEED, old[chain]))
     assert stored(stage, 176) == {chain: (new[chain], chain in STATED) for chain in NETWORKS}
     assert (holder(stage.database), holder(stage.database, "warm")) == (176, 171)
     (event,) = events(stage)
@@ -294,16 +296,16 @@ def test_a_rotation_that_another_one_overtakes_is_refused_and_leaves_no_row(
 def test_the_function_records_what_the_sweep_function_then_pays(
     stage: Stage, aws_engine: Any, mysql_admin: Any
 ) -> None:
-    environment = scene.deployed(stage, aws_engine, mysql_admin)
+    environment = processes.deployed(stage, aws_engine, mysql_admin)
     address = addresses_of(stage, SPARE)["bitcoin"]
-    sweep = scene.as_event(scene.sweep_of(GROUP, "bitcoin", SEED, address))
+    sweep = transactions.as_event(transactions.sweep_of(GROUP, "bitcoin", SEED, address))
     body = {
         "v": 1, "trace_id": TRACE, "group": GROUP, "wallet": "hot", "target_set": 176,
         "statements": held(stage, SPARE, **scene.by_the_clock()),
     }  # fmt: skip
     function = "functions/kms/custody_rotated.py"
-    told = scene.answers(
-        scene.ran(
+    told = processes.answers(
+        processes.ran(
             environment,
             [
                 ("functions/kms/sweep_bitcoin.py", sweep),

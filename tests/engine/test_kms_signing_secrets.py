@@ -15,7 +15,9 @@ from orion.chains.solana.address import address_of
 from orion.chains.spend import WalletKind
 from orion.chains.tron.creation import handover
 from orion.kms.signing.accounts import verified
+from tests.engine import kms_signing_processes as processes
 from tests.engine import kms_signing_scene as scene
+from tests.engine import kms_signing_transactions as transactions
 from tests.engine.kms_signing_scene import NETWORKS, TRACE, Call, Stage
 from tests.engine.test_kms_secrets_stay import (
     base58check,
@@ -100,18 +102,18 @@ def calls(stage: Stage, seed: bytes) -> list[Call]:
     found: list[Call] = []
     for chain in NETWORKS:
         file = f"functions/kms/sweep_{chain}.py"
-        good = scene.sweep_of(GROUP, chain, seed, stage.custody_address(GROUP, chain))
-        stranger = scene.sweep_of(GROUP, chain, seed, stage.custody_address(BROKEN, chain))
+        good = transactions.sweep_of(GROUP, chain, seed, stage.custody_address(GROUP, chain))
+        stranger = transactions.sweep_of(GROUP, chain, seed, stage.custody_address(BROKEN, chain))
         found += [
-            (file, scene.as_event(good)),
-            (file, scene.as_event(stranger)),
-            (file, scene.as_event(replace(good, group_no=BROKEN))),
-            (file, scene.as_event(replace(good, unsigned=good.unsigned[:-1]))),
-            (file, {**scene.as_event(good), "indexes": [10_000]}),
+            (file, transactions.as_event(good)),
+            (file, transactions.as_event(stranger)),
+            (file, transactions.as_event(replace(good, group_no=BROKEN))),
+            (file, transactions.as_event(replace(good, unsigned=good.unsigned[:-1]))),
+            (file, {**transactions.as_event(good), "indexes": [10_000]}),
         ]
     account = stage.handovers().store.account(GROUP, WalletKind.HOT)
     assert account is not None
-    unsigned = handover(verified(account), scene.tron_frame())
+    unsigned = handover(verified(account), transactions.tron_frame())
     hand_over = {
         "v": 1, "trace_id": TRACE, "group": GROUP, "wallet": "hot", "unsigned": encoded(unsigned),
     }  # fmt: skip
@@ -124,9 +126,9 @@ def calls(stage: Stage, seed: bytes) -> list[Call]:
     carry = {**execution, "safe_nonce": "0"}
     payer = address_of(stage.floats("solana").key.public_key())
     target = stage.custody_address(GROUP, "solana")
-    message, _ = scene.solana_sweep(seed, SOLANA_WALLETS, target, fee_payer=payer)
-    carried = scene.execution(stage.account(GROUP, "ethereum"))
-    conflicting = scene.execution(stage.account(GROUP, "ethereum"), value=6)
+    message, _ = transactions.solana_sweep(seed, SOLANA_WALLETS, target, fee_payer=payer)
+    carried = transactions.execution(stage.account(GROUP, "ethereum"))
+    conflicting = transactions.execution(stage.account(GROUP, "ethereum"), value=6)
     export = {"v": 1, "trace_id": TRACE, "first_group": 0, "last_group": 99, "limit": 50,
               "after": None}  # fmt: skip
     return [
@@ -163,8 +165,8 @@ def test_no_key_leaves_the_signers(aws_engine: Any, mysql_admin: Any) -> None:
     stage.on_chain(GROUP)
     stage.plant(BROKEN, secrets.token_bytes(32))
     break_group(stage)
-    environment = scene.deployed(stage, aws_engine, mysql_admin)
-    output = scene.ran(environment, calls(stage, seed))
+    environment = processes.deployed(stage, aws_engine, mysql_admin)
+    output = processes.ran(environment, calls(stage, seed))
     places = {
         "logs and answers": output,
         "database and outbox": database_dump(mysql_admin),
@@ -176,7 +178,7 @@ def test_no_key_leaves_the_signers(aws_engine: Any, mysql_admin: Any) -> None:
     }
 
     # The signers did their work, well and badly: otherwise there was nothing to find.
-    found = scene.answers(output)
+    found = processes.answers(output)
     assert [row["outcome"] for row in found].count("signed") == 4 + 1 + 2
     assert [row["outcome"] for row in found].count("page") == 1
     codes = {row["code"] for row in found if row["outcome"] == "refused"}
@@ -207,7 +209,7 @@ def test_the_search_would_find_a_signer_that_wrote_its_key(
     seed = secrets.token_bytes(32)
     stage.plant(GROUP, seed)
     stage.on_chain(GROUP)
-    environment = scene.deployed(stage, aws_engine, mysql_admin)
+    environment = processes.deployed(stage, aws_engine, mysql_admin)
     # A signer that logs the node it opened, in a process of its own: nothing of it is the product.
     leaking = (
         "import logging, orion.kms.signing.sweep as sweep\n"
@@ -217,10 +219,10 @@ def test_the_search_would_find_a_signer_that_wrote_its_key(
         "    return real(chain, node, indexes)\n"
         "sweep.wallet_keys = talkative\n"
     )
-    request = scene.sweep_of(GROUP, "tron", seed, stage.custody_address(GROUP, "tron"))
-    called: list[Call] = [("functions/kms/sweep_tron.py", scene.as_event(request))]
-    output = scene.ran(environment, called, before=leaking)
-    assert [row["outcome"] for row in scene.answers(output)] == ["signed"]
+    request = transactions.sweep_of(GROUP, "tron", seed, stage.custody_address(GROUP, "tron"))
+    called: list[Call] = [("functions/kms/sweep_tron.py", transactions.as_event(request))]
+    output = processes.ran(environment, called, before=leaking)
+    assert [row["outcome"] for row in processes.answers(output)] == ["signed"]
     found = search({"logs": output}, signing_canaries(seed))
     assert "tron account hex in logs" in found
     stage.database.close()

@@ -14,7 +14,9 @@ from orion.kms.signing.errors import AccountDiffers, CustodyAccountNotFound, Wro
 from orion.kms.signing.model import Place, SeenRequest
 from orion.kms.signing.seen import Seen, SeenAccounts
 from orion.kms.signing.sets import set_digest
+from tests.engine import kms_signing_processes as processes
 from tests.engine import kms_signing_scene as scene
+from tests.engine import kms_signing_transactions as transactions
 from tests.engine.custodian_scene import Body, Issuers
 from tests.engine.kms_scene import outbox, rows
 from tests.engine.kms_signing_scene import ISSUERS, NETWORKS, TRACE, Rows, Stage
@@ -29,12 +31,8 @@ HOT = set_digest(custody_set(scene.HOT_SET, WalletKind.HOT))
 @pytest.fixture(scope="module")
 def planted(aws_engine: Any, mysql_admin: Any) -> Iterator[tuple[Stage, Rows]]:
     """Two groups under sets of their own, and their rows."""
-    found = scene.new_stage_on(aws_engine, mysql_admin)
-    found.register()
-    found.plant(GROUP, SEED)
-    found.plant(OTHER, secrets.token_bytes(32))
-    yield found, Rows.of(found.database)
-    found.database.close()
+    seeds = {GROUP: SEED, OTHER: secrets.token_bytes(32)}
+    yield from scene.planted_stage(aws_engine, mysql_admin, seeds)
 
 
 @pytest.fixture
@@ -75,7 +73,7 @@ def events(stage: Stage) -> list[Mapping[str, Any]]:
 def test_an_account_is_marked_once_with_one_event_and_is_swept_to_from_then_on(
     stage: Stage, chain: str
 ) -> None:
-    wanted = scene.sweep_of(GROUP, chain, SEED, stage.custody_address(GROUP, chain))
+    wanted = transactions.sweep_of(GROUP, chain, SEED, stage.custody_address(GROUP, chain))
     if chain != "ethereum":
         with pytest.raises(OrionError, match="seen"):
             stage.sweeps(chain).sign(wanted)
@@ -110,7 +108,8 @@ def test_what_the_issuer_does_not_say_or_says_of_something_else_marks_nothing(
         (held(stage, "tron", set="ab" * 32), CustodyAccountNotFound, ""),
         (held(stage, "tron", set=set_digest(custody_set(174, WalletKind.HOT))),
          CustodyAccountNotFound, ""),
-        (ISSUERS.held("tron", scene.wallet(SEED, 3)["tron"], HOT), CustodyAccountNotFound, ""),
+        (ISSUERS.held("tron", transactions.wallet(SEED, 3)["tron"], HOT),
+         CustodyAccountNotFound, ""),
         (ISSUERS.held("tron", stage.custody_address(GROUP, "tron", "warm"), HOT),
          CustodyAccountNotFound, ""),
         (None, CustodianRefusal, "not_an_object"),
@@ -140,13 +139,13 @@ def test_an_account_whose_row_does_not_follow_from_its_keys_is_not_marked(stage:
 def test_the_function_marks_what_the_sweep_function_then_pays(
     stage: Stage, aws_engine: Any, mysql_admin: Any
 ) -> None:
-    environment = scene.deployed(stage, aws_engine, mysql_admin)
+    environment = processes.deployed(stage, aws_engine, mysql_admin)
     address = stage.custody_address(GROUP, "tron")
-    sweep = scene.as_event(scene.sweep_of(GROUP, "tron", SEED, address))
+    sweep = transactions.as_event(transactions.sweep_of(GROUP, "tron", SEED, address))
     statement = held(stage, "tron", **scene.by_the_clock())
     body = {"v": 1, "trace_id": TRACE, "statement": statement}
-    told = scene.answers(
-        scene.ran(
+    told = processes.answers(
+        processes.ran(
             environment,
             [
                 ("functions/kms/sweep_tron.py", sweep),

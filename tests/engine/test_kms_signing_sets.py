@@ -23,6 +23,7 @@ from orion.kms.signing.errors import (
 )
 from orion.kms.signing.model import ExportRequest, Place, ProposedSet, SetsRequest
 from orion.kms.signing.sets import CustodyExport, Page, Registered, set_digest
+from tests.engine import kms_signing_processes as processes
 from tests.engine import kms_signing_scene as scene
 from tests.engine.custodian_scene import Issuers
 from tests.engine.kms_scene import connected, outbox, rows
@@ -328,7 +329,7 @@ def test_an_account_whose_set_is_gone_is_an_error_and_not_left_out(stage: Stage)
 def test_the_functions_register_and_export_what_an_auditor_can_compare(
     stage: Stage, aws_engine: Any, mysql_admin: Any
 ) -> None:
-    environment = scene.deployed(stage, aws_engine, mysql_admin)
+    environment = processes.deployed(stage, aws_engine, mysql_admin)
     new = custody_set(11, WalletKind.WARM)
     evidence = [
         scene.ISSUERS.enrolment(set_digest(new), person, **scene.by_the_clock())
@@ -351,15 +352,15 @@ def test_the_functions_register_and_export_what_an_auditor_can_compare(
         ("functions/kms/custody_sets.py", unapproved),
         ("functions/kms/custody_export.py", page),
     ]
-    first, again, refused, exported = scene.answers(scene.ran(environment, calls))
+    first, again, refused, exported = processes.answers(processes.ran(environment, calls))
     assert first == {"outcome": "registered", "new": [11], "known": []}
     assert again == {"outcome": "registered", "new": [], "known": [11]}
     assert (refused["code"], refused["fields"]["reason"]) == ("evidence_refused", "about_another")
     assert refused["fields"]["part"] == "sets[0].evidence[0].statement"
     assert len(exported["accounts"]) == 12
     assert exported["after"] == {"group": 32, "wallet": "hot", "chain": "tron", "set": 174}
-    (rest,) = scene.answers(
-        scene.ran(
+    (rest,) = processes.answers(
+        processes.ran(
             environment,
             [("functions/kms/custody_export.py", {**page, "after": exported["after"]})],
         )

@@ -14,10 +14,7 @@ from orion.chains import base58
 from orion.chains.ethereum.safe_account import rotated_anchor
 from orion.chains.solana.address import address_of as solana_address
 from orion.chains.spend import SpendRefused, WalletKind, custody
-from orion.chains.tron import building
-from orion.chains.tron.creation import handover
 from orion.errors import OrionError
-from orion.kms.signing.accounts import verified
 from orion.kms.signing.errors import (
     AccountDiffers,
     ChainKeyNotFound,
@@ -26,11 +23,11 @@ from orion.kms.signing.errors import (
     CustodyAccountNotFound,
     CustodyAccountNotOnChain,
     FeeTooHigh,
-    NamingKeyDiffers,
     RecipientNotOurs,
 )
-from orion.kms.signing.model import ExecutionRequest, HandoverRequest, SweepRequest
+from orion.kms.signing.model import ExecutionRequest, SweepRequest
 from tests.engine import kms_signing_scene as scene
+from tests.engine import kms_signing_transactions as transactions
 from tests.engine.kms_scene import outbox, rows
 from tests.engine.kms_signing_scene import CAPS, NETWORKS, TRACE, Rows, Stage
 from tests.unit.kms_signing_keys import custody_set
@@ -43,13 +40,8 @@ SEED, OTHER_SEED = secrets.token_bytes(32), secrets.token_bytes(32)
 @pytest.fixture(scope="module")
 def planted(aws_engine: Any, mysql_admin: Any) -> Iterator[tuple[Stage, Rows]]:
     """Two groups with known seeds under two registered sets, and their rows."""
-    found = scene.new_stage_on(aws_engine, mysql_admin)
-    found.register()
-    found.plant(GROUP, SEED)
-    found.plant(OTHER, OTHER_SEED)
-    found.on_chain(GROUP)
-    yield found, Rows.of(found.database)
-    found.database.close()
+    seeds = {GROUP: SEED, OTHER: OTHER_SEED}
+    yield from scene.planted_stage(aws_engine, mysql_admin, seeds, on_chain=[GROUP])
 
 
 @pytest.fixture
@@ -61,7 +53,7 @@ def stage(planted: tuple[Stage, Rows]) -> Stage:
 
 
 def request(stage: Stage, chain: str, kind: str = "hot") -> SweepRequest:
-    return scene.sweep_of(GROUP, chain, SEED, stage.custody_address(GROUP, chain, kind))
+    return transactions.sweep_of(GROUP, chain, SEED, stage.custody_address(GROUP, chain, kind))
 
 
 @pytest.mark.parametrize("kind", ["hot", "warm"])
@@ -86,20 +78,12 @@ def test_a_sweep_to_the_groups_own_account_is_signed_the_same_at_each_repeat(
     }
 
 
-def tron_signer(transaction: bytes, version: str) -> str:
-    """Whose the last signature is, by Ethereum's own library: the 20 bytes are made alike."""
-    from eth_keys.datatypes import Signature
-
-    key = Signature(transaction[-65:]).recover_public_key_from_msg_hash(bytes.fromhex(version))
-    return base58.encode_check(b"\x41" + key.to_canonical_address())
-
-
 def test_bitcoins_own_consensus_engine_accepts_the_sweep(stage: Stage) -> None:
     from tests.engine.custody_bitcoin_scene import kernel_accepts
 
     wanted = request(stage, "bitcoin")
     signed = stage.sweeps("bitcoin").sign(wanted)
-    spent = [scene.bitcoin_output(SEED, index) for index in wanted.indexes]
+    spent = [transactions.bitcoin_output(SEED, index) for index in wanted.indexes]
     assert kernel_accepts(signed.transaction, spent)
     # An output's value is changed after signing.
     spoiled = signed.transaction.replace((199_615).to_bytes(8, "little"), bytes([1]) + bytes(7))
@@ -112,7 +96,7 @@ def test_ethereums_sweep_is_from_the_wallet_by_an_independent_reading(stage: Sta
 
     signed = stage.sweeps("ethereum").sign(request(stage, "ethereum"))
     sender = Account.recover_transaction(signed.transaction)
-    assert sender.lower() == scene.wallet(SEED, 7)["ethereum"]
+    assert sender.lower() == transactions.wallet(SEED, 7)["ethereum"]
 
 
 def test_trons_sweep_is_from_the_wallet_by_an_independent_reading(stage: Stage) -> None:
@@ -121,7 +105,10 @@ def test_trons_sweep_is_from_the_wallet_by_an_independent_reading(stage: Stage) 
     wanted = request(stage, "tron")
     signed = stage.sweeps("tron").sign(wanted)
     assert signed.version == hashlib.sha256(wanted.unsigned).hexdigest()
-    assert tron_signer(signed.transaction, signed.version) == scene.wallet(SEED, 7)["tron"]
+    assert (
+        transactions.tron_signer(signed.transaction, signed.version)
+        == transactions.wallet(SEED, 7)["tron"]
+    )
 
 
 def test_solanas_sweep_verifies_by_an_independent_reading(stage: Stage) -> None:
@@ -132,27 +119,27 @@ def test_solanas_sweep_verifies_by_an_independent_reading(stage: Stage) -> None:
     transaction = Transaction.from_bytes(signed.transaction)
     transaction.verify()
     signers = [str(key) for key in transaction.message.account_keys[:2]]
-    assert signers == [scene.wallet(SEED, index)["solana"] for index in wanted.indexes]
+    assert signers == [transactions.wallet(SEED, index)["solana"] for index in wanted.indexes]
 
 
 def test_a_solana_sweep_with_a_fee_payer_leaves_its_slot_to_it(stage: Stage) -> None:
     target = stage.custody_address(GROUP, "solana")
-    unsigned, indexes = scene.solana_sweep(SEED, (7, 8), target, fee_payer=scene.FEE_PAYER)
+    unsigned, indexes = transactions.solana_sweep(SEED, (7, 8), target, fee_payer=scene.FEE_PAYER)
     signed = stage.sweeps("solana", cap_units=0).sign(SweepRequest(GROUP, unsigned, indexes, TRACE))
     slots = [signed.transaction[1 + 64 * place : 65 + 64 * place] for place in range(3)]
     assert slots[0] == bytes(64)
     for index, signature in zip(indexes, slots[1:], strict=True):
-        key = base58.decode(scene.wallet(SEED, index)["solana"])
+        key = base58.decode(transactions.wallet(SEED, index)["solana"])
         Ed25519PublicKey.from_public_bytes(key).verify(signature, unsigned)
 
 
 @pytest.mark.parametrize("chain", list(NETWORKS))
 def test_another_groups_account_or_a_strangers_is_no_destination(stage: Stage, chain: str) -> None:
-    strangers = {stage.custody_address(OTHER, chain), scene.wallet(OTHER_SEED, 3)[chain]}
+    strangers = {stage.custody_address(OTHER, chain), transactions.wallet(OTHER_SEED, 3)[chain]}
     if chain == "solana":
         strangers = {stage.custody_address(OTHER, chain)}
     for address in strangers:
-        wanted = scene.sweep_of(GROUP, chain, SEED, address)
+        wanted = transactions.sweep_of(GROUP, chain, SEED, address)
         with pytest.raises(RecipientNotOurs):
             stage.sweeps(chain).sign(wanted)
     assert [
@@ -222,7 +209,7 @@ def test_an_altered_address_in_the_database_is_noticed_before_anything_is_signed
             (stranger, GROUP, chain),
         )
     with pytest.raises(AccountDiffers) as caught:
-        stage.sweeps(chain).sign(scene.sweep_of(GROUP, chain, SEED, stranger))
+        stage.sweeps(chain).sign(transactions.sweep_of(GROUP, chain, SEED, stranger))
     assert caught.value.fields == {
         "group": GROUP, "wallet": "hot", "chain": chain, "set": scene.HOT_SET,
     }  # fmt: skip
@@ -235,7 +222,7 @@ def forged(stage: Stage, chain: str) -> tuple[str, str]:
     thief = custody_set(666, WalletKind.HOT)
     place = stage.account(GROUP, chain).place
     if chain == "tron":
-        named = scene.wallet(OTHER_SEED, 5)["tron"]
+        named = transactions.wallet(OTHER_SEED, 5)["tron"]
         return named, named
     if chain == "solana":
         anchor = solana_address(thief.keys.ed25519[0])
@@ -264,7 +251,7 @@ def test_a_row_whose_anchor_is_a_thiefs_is_refused_though_its_address_follows_fr
     write_account(stage, chain, anchor, address)
     for target in (address, stage.custody_address(GROUP, chain, "warm")):
         with pytest.raises(AccountDiffers) as caught:
-            stage.sweeps(chain).sign(scene.sweep_of(GROUP, chain, SEED, target))
+            stage.sweeps(chain).sign(transactions.sweep_of(GROUP, chain, SEED, target))
         assert caught.value.fields["chain"] == chain
     if chain in ("ethereum", "solana"):
         request = ExecutionRequest(b"whatever", (GROUP,), TRACE)
@@ -276,7 +263,7 @@ def test_an_account_named_by_the_groups_key_for_the_other_wallet_is_refused(stag
     warm = stage.custody_address(GROUP, "tron", "warm")
     write_account(stage, "tron", warm, warm)
     with pytest.raises(AccountDiffers):
-        stage.sweeps("tron").sign(scene.sweep_of(GROUP, "tron", SEED, warm))
+        stage.sweeps("tron").sign(transactions.sweep_of(GROUP, "tron", SEED, warm))
 
 
 def test_a_safe_that_a_former_set_made_is_a_destination_and_a_set_of_the_other_kinds_is_not(
@@ -295,7 +282,7 @@ def test_a_safe_that_a_former_set_made_is_a_destination_and_a_set_of_the_other_k
         rotated = custody("ethereum").account(place, held_by, anchor)
         assert rotated.address == made.address
         write_account(stage, "ethereum", anchor, rotated.address)
-        wanted = scene.sweep_of(GROUP, "ethereum", SEED, rotated.address)
+        wanted = transactions.sweep_of(GROUP, "ethereum", SEED, rotated.address)
         if signed:
             stage.sweeps("ethereum").sign(wanted)
             continue
@@ -307,7 +294,7 @@ def test_a_safe_that_a_former_set_made_is_a_destination_and_a_set_of_the_other_k
 def test_tron_and_solana_are_swept_only_to_accounts_that_were_seen_on_their_chains(
     stage: Stage, chain: str
 ) -> None:
-    unseen(stage)
+    scene.unseen(stage)
     if chain in ("bitcoin", "ethereum"):
         stage.sweeps(chain).sign(request(stage, chain))
         return
@@ -386,78 +373,6 @@ def test_the_opened_node_is_zeroed_whatever_happens(stage: Stage) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert not any(seen[0])
-
-
-def unseen(stage: Stage) -> None:
-    """Nobody has seen any account on its chain."""
-    with stage.database.transaction() as cursor:
-        cursor.execute("UPDATE custody_account SET on_chain_at = NULL")
-
-
-def handover_request(stage: Stage, kind: WalletKind = WalletKind.HOT) -> HandoverRequest:
-    found = stage.handovers().store.account(GROUP, kind)
-    assert found is not None
-    return HandoverRequest(GROUP, kind, handover(verified(found), scene.tron_frame()), TRACE)
-
-
-@pytest.mark.parametrize("kind", list(WalletKind))
-def test_a_handover_is_signed_by_the_naming_key_the_same_at_each_repeat(
-    stage: Stage, kind: WalletKind
-) -> None:
-    unseen(stage)
-    wanted = handover_request(stage, kind)
-    first = stage.handovers().sign(wanted)
-    assert stage.handovers().sign(wanted) == first
-    named = stage.custody_address(GROUP, "tron", kind.value)
-    assert tron_signer(first.transaction, first.version) == named
-    told = [body["action"] for body in outbox(stage.database, "audit.events")]
-    assert told.count("tron.handover.signed") == 1
-    ((marked,),) = rows(
-        stage.database,
-        "SELECT COUNT(on_chain_at) FROM custody_account WHERE group_no = %s",
-        GROUP,
-    )
-    assert marked == 0
-
-
-def test_the_naming_key_signs_nothing_but_its_own_handover(stage: Stage) -> None:
-    hot, warm = (stage.custody_address(GROUP, "tron", kind) for kind in ("hot", "warm"))
-    own = handover_request(stage)
-    strange_owners = sorted(scene.wallet(OTHER_SEED, index)["tron"] for index in range(5))
-    bad = [
-        building.transfer(hot, warm, 5, scene.tron_frame(), 0),
-        building.transfer(hot, warm, 5, scene.tron_frame(), 2),
-        building.update(hot, strange_owners, scene.tron_frame()),
-        handover_request(stage, WalletKind.WARM).unsigned,
-        own.unsigned + b"\0",
-        own.unsigned[:-1],
-        b"",
-    ]
-    for unsigned in bad:
-        with pytest.raises(SpendRefused):
-            stage.handovers().sign(replace(own, unsigned=unsigned))
-    assert "tron.handover.signed" not in [
-        body["action"] for body in outbox(stage.database, "audit.events")
-    ]
-
-
-def test_an_account_that_another_groups_key_named_is_not_handed_over(stage: Stage) -> None:
-    wanted = handover_request(stage)
-    with stage.database.transaction() as cursor:
-        cursor.execute(
-            "SELECT ciphertext, key_arn FROM group_chain_key"
-            " WHERE group_no = %s AND chain = 'tron-custody'",
-            (GROUP,),
-        )
-        cursor.execute(
-            "UPDATE custody_account SET anchor = %s, address = %s"
-            " WHERE group_no = %s AND chain = 'tron' AND kind = 'hot'",
-            (*[stage.custody_address(OTHER, "tron")] * 2, GROUP),
-        )
-    with pytest.raises(SpendRefused):
-        stage.handovers().sign(wanted)
-    with pytest.raises(NamingKeyDiffers):
-        stage.handovers().sign(handover_request(stage))
 
 
 def test_the_scenes_caps_are_what_the_tests_think() -> None:

@@ -23,7 +23,6 @@ from orion.kms.signing.model import Reservation, SlotState
 from orion.kms.signing.sweep import signed_messages
 from tests.unit.kms_signing_keys import custody_set
 
-NETWORKS = {"bitcoin": "regtest", "ethereum": "31337", "tron": "private", "solana": "localnet"}
 TRACE = "ab" * 16
 UNSIGNED = base64.b64encode(b"bytes").decode()
 SWEEP: Mapping[str, object] = {
