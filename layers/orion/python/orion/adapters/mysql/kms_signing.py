@@ -327,9 +327,11 @@ def _refuse_known_keys(cursor: Cursor, wanted: CustodySet) -> None:
     keys = (*wanted.keys.secp256k1, *wanted.keys.ed25519)
     marks = ",".join(["%s"] * len(keys))
     cursor.execute(
+        # The same set may have been registered by another call since it was looked for above: its
+        # own keys are no conflict, and storing it then meets its row.
         f"SELECT set_no, custodian FROM custody_key WHERE public_key IN ({marks})"  # noqa: S608
-        " ORDER BY set_no, custodian LIMIT 1",
-        keys,
+        " AND set_no <> %s ORDER BY set_no, custodian LIMIT 1",
+        (*keys, wanted.set_no),
     )
     row = cursor.fetchone()
     if row is not None:
