@@ -37,7 +37,7 @@ from orion.kms.signing.named_accounts import NamedAccounts
 from orion.kms.signing.sets import CustodyRegister, set_digest
 from orion.kms.signing.sweep import SweepSigner
 from tests.engine.custodian_scene import Body, Issuers, settings_text
-from tests.engine.kms_scene import aws_client, connected
+from tests.engine.kms_scene import aws_client, connected, outbox, rows
 from tests.unit.kms_signing_keys import custody_set
 
 ROOT = Path(__file__).parents[2]
@@ -296,3 +296,16 @@ def unseen(stage: Stage) -> None:
     """Nobody has seen any account on its chain."""
     with stage.database.transaction() as cursor:
         cursor.execute("UPDATE custody_account SET on_chain_at = NULL")
+
+
+def committed(stage: Stage, signer: str = "executor-ethereum") -> int:
+    """What counts against the float of `signer` now."""
+    found = rows(
+        stage.database, "SELECT committed_units FROM signer_float WHERE signer = %s", signer
+    )
+    return int(found[0][0]) if found else 0
+
+
+def told(stage: Stage, action: str) -> int:
+    """How many audit events tell of `action`."""
+    return [body["action"] for body in outbox(stage.database, "audit.events")].count(action)
