@@ -1,0 +1,174 @@
+"""One entry as one line: the bytes to which all three books reduce it. docs/books.md.
+
+The line is canonical JSON whose parts can all be written by SQL's CONCAT from columns, so that each
+database makes it, and its hash, on its own side. Accounts stand as their ids; a directory of
+accounts beside the lines says who they are, and proves itself because an id follows from the names.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import cast
+
+from orion.errors import OrionError
+from orion.ledger.model import AccountKey, Code, Entry, Kind, Purpose
+from orion.ledger.transfer_record import rfc3339
+from orion.money import MAX_UNITS
+from orion.records import MalformedJson, canonical_json, parse_object
+
+FIRST_NUMBER = 1
+MAX_LINE_BYTES = 2_048  # A cause has at most 512 bytes and all other parts together under 800.
+_KNOWN_ACCOUNTS = 65_536
+_KNOWN_MOMENTS = 64
+_PURPOSES = frozenset(purpose.value for purpose in Purpose)
+_ID = rb'"([0-9a-f]{32})"'
+_ID_OR_NULL = rb'(?:null|"([0-9a-f]{32})")'
+_LINE = re.compile(
+    rb'\{"cause":(\{.*\}),"code":"([a-z_]{1,32})","counterpart":' + _ID_OR_NULL
+    + rb',"credit":' + _ID + rb',"debit":' + _ID + rb',"digest":' + _ID + rb',"id":' + _ID
+    + rb',"kind":"([a-z_]{1,16})","linked":(true|false),"number":(0|[1-9][0-9]{0,18})'
+    rb',"pending_id":' + _ID_OR_NULL + rb',"position":(0|[1-9][0-9]{0,4})'
+    rb',"posted_at":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)"'
+    rb',"shard":(0|[1-9][0-9]{0,4}),"trace_id":' + _ID + rb',"units":"([1-9][0-9]{0,38})","v":1\}'
+)  # fmt: skip
+
+
+class MalformedEntryLine(OrionError):
+    """Bytes that `entry_line` never writes; `field` names the part where one can be named."""
+
+    code = "malformed_entry_line"
+
+
+@dataclass(frozen=True, slots=True)
+class BookLine:
+    """An entry as a book keeps it: accounts as ids of 16 bytes, `cause` as canonical JSON."""
+
+    shard: int
+    number: int
+    position: int
+    id: bytes
+    digest: bytes
+    kind: Kind
+    code: Code
+    linked: bool
+    pending_id: bytes | None
+    debit: bytes
+    credit: bytes
+    counterpart: bytes | None
+    units: int
+    cause: bytes
+    trace_id: bytes
+    posted_at: datetime
+
+    def accounts(self) -> frozenset[bytes]:
+        """The ids that a directory of accounts must explain."""
+        named = {self.debit, self.credit}
+        return frozenset(named if self.counterpart is None else named | {self.counterpart})
+
+
+def entry_line(shard: int, number: int, position: int, entry: Entry, posted_at: datetime) -> bytes:
+    """The canonical line of the entry at (`shard`, `number`, `position`), without a line end.
+
+    Equal to `canonical_json` of its parts (a test says so); written by hand because a book writes
+    a million of them.
+    """
+    transfer, digest = entry.transfer, entry.digest.hex()
+    counterpart = f'"{account_hex(entry.counterpart)}"' if entry.counterpart else "null"
+    pending_id = "null" if transfer.pending_id is None else f'"{transfer.pending_id.hex()}"'
+    return (
+        f'{{"cause":{transfer.cause.decode()},"code":"{transfer.code.value}"'
+        f',"counterpart":{counterpart},"credit":"{account_hex(transfer.credit)}"'
+        f',"debit":"{account_hex(transfer.debit)}","digest":"{digest}","id":"{transfer.id.hex()}"'
+        f',"kind":"{transfer.kind.value}","linked":{"true" if transfer.linked else "false"}'
+        f',"number":{number},"pending_id":{pending_id},"position":{position}'
+        f',"posted_at":"{posted_at_text(posted_at)}","shard":{shard}'
+        f',"trace_id":"{transfer.trace_id.hex()}","units":"{transfer.units}","v":1}}'
+    ).encode()
+
+
+def accounts_of(entry: Entry) -> tuple[AccountKey, ...]:
+    """The accounts that an entry's line names: what moved, and what was meant."""
+    moved = (entry.transfer.debit, entry.transfer.credit)
+    return moved if entry.counterpart is None else (*moved, entry.counterpart)
+
+
+def read_line(line: bytes) -> BookLine:
+    """The parts of a line. Reads exactly what `entry_line` writes; raises MalformedEntryLine."""
+    found = _LINE.fullmatch(line) if len(line) <= MAX_LINE_BYTES else None
+    if found is None:
+        raise MalformedEntryLine("not a line of an entry", field="line")
+    (cause, code, counterpart, credit, debit, digest, identity, kind, linked, number, pending,
+     position, posted_at, shard, trace_id, units) = found.groups()  # fmt: skip
+    if int(units) > MAX_UNITS:
+        raise MalformedEntryLine("more units than a transfer can have", field="units")
+    try:
+        return BookLine(
+            shard=int(shard),
+            number=int(number),
+            position=int(position),
+            id=_bytes(identity),
+            digest=_bytes(digest),
+            kind=Kind(kind.decode()),
+            code=Code(code.decode()),
+            linked=linked == b"true",
+            pending_id=_bytes(pending) if pending else None,
+            debit=_bytes(debit),
+            credit=_bytes(credit),
+            counterpart=_bytes(counterpart) if counterpart else None,
+            units=int(units),
+            cause=_canonical(cause),
+            trace_id=_bytes(trace_id),
+            posted_at=datetime.fromisoformat(posted_at.decode()),
+        )
+    except ValueError as exc:
+        raise MalformedEntryLine("a word or a moment that no entry has", field="line") from exc
+
+
+def directory_row(account: AccountKey) -> list[str]:
+    """`[id, owner, purpose, asset]`, as segments and proofs name an account."""
+    return [account_hex(account), account.owner, account.purpose.value, account.asset]
+
+
+def read_directory_row(row: object) -> tuple[bytes, AccountKey]:
+    """An account's id and name, the one following from the other. Raises MalformedEntryLine."""
+    if not isinstance(row, list) or len(row) != 4 or not all(isinstance(x, str) for x in row):
+        raise MalformedEntryLine("not a row of a directory of accounts", field="accounts")
+    identity, owner, purpose, asset = cast(list[str], row)
+    if purpose not in _PURPOSES:
+        raise MalformedEntryLine("an account of an unknown purpose", field="accounts")
+    account = AccountKey(owner, Purpose(purpose), asset)
+    if account_hex(account) != identity:
+        raise MalformedEntryLine("an account's id does not follow from its name", field="accounts")
+    return bytes.fromhex(identity), account
+
+
+@lru_cache(maxsize=_KNOWN_ACCOUNTS)
+def account_hex(account: AccountKey) -> str:
+    """The account's id, 32 hexadecimal digits; remembered, because accounts repeat."""
+    return account.id.hex()
+
+
+@lru_cache(maxsize=_KNOWN_MOMENTS)
+def posted_at_text(posted_at: datetime) -> str:
+    """`2026-11-23T10:00:00.000000Z`; remembered, because all entries of a record share it."""
+    return rfc3339(posted_at)
+
+
+def hour_of(posted_at: datetime) -> datetime:
+    """The hour (UTC) to which an entry belongs when books are compared."""
+    return posted_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _bytes(digits: bytes) -> bytes:
+    return bytes.fromhex(digits.decode())
+
+
+def _canonical(cause: bytes) -> bytes:
+    try:
+        body = parse_object(cause)
+    except MalformedJson as exc:
+        raise MalformedEntryLine("a cause that is no JSON object", field="cause") from exc
+    if canonical_json(body) != cause:
+        raise MalformedEntryLine("a cause that is not canonical JSON", field="cause")
+    return cause
