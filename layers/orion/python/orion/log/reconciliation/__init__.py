@@ -1,0 +1,1 @@
+"""The daily comparison of the three books, of causes, sums and balances (docs/books.md)."""

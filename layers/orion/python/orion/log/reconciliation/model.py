@@ -1,0 +1,108 @@
+"""What a reconciliation finds: differences, each with the book that is wrong, and what they open.
+
+docs/books.md, "Reconciliation", is the specification.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orion.ids import fact_id
+
+MAX_DIFFERENCES = 1_000  # Stored a run; what is beyond is counted only.
+MAX_VALUE_LETTERS = 512
+
+
+class Book(StrEnum):
+    """One of the three books."""
+
+    MYSQL = "mysql"
+    SEGMENTS = "segments"
+    EXTERNAL = "external"
+
+
+class Wrong(StrEnum):
+    """What a difference holds to be wrong; `unknown` where no two agree against one."""
+
+    MYSQL = "mysql"
+    SEGMENTS = "segments"
+    EXTERNAL = "external"
+    CHAIN = "chain"
+    CAUSE = "cause"
+    UNKNOWN = "unknown"
+
+
+class DifferenceKind(StrEnum):
+    """The closed set of what a reconciliation can find."""
+
+    ENTRY_DIFFERS = "entry_differs"
+    ENTRY_MISSING = "entry_missing"
+    ENTRY_ADDED = "entry_added"
+    ACCOUNT_DIFFERS = "account_differs"
+    SEGMENT_REWRITTEN = "segment_rewritten"
+    SEGMENT_DELETED = "segment_deleted"
+    SEGMENT_UNREADABLE = "segment_unreadable"
+    CHAIN_BROKEN = "chain_broken"
+    SIGNATURE_INVALID = "signature_invalid"
+    NUMBER_MISSING = "number_missing"
+    CAUSE_WITHOUT_RULE = "cause_without_rule"
+    CAUSE_NOT_FOUND = "cause_not_found"
+    CAUSE_DIFFERS = "cause_differs"
+    COUNTER_DIFFERS = "counter_differs"
+    NOT_BALANCED = "not_balanced"
+    FLIGHT_DIFFERS = "flight_differs"
+    STATEMENT_DIFFERS = "statement_differs"
+    BALANCE_DIFFERS = "balance_differs"
+    BALANCE_UNKNOWN = "balance_unknown"
+
+    @property
+    def freezes(self) -> bool:
+        """Whether payouts of the asset stop: for everything but a chain that was not heard."""
+        return self is not DifferenceKind.BALANCE_UNKNOWN
+
+
+class Step(StrEnum):
+    """The parts of a run that find differences, each item of them recorded by itself."""
+
+    PLAN = "plan"
+    ROOTS = "roots"
+    COMPARE = "compare"
+    CAUSES = "causes"
+    SUMS = "sums"
+    BALANCES = "balances"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it must be.
+
+    `account` is `owner/purpose/asset`, or an account's id in hexadecimal digits where no book
+    knows its name. `asset` None concerns every asset. `found` is what the wrong book (or the
+    chain, or the cause) says, `expected` what it should say; None where there is nothing. What a
+    difference does not concern is None.
+    """
+
+    kind: DifferenceKind
+    wrong: Wrong
+    shard: int | None = None
+    number: int | None = None
+    position: int | None = None
+    transfer_id: bytes | None = None
+    account: str | None = None
+    asset: str | None = None
+    found: str | None = None
+    expected: str | None = None
+
+    def __post_init__(self) -> None:
+        for value in (self.found, self.expected):
+            if value is not None and len(value) > MAX_VALUE_LETTERS:
+                raise ValueError(f"a value has at most {MAX_VALUE_LETTERS} letters")
+
+
+def run_id(name: str) -> bytes:
+    """The identity of the run that the execution `name` of the state machine makes."""
+    return fact_id("reconciliation", name)
+
+
+def incident_id(run: bytes, asset: str) -> bytes:
+    """One incident for each asset and run, however often the report is repeated."""
+    return fact_id("incident", run, asset)
