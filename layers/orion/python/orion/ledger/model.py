@@ -2,102 +2,125 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from orion.ids import fact_id
+from orion.ledger.codes import CODES, OWNERS, RULES, Code, CodeRule, Kind, Purpose, Rule
 from orion.money import MAX_UNITS
+from orion.records import canonical_json
+
+__all__ = [
+    "CODES",
+    "DIGEST_BYTES",
+    "MAX_COUNTER",
+    "REVERSALS",
+    "RULES",
+    "SIDES",
+    "AccountKey",
+    "Code",
+    "CodeRule",
+    "Counters",
+    "Entry",
+    "Handover",
+    "Kind",
+    "Leg",
+    "Pending",
+    "PendingState",
+    "Purpose",
+    "Reason",
+    "Refusal",
+    "Rule",
+    "Side",
+    "Takeover",
+    "Transfer",
+    "bucket",
+    "clearing",
+]
 
 MAX_COUNTER = MAX_UNITS
 DIGEST_BYTES = 16
+# Accounts and owners that a process remembers: a hundred bytes or two each.
+_REMEMBERED = 65_536
 
-
-class Rule(StrEnum):
-    """What an account may not become."""
-
-    NONE = "none"
-    CREDITS_COVER_DEBITS = "credits_cover_debits"
-    DEBITS_COVER_CREDITS = "debits_cover_credits"
-
-
-class Purpose(StrEnum):
-    """What an account is for; its rule and the kind of its owner follow."""
-
-    CUSTODY = "custody"
-    SETTLING = "settling"
-    AVAILABLE = "available"
-    REVERSAL_RECEIVABLE = "reversal_receivable"
-
-
-RULES: Mapping[Purpose, Rule] = {
-    Purpose.CUSTODY: Rule.NONE,
-    Purpose.SETTLING: Rule.CREDITS_COVER_DEBITS,
-    Purpose.AVAILABLE: Rule.CREDITS_COVER_DEBITS,
-    Purpose.REVERSAL_RECEIVABLE: Rule.NONE,
-}
-
-
-class Kind(StrEnum):
-    """How a transfer acts. The two-phase kinds have their place in the specification."""
-
-    DIRECT = "direct"
-
-
-class Code(StrEnum):
-    """Why money moves."""
-
-    DEPOSIT_CREDIT = "deposit_credit"
-    DEPOSIT_FINAL = "deposit_final"
-    DEPOSIT_REVERSAL = "deposit_reversal"
-    DEPOSIT_REVERSAL_FINAL = "deposit_reversal_final"
-    REVERSAL_SHORTFALL = "reversal_shortfall"
-
-
-SIDES: Mapping[Code, tuple[Purpose, Purpose]] = {
-    Code.DEPOSIT_CREDIT: (Purpose.CUSTODY, Purpose.SETTLING),
-    Code.DEPOSIT_FINAL: (Purpose.SETTLING, Purpose.AVAILABLE),
-    Code.DEPOSIT_REVERSAL: (Purpose.SETTLING, Purpose.CUSTODY),
-    Code.DEPOSIT_REVERSAL_FINAL: (Purpose.AVAILABLE, Purpose.CUSTODY),
-}
-REVERSALS = frozenset({Code.DEPOSIT_REVERSAL, Code.DEPOSIT_REVERSAL_FINAL})
+SIDES: Mapping[Code, tuple[Purpose, Purpose]] = MappingProxyType(
+    {code: (rule.debit, rule.credit) for code, rule in CODES.items() if not rule.by_ledger}
+)
+REVERSALS = frozenset(code for code, rule in CODES.items() if rule.reversal)
 
 
 class Reason(StrEnum):
     """Why a transfer was refused; in the order in which the reasons are tried."""
 
     ID_CONFLICT = "id_conflict"
+    LINKED_OPEN = "linked_open"
     SAME_ACCOUNT = "same_account"
     CODE_MISMATCH = "code_mismatch"
     TWO_LIMITS = "two_limits"
+    PENDING_NOT_FOUND = "pending_not_found"
+    PENDING_DIFFERS = "pending_differs"
+    PENDING_ALREADY_POSTED = "pending_already_posted"
+    PENDING_ALREADY_VOIDED = "pending_already_voided"
+    PENDING_SIGNED = "pending_signed"
+    PENDING_EXCEEDED = "pending_exceeded"
+    ASSET_FROZEN = "asset_frozen"
+    RECEIVABLE_OPEN = "receivable_open"
     EXCEEDS_CREDITS = "exceeds_credits"
     EXCEEDS_DEBITS = "exceeds_debits"
     OVERFLOW = "overflow"
+    LINKED_FAILED = "linked_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountKey:
-    """Who, what for and in which asset. `owner` is `merchant:<32 hex>` or `system:<chain>`."""
+    """Who, what for and in which asset. `owner` is `merchant:<32 hex>`, `system:<chain>` or, for
+    clearing, `shard:<number>`.
+
+    What follows from the three is worked out once: a batch asks for it thousands of times.
+    """
 
     owner: str
     purpose: Purpose
     asset: str
+    id: bytes = field(init=False, repr=False, compare=False)
+    is_merchant: bool = field(init=False, repr=False, compare=False)
+    rule: Rule = field(init=False, repr=False, compare=False)
+    # Whether an owner of this kind may have an account of this purpose.
+    fits: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def id(self) -> bytes:
-        return fact_id("account", self.owner, str(self.purpose), self.asset)
+    def __post_init__(self) -> None:
+        owner, purpose = self.owner, self.purpose
+        derive = object.__setattr__
+        derive(self, "id", fact_id("account", owner, purpose.value, self.asset))
+        derive(self, "is_merchant", owner.startswith("merchant:"))
+        derive(self, "rule", RULES[purpose])
+        derive(self, "fits", owner.startswith(OWNERS[purpose]))
 
-    @property
-    def is_merchant(self) -> bool:
-        return self.owner.startswith("merchant:")
-
-    @property
-    def rule(self) -> Rule:
-        return RULES[self.purpose]
+    def __hash__(self) -> int:
+        return hash(self.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Sums of smallest units over everything that an account has seen."""
+@lru_cache(maxsize=_REMEMBERED)
+def account_key(owner: str, purpose: Purpose, asset: str) -> AccountKey:
+    """The account of this name, made once as long as it is remembered."""
+    return AccountKey(owner, purpose, asset)
+
+
+def clearing(shard: int, asset: str) -> AccountKey:
+    """The account that stands in `shard` for all accounts of other shards."""
+    return account_key(f"shard:{shard}", Purpose.CLEARING, asset)
+
+
+class Counters(NamedTuple):
+    """Sums of smallest units over everything that an account has seen.
+
+    The pending ones of an account without a rule may fall below zero once a bucket has moved: a
+    shard that ends what another one began takes back what stands in the other's clearing account.
+    """
 
     debits_posted: int = 0
     debits_pending: int = 0
@@ -110,9 +133,11 @@ class Counters:
         return self.credits_posted - self.debits_posted - self.debits_pending
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """One movement as it was asked for. `cause` is canonical JSON, `trace_id` 16 bytes."""
+class Transfer(NamedTuple):
+    """One movement as it was asked for. `cause` is canonical JSON, ids are of 16 bytes.
+
+    `pending_id` names the pending transfer on which a kind of the second phase acts.
+    """
 
     id: bytes
     kind: Kind
@@ -123,6 +148,7 @@ class Transfer:
     cause: bytes
     trace_id: bytes
     linked: bool = False
+    pending_id: bytes | None = None
 
     @property
     def digest(self) -> bytes:
@@ -131,38 +157,45 @@ class Transfer:
         No part holds a zero byte (checked owners, words, digits, canonical JSON): it parts them.
         """
         debit, credit = self.debit, self.credit
+        named = "" if self.pending_id is None else f"{self.pending_id.hex()}\0"
         head = (
-            f"orion-transfer-1\0{self.kind}\0{self.code}\0{debit.asset}\0{credit.asset}\0{self.units}"
-            f"\0{debit.owner}\0{debit.purpose}\0{credit.owner}\0{credit.purpose}"
-            f"\0{int(self.linked)}\0"
+            f"orion-transfer-1\0{self.kind.value}\0{self.code.value}\0{debit.asset}"
+            f"\0{credit.asset}\0{self.units}\0{debit.owner}\0{debit.purpose.value}\0{credit.owner}"
+            f"\0{credit.purpose.value}\0{int(self.linked)}\0{named}"
         )
         return hashlib.sha256(head.encode() + self.cause).digest()[:DIGEST_BYTES]
 
     def content(self) -> dict[str, object]:
         """The transfer in the form of its record, the cause as text."""
-        return {
+        content: dict[str, object] = {
             "id": self.id.hex(),
-            "kind": str(self.kind),
-            "code": str(self.code),
+            "kind": self.kind.value,
+            "code": self.code.value,
             "asset": self.debit.asset,
             "units": str(self.units),
-            "debit": {"owner": self.debit.owner, "purpose": str(self.debit.purpose)},
-            "credit": {"owner": self.credit.owner, "purpose": str(self.credit.purpose)},
+            "debit": {"owner": self.debit.owner, "purpose": self.debit.purpose.value},
+            "credit": {"owner": self.credit.owner, "purpose": self.credit.purpose.value},
             "cause": self.cause.decode(),
             "linked": self.linked,
         }
+        if self.pending_id is not None:
+            content["pending_id"] = self.pending_id.hex()
+        return content
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A transfer as it was posted, with the digest of what was asked for under its id."""
+class Entry(NamedTuple):
+    """A transfer as it was posted, with the digest of what was asked for under its id.
+
+    The transfer's accounts are those that moved in this shard. `counterpart` is the account meant
+    where this shard's clearing account stands for one of another shard.
+    """
 
     transfer: Transfer
     digest: bytes
+    counterpart: AccountKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A transfer that moved nothing, and why."""
 
     transfer: Transfer
@@ -170,6 +203,109 @@ class Refusal:
     reason: Reason
 
 
+class PendingState(StrEnum):
+    """What became of a pending transfer. It ends once."""
+
+    OPEN = "open"
+    POSTED = "posted"
+    VOIDED = "voided"
+
+
+class Pending(NamedTuple):
+    """A pending transfer and what became of it; its accounts as they were asked for."""
+
+    id: bytes
+    code: Code
+    debit: AccountKey
+    credit: AccountKey
+    units: int
+    state: PendingState
+    signed: bool
+
+
+class Side(StrEnum):
+    """Which side of a transfer an account stands on."""
+
+    DEBIT = "debit"
+    CREDIT = "credit"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What one commit of `from_shard` did for an account of another shard, summed.
+
+    `account` is the account meant. `trace_id` is that of the first entry summed.
+    """
+
+    id: bytes
+    number: int
+    account: AccountKey
+    side: Side
+    units: int
+    cause: bytes
+    from_shard: int
+    trace_id: bytes
+
+    def as_transfer(self) -> Transfer:
+        """What the applying shard is asked for.
+
+        Its clearing side names the sender's: buckets move, so the sender cannot know who applies
+        it. The applying shard puts its own clearing account there.
+        """
+        other = clearing(self.from_shard, self.account.asset)
+        debits = self.side is Side.DEBIT
+        return Transfer(
+            id=self.id,
+            kind=Kind.DIRECT,
+            code=Code.LEG,
+            units=self.units,
+            debit=self.account if debits else other,
+            credit=other if debits else self.account,
+            cause=self.cause,
+            trace_id=self.trace_id,
+        )
+
+
+def leg_id(shard: int, number: int) -> bytes:
+    """The identity of the leg of this number of `shard`."""
+    return fact_id("leg", shard, number)
+
+
+def leg_cause(shard: int, number: int, first: tuple[int, int], last: tuple[int, int]) -> bytes:
+    """What a leg sums: entries of `shard` from (record, place) `first` to `last`, both included."""
+    return canonical_json(
+        {
+            "type": "leg",
+            "shard": shard,
+            "leg": number,
+            "first": list(first),
+            "last": list(last),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The control record that ends a shard's care for a bucket."""
+
+    bucket: int
+    map_version: int
+    trace_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """The control record that begins a shard's care for a bucket. The earlier shard posted nothing
+    of it after `posted_at`.
+    """
+
+    bucket: int
+    map_version: int
+    posted_at: datetime
+    trace_id: bytes
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def bucket(owner: str) -> int:
     """0 to 255: the same for all accounts of an owner, so that they share a shard."""
     return hashlib.sha256(owner.encode()).digest()[0]

@@ -98,16 +98,15 @@ def _split(
         return [asked]
     receivable = _receivable(transfer)
     if covered == 0:
-        return [Entry(replace(transfer, debit=receivable), digest)]
-    shortfall = replace(
-        transfer,
+        return [Entry(transfer._replace(debit=receivable), digest)]
+    shortfall = transfer._replace(
         id=_shortfall_id(transfer),
         code=Code.REVERSAL_SHORTFALL,
         units=transfer.units - covered,
         debit=receivable,
         cause=canonical_json({"type": "shortfall", "transfer_id": transfer.id.hex()}),
     )
-    return [Entry(replace(transfer, units=covered), digest), Entry(shortfall, shortfall.digest)]
+    return [Entry(transfer._replace(units=covered), digest), Entry(shortfall, shortfall.digest)]
 
 
 def _refusal(

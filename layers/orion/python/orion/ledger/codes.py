@@ -1,0 +1,118 @@
+"""The closed sets of the ledger: purposes, rules, kinds, and the table of codes.
+
+A new code is a row of CODES. The specification is docs/ledger.md, "Accounts" and "Transfers".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Rule(StrEnum):
+    """What an account may not become."""
+
+    NONE = "none"
+    CREDITS_COVER_DEBITS = "credits_cover_debits"
+    DEBITS_COVER_CREDITS = "debits_cover_credits"
+
+
+class Purpose(StrEnum):
+    """What an account is for; its rule and the kind of its owner follow."""
+
+    CUSTODY = "custody"
+    SETTLING = "settling"
+    AVAILABLE = "available"
+    REVERSAL_RECEIVABLE = "reversal_receivable"
+    CLEARING = "clearing"
+
+    # Enum hashes in Python; as text, a word is hashed once and in C.
+    __hash__ = str.__hash__
+
+
+RULES: Mapping[Purpose, Rule] = MappingProxyType(
+    {
+        Purpose.CUSTODY: Rule.NONE,
+        Purpose.SETTLING: Rule.CREDITS_COVER_DEBITS,
+        Purpose.AVAILABLE: Rule.CREDITS_COVER_DEBITS,
+        Purpose.REVERSAL_RECEIVABLE: Rule.NONE,
+        Purpose.CLEARING: Rule.NONE,
+    }
+)
+# How the owner of an account of this purpose begins.
+OWNERS: Mapping[Purpose, str] = MappingProxyType(
+    {
+        Purpose.CUSTODY: "system:",
+        Purpose.SETTLING: "merchant:",
+        Purpose.AVAILABLE: "merchant:",
+        Purpose.REVERSAL_RECEIVABLE: "merchant:",
+        Purpose.CLEARING: "shard:",
+    }
+)
+
+
+class Kind(StrEnum):
+    """How a transfer acts on the counters of its two accounts."""
+
+    DIRECT = "direct"
+    PENDING = "pending"
+    SIGNED = "signed"
+    POST = "post"
+    VOID = "void"
+    TIMEOUT = "timeout"
+
+    __hash__ = str.__hash__
+
+
+# The kinds that act on an earlier pending transfer, and name it.
+SECOND_PHASE = frozenset({Kind.SIGNED, Kind.POST, Kind.VOID, Kind.TIMEOUT})
+
+
+class Code(StrEnum):
+    """Why money moves."""
+
+    DEPOSIT_CREDIT = "deposit_credit"
+    DEPOSIT_FINAL = "deposit_final"
+    DEPOSIT_REVERSAL = "deposit_reversal"
+    DEPOSIT_REVERSAL_FINAL = "deposit_reversal_final"
+    REVERSAL_SHORTFALL = "reversal_shortfall"
+    PAYOUT = "payout"
+    LEG = "leg"
+
+    __hash__ = str.__hash__
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRule:
+    """What a code joins, and how. `leg` joins its two purposes either way round.
+
+    `reversal`: what its account lacks is taken from the receivable. `pays_out`: not while its asset
+    is frozen or its merchant owes. `by_ledger`: made by the ledger itself.
+    """
+
+    debit: Purpose
+    credit: Purpose
+    kinds: frozenset[Kind]
+    reversal: bool = False
+    pays_out: bool = False
+    by_ledger: bool = False
+
+
+_DIRECT = frozenset({Kind.DIRECT})
+_TWO_PHASES = SECOND_PHASE | {Kind.PENDING}
+
+CODES: Mapping[Code, CodeRule] = MappingProxyType(
+    {
+        Code.DEPOSIT_CREDIT: CodeRule(Purpose.CUSTODY, Purpose.SETTLING, _DIRECT),
+        Code.DEPOSIT_FINAL: CodeRule(Purpose.SETTLING, Purpose.AVAILABLE, _DIRECT),
+        Code.DEPOSIT_REVERSAL: CodeRule(Purpose.SETTLING, Purpose.CUSTODY, _DIRECT, reversal=True),
+        Code.DEPOSIT_REVERSAL_FINAL: CodeRule(
+            Purpose.AVAILABLE, Purpose.CUSTODY, _DIRECT, reversal=True
+        ),
+        Code.REVERSAL_SHORTFALL: CodeRule(
+            Purpose.REVERSAL_RECEIVABLE, Purpose.CUSTODY, _DIRECT, by_ledger=True
+        ),
+        Code.PAYOUT: CodeRule(Purpose.AVAILABLE, Purpose.CUSTODY, _TWO_PHASES, pays_out=True),
+        Code.LEG: CodeRule(Purpose.CUSTODY, Purpose.CLEARING, _DIRECT, by_ledger=True),
+    }
+)
