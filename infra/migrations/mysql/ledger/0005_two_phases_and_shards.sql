@@ -1,5 +1,18 @@
 -- The account meant, where a clearing account moved in its place (docs/ledger.md, "One decider").
-ALTER TABLE transfer ADD COLUMN counterpart BINARY(16) NULL AFTER credit_account;
+-- Defaults spare the statements that write most what most rows have: what a statement does not name costs nothing.
+ALTER TABLE transfer
+  ADD COLUMN counterpart BINARY(16) NULL AFTER credit_account,
+  MODIFY kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'direct',
+  MODIFY linked TINYINT UNSIGNED NOT NULL DEFAULT 0;
+-- The counters of an account that exists are moved by INSERT ... ON DUPLICATE KEY UPDATE, which wants defaults for what
+-- it does not name. The writer counts the rows that it moved: one that it made instead undoes the batch.
+ALTER TABLE account
+  MODIFY owner VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  MODIFY purpose VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  MODIFY asset VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  MODIFY bucket SMALLINT UNSIGNED NOT NULL DEFAULT 0,
+  MODIFY created_at DATETIME(6) NOT NULL DEFAULT '1970-01-01 00:00:00',
+  MODIFY updated_at DATETIME(6) NOT NULL DEFAULT '1970-01-01 00:00:00';
 -- `version` counts the commits of a shard: what a writer remembers of it is good only while it still stands there.
 -- `last_posted_at` keeps the times of a shard's log from falling when a clock does.
 ALTER TABLE shard
