@@ -57,9 +57,10 @@ class AlarmTopic(Construct):
         *,
         statistic: str = "Sum",
         minutes: int = 1,
+        above: int = 0,
     ) -> None:
-        """Tell the topic when `metric` was above 0 in each of `minutes` minutes, and when it is
-        no more. What was not measured is no alarm.
+        """Tell the topic when `metric` was above `above` in each of `minutes` minutes, and when it
+        is no more. What was not measured is no alarm.
         """
         cloudwatch.CfnAlarm(
             self,
@@ -75,7 +76,7 @@ class AlarmTopic(Construct):
             statistic=statistic,
             period=MINUTE_S,
             evaluation_periods=minutes,
-            threshold=0,
+            threshold=above,
             comparison_operator="GreaterThanThreshold",
             treat_missing_data="notBreaching",
             alarm_actions=[self.topic.ref],

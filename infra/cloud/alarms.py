@@ -1,18 +1,27 @@
-"""Alarms: a message in any dead-letter queue, a mapping that does not advance, a function that
-fails.
+"""Alarms: a message in any dead-letter queue, a mapping that does not advance, a function or a
+machine that fails, and what the ledger and its books count as wrong.
 """
 
 from constructs import Construct
 
 from infra.cloud.alarm_topic import AlarmTopic
 from infra.cloud.consumers import Consumers
+from infra.cloud.function_row import KafkaTrigger
 from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.functions import Functions
 from infra.cloud.names import Stage
 from infra.cloud.queues import Queues
+from infra.cloud.workflows import MACHINES, Workflows
 
 # In flight for longer than a minute is what the map calls an alarm.
 STOPPED_MINUTES = 2
+# Metrics that functions write themselves (`orion.runtime.metrics`): namespace, name, what it says.
+COUNTED: tuple[tuple[str, str, str], ...] = (
+    ("ledger", "Legs late", "Legs between shards are in flight for over a minute."),
+    ("ledger", "Transfers held", "A shard holds transfers of a bucket that was not handed over."),
+    ("ledger", "Statements behind", "Statements do not follow what the ledger posted."),
+    ("log", "Reconciliation differences", "The books differ: the report names the entries."),
+)
 
 
 class Alarms(AlarmTopic):
@@ -27,6 +36,7 @@ class Alarms(AlarmTopic):
         queues: Queues,
         functions: Functions,
         consumers: Consumers,
+        workflows: Workflows,
     ) -> None:
         super().__init__(scope, stage, stage.stack("alarms"))
         for purpose, queue in queues.dead.items():
@@ -38,15 +48,41 @@ class Alarms(AlarmTopic):
                 {"QueueName": queue.attr_queue_name},
                 statistic="Maximum",
             )
-        for (name, topic), mapping in consumers.kafka.items():
-            self._stopped_mapping(name, topic, mapping.ref, functions)
+        for row in FUNCTIONS:
+            for trigger in row.topics:
+                mapping = consumers.kafka[(row.name, trigger.topic)]
+                self._stopped_mapping(row.name, trigger, mapping.ref, functions)
         for row in FUNCTIONS:
             if not row.topics and row.queue is None:
                 self._failing_function(row.name, functions)
+        for module, metric, description in COUNTED:
+            self.alarm(
+                metric.lower().replace(" ", "-"),
+                description,
+                f"orion/{module}",
+                metric,
+                {"stage": stage.name},
+                statistic="Maximum",
+            )
+        for machine in MACHINES:
+            if machine.daily is not None:
+                self._failing_machine(machine.name, workflows)
+
+    def _failing_machine(self, name: str, workflows: Workflows) -> None:
+        """One that nobody waits for: whoever starts a machine by hand sees how it ends."""
+        for metric, what in (("ExecutionsFailed", "failed"), ("ExecutionsTimedOut", "timed-out")):
+            self.alarm(
+                f"{name}-{what}",
+                f"The state machine {name} {what.replace('-', ' ')}: its log says where.",
+                "AWS/States",
+                metric,
+                {"StateMachineArn": workflows.made[name].ref},
+            )
 
     def _stopped_mapping(
-        self, name: str, topic: str, mapping_id: str, functions: Functions
+        self, name: str, trigger: KafkaTrigger, mapping_id: str, functions: Functions
     ) -> None:
+        topic = trigger.topic
         self.alarm(
             f"{name}-{topic}-stopped",
             f"{topic}: {name} fails and its partition does not advance.",
@@ -63,6 +99,8 @@ class Alarms(AlarmTopic):
             {"EventSourceMappingUUID": mapping_id},
             statistic="Minimum",
             minutes=STOPPED_MINUTES,
+            # With a window some always wait; a full batch does not.
+            above=trigger.batch_size if trigger.window_s else 0,
         )
 
     def _failing_function(self, name: str, functions: Functions) -> None:

@@ -14,7 +14,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.cloud.exceptions import PUBLIC_METHOD, acknowledge
-from infra.cloud.function_table import API_TIMEOUT_S
+from infra.cloud.function_row import API_TIMEOUT_S
 from infra.cloud.functions import Functions
 from infra.cloud.names import Stage, logical
 from infra.cloud.problems import GATEWAY_PROBLEMS, problem_template

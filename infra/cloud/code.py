@@ -10,7 +10,7 @@ from aws_cdk import IgnoreMode
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from infra.cloud.function_table import FunctionRow, Layer
+from infra.cloud.function_row import FunctionRow, Layer
 from infra.cloud.handler_files import handler_file
 from infra.cloud.names import ROOT, logical
 from layers.build import layer_path

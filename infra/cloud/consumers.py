@@ -3,15 +3,13 @@
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.cloud.function_table import FUNCTIONS, FunctionRow, KafkaTrigger
+from infra.cloud.function_row import FunctionRow, KafkaTrigger
+from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.functions import Functions
 from infra.cloud.names import consumer_group, logical
 from infra.cloud.parameters import Parameters
 from infra.cloud.queues import Queues
 
-# 0 in provisioned mode: a record is handed on at once. Unset it would wait 500 ms a hop
-# (AWS Lambda, "Low latency processing for Kafka event sources").
-WINDOW_S = 0
 # About a minute with the poller's back-off: a database that fails over must not fill a dead-
 # letter topic.
 RETRIES_MAX = 12
@@ -45,7 +43,7 @@ class Consumers(Construct):
             topics=[trigger.topic],
             starting_position="TRIM_HORIZON",
             batch_size=trigger.batch_size,
-            maximum_batching_window_in_seconds=WINDOW_S,
+            maximum_batching_window_in_seconds=trigger.window_s,
             amazon_managed_kafka_event_source_config=(
                 lambda_.CfnEventSourceMapping.AmazonManagedKafkaEventSourceConfigProperty(
                     consumer_group_id=consumer_group(row.module, row.file, trigger.part)

@@ -18,7 +18,8 @@ from infra.cloud.code import code_asset, layer_asset
 from infra.cloud.custodian_alarms import CustodianAlarms
 from infra.cloud.custody import CURVES, Custody, CustodySet, custodian_room
 from infra.cloud.exceptions import NO_RESOURCE, acknowledge
-from infra.cloud.function_table import CUSTODIAN, Layer
+from infra.cloud.function_row import Layer
+from infra.cloud.function_table import CUSTODIAN
 from infra.cloud.functions import ARCHITECTURE, RUNTIME
 from infra.cloud.grants import TRACE, Statement, allow, trust
 from infra.cloud.names import Stage, logical

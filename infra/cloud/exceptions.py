@@ -16,7 +16,7 @@ APP: Mapping[str, str] = {
     "CloudFormation-Validate::F3031": "Subnets and security group are values of SSM parameters.",
     "CloudFormation-Validate::E1150": "The security group is the value of an SSM parameter.",
 }
-AUDIT: Mapping[str, str] = {
+LOCKED: Mapping[str, str] = {
     "AwsSolutions-S1": "Object access is in CloudTrail's data events; logs of logs would not end.",
 }
 NO_RESOURCE: Mapping[str, str] = {
@@ -33,8 +33,12 @@ PUBLIC_METHOD: Mapping[str, str] = {
 }
 
 
-def own_prefix(stage_name: str, audit_bucket_logical_id: str) -> Mapping[str, str]:
-    """Wildcards that end inside one stage's parameters or the audit bucket."""
+def own_prefix(
+    stage_name: str, audit_bucket_logical_id: str, ledger_book_logical_id: str
+) -> Mapping[str, str]:
+    """Wildcards that end inside one stage's parameters, the audit bucket or a folder of the ledger
+    book.
+    """
     parameters = (
         f"arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/orion/{stage_name}/*"
     )
@@ -42,6 +46,12 @@ def own_prefix(stage_name: str, audit_bucket_logical_id: str) -> Mapping[str, st
         f"AwsSolutions-IAM5[Resource::{parameters}]": "Functions read their stage's parameters.",
         f"AwsSolutions-IAM5[Resource::<{audit_bucket_logical_id}.Arn>/*]": (
             "The writer names its objects by topic, partition and offset."
+        ),
+        f"AwsSolutions-IAM5[Resource::<{ledger_book_logical_id}.Arn>/segments/*]": (
+            "Segments are named by shard and number."
+        ),
+        f"AwsSolutions-IAM5[Resource::<{ledger_book_logical_id}.Arn>/reports/*]": (
+            "Reports are named by date and run."
         ),
     }
 

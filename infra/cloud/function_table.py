@@ -5,12 +5,8 @@ A row is the whole truth about a function's permissions: its role grants what st
 nothing else.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
-
-LANES = ("standard", "vip")
-
-Layer = Literal["orion", "orion_kms", "base", "kafka", "postgres", "ethereum", "keys"]
+from infra.cloud.function_row import FunctionRow, KafkaTrigger, Layer, QueueTrigger, api, relay
+from infra.cloud.function_table_books import BOOKS
 
 MYSQL_PRINCIPALS = (
     "user",
@@ -22,93 +18,10 @@ MYSQL_PRINCIPALS = (
     "system-doctor",
     "arch",
 )
-OUTBOXES = ("user", "billing", "ledger", "moneyin", "kms")
+POSTGRES_PRINCIPALS = ("arch", "external-book", "book-auditor")
 
 # What writes an invoice's addresses and payment links needs each chain's own encoding.
 INVOICES: tuple[Layer, ...] = ("orion", "base", "ethereum")
-
-API_TIMEOUT_S = 10  # Nothing synchronous takes longer: longer work answers 202.
-CONSUMER_TIMEOUT_S = 60
-RELAY_CONCURRENCY = 2
-RELAY_QUEUE_BATCH = 10
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaTrigger:
-    """One event source mapping. A topic of `chain.` or `ledger.` never skips a record."""
-
-    topic: str
-    principal: str
-    batch_size: int
-    part: str | None = None
-    pollers_max: int = 2
-
-    @property
-    def never_skips(self) -> bool:
-        return self.topic.startswith(("chain.", "ledger."))
-
-
-@dataclass(frozen=True, slots=True)
-class QueueTrigger:
-    queue: str
-    batch_size: int
-    concurrency_max: int
-    reports_item_failures: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionRow:
-    """`reserved` is per lane: it caps the function and keeps that much of the account for it."""
-
-    module: str
-    file: str
-    layers: tuple[Layer, ...] = ("orion", "base")
-    lanes: tuple[str, ...] = ()
-    in_vpc: bool = True
-    memory_mb: int = 512
-    timeout_s: int = CONSUMER_TIMEOUT_S
-    reserved: dict[str, int] = field(default_factory=dict)
-    mysql: tuple[str, ...] = ()
-    postgres: tuple[str, ...] = ()
-    kafka: tuple[str, ...] = ()
-    sends: tuple[str, ...] = ()
-    encrypts: tuple[str, ...] = ()
-    decrypts: tuple[str, ...] = ()
-    signs: tuple[str, ...] = ()
-    writes_audit: bool = False
-    makes_seeds: bool = False
-    carries: str | None = None
-    topics: tuple[KafkaTrigger, ...] = ()
-    queue: QueueTrigger | None = None
-    every_minute: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"{self.module}/{self.file}"
-
-
-def _api(module: str, file: str, *, standard: int, vip: int, **more: object) -> FunctionRow:
-    return FunctionRow(
-        module,
-        file,
-        lanes=LANES,
-        timeout_s=API_TIMEOUT_S,
-        reserved={"standard": standard, "vip": vip},
-        **more,  # type: ignore[arg-type]  # The rows below are the only callers.
-    )
-
-
-def _relay(module: str, file: str, outbox: str, *, sends: tuple[str, ...] = ()) -> FunctionRow:
-    return FunctionRow(
-        module,
-        file,
-        layers=("orion", "base", "kafka"),
-        mysql=(outbox,),
-        kafka=(outbox,),
-        sends=sends,
-        queue=QueueTrigger(f"outbox-{outbox}", RELAY_QUEUE_BATCH, RELAY_CONCURRENCY),
-        every_minute=True,
-    )
 
 
 def _kms(
@@ -132,10 +45,10 @@ def _kms(
 
 
 FUNCTIONS: tuple[FunctionRow, ...] = (
-    _api("user", "api", standard=40, vip=20, mysql=("user",), sends=("outbox-user",)),
-    _api("user", "authorizer", standard=60, vip=30, mysql=("user",)),
-    _relay("user", "outbox_relay", "user"),
-    _api(
+    api("user", "api", standard=40, vip=20, mysql=("user",), sends=("outbox-user",)),
+    api("user", "authorizer", standard=60, vip=30, mysql=("user",)),
+    relay("user", "outbox_relay", "user"),
+    api(
         "billing",
         "api",
         layers=INVOICES,
@@ -145,7 +58,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         sends=("outbox-billing",),
         encrypts=("webhook-secrets",),
     ),
-    _api(
+    api(
         "billing",
         "checkout",
         layers=INVOICES,
@@ -205,8 +118,8 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         sends=("outbox-billing",),
         every_minute=True,
     ),
-    _relay("billing", "outbox_relay", "billing", sends=("webhooks",)),
-    _relay("billing", "ledger_outbox_relay", "ledger"),
+    relay("billing", "outbox_relay", "billing", sends=("webhooks",)),
+    relay("billing", "ledger_outbox_relay", "ledger"),
     FunctionRow(
         "moneyin",
         "blocks",
@@ -234,7 +147,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     FunctionRow(
         "moneyin", "pool_level", mysql=("moneyin",), sends=("outbox-moneyin",), every_minute=True
     ),
-    _relay("moneyin", "outbox_relay", "moneyin"),
+    relay("moneyin", "outbox_relay", "moneyin"),
     FunctionRow(
         "kms",
         "create_group",
@@ -276,14 +189,15 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     _kms("custody_on_chain"),
     _kms("custody_rotated"),
     _kms("custody_export", sends=()),
-    _relay("kms", "outbox_relay", "kms"),
+    relay("kms", "outbox_relay", "kms"),
     FunctionRow(
         "log",
         "audit_writer",
         writes_audit=True,
         topics=(KafkaTrigger("audit.events", "log", 500),),
     ),
-    _api("system_doctor", "health", standard=5, vip=5, mysql=("system-doctor",)),
+    *BOOKS,
+    api("system_doctor", "health", standard=5, vip=5, mysql=("system-doctor",)),
     # Creates the other principals' users, so it reads every database secret; it runs once a deploy.
     FunctionRow(
         "arch",
@@ -291,7 +205,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         layers=("orion", "base", "postgres"),
         timeout_s=900,
         mysql=MYSQL_PRINCIPALS,
-        postgres=("arch",),
+        postgres=POSTGRES_PRINCIPALS,
         carries="infra/migrations",
     ),
 )

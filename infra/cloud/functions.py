@@ -8,7 +8,8 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.cloud.code import code_asset, layer_asset
-from infra.cloud.function_table import FUNCTIONS, FunctionRow, Layer
+from infra.cloud.function_row import FunctionRow, Layer
+from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.grants import statements, trust
 from infra.cloud.names import Stage, logical
 from infra.cloud.parameters import Parameters
@@ -30,12 +31,14 @@ class Functions(Construct):
         parameters: Parameters,
         queues: Queues,
         audit_bucket: s3.CfnBucket,
+        ledger_book: s3.CfnBucket,
     ) -> None:
         super().__init__(scope, "Functions")
         self._stage = stage
         self._parameters = parameters
         self._queue_arns = {purpose: queue.attr_arn for purpose, queue in queues.live.items()}
         self._audit_bucket = audit_bucket
+        self._ledger_book = ledger_book
         self._layers: dict[Layer, lambda_.CfnLayerVersion] = {}
         self.made: dict[tuple[str, str | None], lambda_.CfnFunction] = {}
         for row in FUNCTIONS:
@@ -81,6 +84,8 @@ class Functions(Construct):
             environment["ORION_LANE"] = lane
         if row.writes_audit:
             environment["ORION_AUDIT_BUCKET"] = self._audit_bucket.ref
+        if row.writes_ledger_book or row.reads_ledger_book or row.writes_reports:
+            environment["ORION_LEDGER_BOOK_BUCKET"] = self._ledger_book.ref
         function = lambda_.CfnFunction(
             self,
             base,
@@ -126,6 +131,7 @@ class Functions(Construct):
             log_group_arn=log_group_arn,
             queue_arns=self._queue_arns,
             audit_bucket_arn=self._audit_bucket.attr_arn,
+            ledger_book_arn=self._ledger_book.attr_arn,
         )
         return iam.CfnRole(
             self,

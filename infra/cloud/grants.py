@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from aws_cdk import Aws
 
-from infra.cloud.function_table import FunctionRow
+from infra.cloud.function_row import FunctionRow
 from infra.cloud.names import Stage
 from infra.cloud.parameters import Parameters
 
@@ -14,6 +14,7 @@ TRACE = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 ENCRYPT = ("kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey")
 DECRYPT = ("kms:Decrypt", "kms:DescribeKey")
 SIGN = ("kms:Sign", "kms:GetPublicKey", "kms:DescribeKey")
+READ_PUBLIC = ("kms:GetPublicKey",)
 
 
 def allow(actions: Sequence[str], resources: Sequence[str]) -> Statement:
@@ -84,6 +85,7 @@ def statements(
     log_group_arn: str,
     queue_arns: Mapping[str, str],
     audit_bucket_arn: str,
+    ledger_book_arn: str,
 ) -> list[Statement]:
     """All statements of one function's role."""
     found: list[Statement] = [
@@ -117,10 +119,31 @@ def statements(
                 [queue_arns[purpose] for purpose in row.sends],
             )
         )
-    uses = ((ENCRYPT, row.encrypts), (DECRYPT, row.decrypts), (SIGN, row.signs))
+    uses = (
+        (ENCRYPT, row.encrypts),
+        (DECRYPT, row.decrypts),
+        (SIGN, row.signs),
+        (READ_PUBLIC, row.reads_keys),
+    )
     for actions, purposes in uses:
         found.extend(allow(actions, (parameters.value(f"keys/{p}-arn"),)) for p in purposes)
     if row.writes_audit:
         found.append(allow(("s3:PutObject", "s3:GetObject"), (f"{audit_bucket_arn}/*",)))
         found.append(allow(("s3:ListBucket",), (audit_bucket_arn,)))
+    found.extend(_ledger_book(row, ledger_book_arn))
+    return found
+
+
+def _ledger_book(row: FunctionRow, bucket_arn: str) -> list[Statement]:
+    """Nobody deletes there and nobody passes the lock by: no row has these rights to give."""
+    segments = (f"{bucket_arn}/segments/*",)
+    found: list[Statement] = []
+    if row.writes_ledger_book:
+        found.append(allow(("s3:PutObject", "s3:GetObject"), segments))
+        found.append(allow(("s3:ListBucket",), (bucket_arn,)))
+    if row.reads_ledger_book:
+        found.append(allow(("s3:GetObject", "s3:GetObjectVersion"), segments))
+        found.append(allow(("s3:ListBucket", "s3:ListBucketVersions"), (bucket_arn,)))
+    if row.writes_reports:
+        found.append(allow(("s3:PutObject",), (f"{bucket_arn}/reports/*",)))
     return found

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from infra.cloud.function_table import DEPLOYED, FunctionRow
+from infra.cloud.function_row import FunctionRow
+from infra.cloud.function_table import DEPLOYED
 from infra.cloud.names import ROOT
 
 

@@ -18,8 +18,10 @@ from infra.cloud.custody import (
     ISSUERS,
     custodian_room,
 )
-from infra.cloud.function_table import FUNCTIONS, FunctionRow
-from infra.cloud.grants import DECRYPT, ENCRYPT, SIGN, Statement, allow
+from infra.cloud.function_row import FunctionRow
+from infra.cloud.function_table import FUNCTIONS
+from infra.cloud.function_table_books import COMMANDS_OF_RECONCILIATION, LEDGER_ROOTS
+from infra.cloud.grants import DECRYPT, ENCRYPT, READ_PUBLIC, SIGN, Statement, allow
 from infra.cloud.names import Stage, logical
 
 OPERATOR = "custody-operator"
@@ -36,6 +38,8 @@ EXECUTORS: Mapping[str, str] = {
     "executor-ethereum": CURVES["secp256k1"],
     "fee-payer-solana": CURVES["ed25519"],
 }
+# What functions sign for others to check: the log book's roots, commands to nodes.
+ATTESTORS = (LEDGER_ROOTS, COMMANDS_OF_RECONCILIATION)
 ISSUER_SPEC = "ECC_NIST_P256"  # docs/custody.md, "Evidence".
 
 # Whoever administers the account may manage the key but not use it, nor hand its use on, nor put
@@ -151,12 +155,21 @@ class KeysStack(Stack):
         for purpose, spec in EXECUTORS.items():
             rows = [row for row in FUNCTIONS if purpose in row.signs]
             self._signer(purpose, spec, [_use(SIGN, _roles(stage, rows))])
+        for purpose in ATTESTORS:
+            self._signer(purpose, ISSUER_SPEC, self._attesting(purpose))
         # Who signs as an issuer, by a role of this stack. The other issuers' modules are still to
         # come: until then nobody signs as they do, under whatever name.
         signing = {ENROLMENT: self._operator()}
         for issuer in ISSUERS:
             use = [_to(signing[issuer].attr_arn, SIGN)] if issuer in signing else []
             self._signer(issuer, ISSUER_SPEC, use)
+
+    def _attesting(self, purpose: str) -> list[Statement]:
+        """The public half besides, for those who check: beside them only who administers has it."""
+        signing = _roles(self._stage, [row for row in FUNCTIONS if purpose in row.signs])
+        reading = _roles(self._stage, [row for row in FUNCTIONS if purpose in row.reads_keys])
+        granted = ((SIGN, signing), (READ_PUBLIC, reading))
+        return [_use(actions, roles) for actions, roles in granted if roles]
 
     def _envelope(self, purpose: str, use: Sequence[Statement]) -> None:
         key = kms.CfnKey(

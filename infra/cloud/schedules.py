@@ -1,6 +1,8 @@
-"""What runs every minute: the relays, whose wake-up may have been lost, and functions whose work
-is due by time.
+"""What runs by time: every minute the relays, whose wake-up may have been lost, and functions whose
+work is due by time; every day the machines whose row says so.
 """
+
+import json
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -11,20 +13,30 @@ from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.functions import Functions
 from infra.cloud.grants import allow, trust
 from infra.cloud.names import Stage, logical
+from infra.cloud.workflows import MACHINES, Daily, Workflows
 
 EVERY_MINUTE = "rate(1 minute)"
 # The next minute comes anyway: a late run is dropped, not repeated.
 EVENT_AGE_MAX_S = 60
+# A daily start that met an outage is still worth having.
+DAILY_RETRIES_MAX = 10
+DAILY_AGE_MAX_S = 6 * 3600
 
 
 class Schedules(Construct):
-    """One schedule for each function of the table with `every_minute`."""
+    """One schedule for each function of the table with `every_minute` and each machine with
+    `daily`.
+    """
 
-    def __init__(self, scope: Construct, stage: Stage, functions: Functions) -> None:
+    def __init__(
+        self, scope: Construct, stage: Stage, functions: Functions, workflows: Workflows
+    ) -> None:
         super().__init__(scope, "Schedules")
         self._stage = stage
         timed = [row for row in FUNCTIONS if row.every_minute]
         function_arns = {row.name: functions.arn(row.name) for row in timed}
+        daily = {row.name: row.daily for row in MACHINES if row.daily is not None}
+        machine_arns = {name: workflows.made[name].ref for name in daily}
         self._role = iam.CfnRole(
             self,
             "Role",
@@ -36,7 +48,11 @@ class Schedules(Construct):
                     policy_document={
                         "Version": "2012-10-17",
                         "Statement": [
-                            allow(("lambda:InvokeFunction",), list(function_arns.values()))
+                            allow(("lambda:InvokeFunction",), list(function_arns.values())),
+                            *(
+                                allow(("states:StartExecution",), (arn,))
+                                for arn in machine_arns.values()
+                            ),
                         ],
                     },
                 )
@@ -54,6 +70,28 @@ class Schedules(Construct):
                 maximum_retry_attempts=0,
                 maximum_event_age_in_seconds=EVENT_AGE_MAX_S,
             )
+
+        for name, start in daily.items():
+            self._daily(name, machine_arns[name], start)
+
+    def _daily(self, name: str, machine_arn: str, start: Daily) -> None:
+        scheduler.CfnSchedule(
+            self,
+            logical(name, "daily"),
+            name=self._stage.stack(f"{name}-daily"),
+            schedule_expression=f"cron(0 {start.hour_utc} * * ? *)",
+            schedule_expression_timezone="UTC",
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=machine_arn,
+                role_arn=self._role.attr_arn,
+                input=json.dumps(dict(start.input)),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_retry_attempts=DAILY_RETRIES_MAX,
+                    maximum_event_age_in_seconds=DAILY_AGE_MAX_S,
+                ),
+            ),
+        )
 
     def _schedule(self, name: str, target_arn: str) -> None:
         scheduler.CfnSchedule(

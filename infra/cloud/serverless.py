@@ -7,16 +7,18 @@ from constructs import Construct
 
 from infra.cloud.alarms import Alarms
 from infra.cloud.api import API_STAGE, LaneApi
-from infra.cloud.audit import AuditBucket
 from infra.cloud.consumers import Consumers
-from infra.cloud.exceptions import API_LOGGING, AUDIT, NO_RESOURCE, acknowledge, own_prefix
-from infra.cloud.function_table import LANES
+from infra.cloud.exceptions import API_LOGGING, LOCKED, NO_RESOURCE, acknowledge, own_prefix
+from infra.cloud.function_row import LANES
 from infra.cloud.functions import Functions
 from infra.cloud.grants import trust
+from infra.cloud.locked_buckets import AUDIT_LOCK_DAYS, LEDGER_BOOK_LOCK_DAYS, LockedBucket
 from infra.cloud.names import Stage, logical
 from infra.cloud.outputs import (
     API_OUTPUT,
     AUDIT_BUCKET_OUTPUT,
+    LEDGER_BOOK_BUCKET_OUTPUT,
+    RECONCILIATION_OUTPUT,
     STAGE_OUTPUT,
     WALLET_BATCH_OUTPUT,
     WALLET_GROUP_OUTPUT,
@@ -34,25 +36,30 @@ class ServerlessStack(Stack):
         super().__init__(scope, "serverless", stack_name=stage.stack("serverless"))
         parameters = Parameters(self, stage)
         queues = Queues(self, stage)
-        audit = AuditBucket(self, stage)
-        functions = Functions(self, stage, parameters, queues, audit.bucket)
-        acknowledge(audit, AUDIT)
-        bucket_id = self.get_logical_id(audit.bucket)
-        acknowledge(functions, {**NO_RESOURCE, **own_prefix(stage.name, bucket_id)})
+        audit = LockedBucket(self, stage, "audit", AUDIT_LOCK_DAYS)
+        ledger_book = LockedBucket(self, stage, "ledger-book", LEDGER_BOOK_LOCK_DAYS)
+        functions = Functions(self, stage, parameters, queues, audit.bucket, ledger_book.bucket)
+        for locked in (audit, ledger_book):
+            acknowledge(locked, LOCKED)
+        bucket_ids = (self.get_logical_id(locked.bucket) for locked in (audit, ledger_book))
+        acknowledge(functions, {**NO_RESOURCE, **own_prefix(stage.name, *bucket_ids)})
         consumers = Consumers(self, parameters, queues, functions)
-        Schedules(self, stage, functions)
         workflows = Workflows(self, stage, functions)
         acknowledge(workflows, NO_RESOURCE)
+        Schedules(self, stage, functions, workflows)
         account = self._api_logging()
         for lane in LANES:
             lane_api = LaneApi(self, stage, lane, functions)
             lane_api.node.add_dependency(account)
             CfnOutput(self, API_OUTPUT.format(lane=logical(lane)), value=lane_api.api.ref)
-        Alarms(self, stage, queues, functions, consumers)
+        Alarms(self, stage, queues, functions, consumers, workflows)
         CfnOutput(self, STAGE_OUTPUT, value=API_STAGE)
         CfnOutput(self, WALLET_GROUP_OUTPUT, value=workflows.made["wallet-group"].ref)
         CfnOutput(self, WALLET_BATCH_OUTPUT, value=workflows.made["wallet-batch"].ref)
+        if "reconciliation" in workflows.made:
+            CfnOutput(self, RECONCILIATION_OUTPUT, value=workflows.made["reconciliation"].ref)
         CfnOutput(self, AUDIT_BUCKET_OUTPUT, value=audit.bucket.ref)
+        CfnOutput(self, LEDGER_BOOK_BUCKET_OUTPUT, value=ledger_book.bucket.ref)
 
     def _api_logging(self) -> apigateway.CfnAccount:
         """API Gateway logs through one role an account and region; the last stage deployed names

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
@@ -10,6 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.cloud.exceptions import acknowledge, own_children
+from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.functions import Functions
 from infra.cloud.grants import Statement, allow, trust
 from infra.cloud.names import ROOT, Stage, logical
@@ -21,15 +23,24 @@ LOG_RETENTION_DAYS = 90
 class MachineRow:
     """`name` is the file statemachines/<name>.asl.json; `calls` are its substitutions with the
     functions behind them. `distributed`: it has a distributed map, whose children are executions
-    that it starts itself.
+    that it starts itself. `daily`: what starts it every day.
     """
 
     name: str
     calls: Mapping[str, str]
     distributed: bool = False
+    daily: "Daily | None" = None
 
 
-MACHINES: tuple[MachineRow, ...] = (
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """A start every day at `hour_utc`, with this input."""
+
+    hour_utc: int
+    input: Mapping[str, str]
+
+
+_MACHINES: tuple[MachineRow, ...] = (
     # Makes a group and fills its address pool.
     MachineRow(
         "wallet-group",
@@ -45,7 +56,34 @@ MACHINES: tuple[MachineRow, ...] = (
         },
         distributed=True,
     ),
+    # Compares the three books, their causes and the chains (docs/books.md).
+    MachineRow(
+        "reconciliation",
+        {
+            "ReconcilePlanArn": "log/reconcile_plan",
+            "BookRootsArn": "log/book_roots",
+            "ReconcileCompareArn": "log/reconcile_compare",
+            "ReconcileCausesArn": "log/reconcile_causes",
+            "ReconcileSumsArn": "log/reconcile_sums",
+            "ReconcileBalancesArn": "log/reconcile_balances",
+            "ReconcileReportArn": "log/reconcile_report",
+        },
+        daily=Daily(1, {"scope": "recent"}),
+    ),
 )
+
+
+def _is_complete(row: MachineRow) -> bool:
+    known = {each.name for each in FUNCTIONS}
+    return machine_file(row.name).is_file() and set(row.calls.values()) <= known
+
+
+def machine_file(name: str) -> Path:
+    """Where the definition of a machine stands."""
+    return ROOT / "statemachines" / f"{name}.asl.json"
+
+
+MACHINES = tuple(row for row in _MACHINES if _is_complete(row))
 
 
 class Workflows(Construct):
@@ -62,7 +100,7 @@ class Workflows(Construct):
         }
 
     def _machine(self, row: MachineRow, called: dict[str, str]) -> sfn.CfnStateMachine:
-        definition = (ROOT / "statemachines" / f"{row.name}.asl.json").read_text(encoding="utf-8")
+        definition = machine_file(row.name).read_text(encoding="utf-8")
         name = self._stage.stack(row.name)
         log_group = logs.CfnLogGroup(
             self,

@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import cast
 
 from infra.cloud.custody import CUSTODIANS, custodian_room, custody
-from infra.cloud.function_table import LANES, topic_principals
+from infra.cloud.function_row import LANES
+from infra.cloud.function_table import topic_principals
 from infra.cloud.handler_files import missing_handlers
 from infra.cloud.names import ROOT, Stage, logical
 from infra.cloud.outputs import (
     API_OUTPUT,
     AUDIT_BUCKET_OUTPUT,
+    LEDGER_BOOK_BUCKET_OUTPUT,
     STAGE_OUTPUT,
     WALLET_BATCH_OUTPUT,
     WALLET_GROUP_OUTPUT,
@@ -66,6 +68,7 @@ class Outputs:
     api_ids: Mapping[str, str]
     api_urls: Mapping[str, str]
     audit_bucket: str
+    ledger_book_bucket: str
     wallet_group_arn: str
     wallet_batch_arn: str
 
@@ -113,7 +116,7 @@ def deploy(
         settings = deploy_stacks(cdk, account, named, account_id)
         outputs = account.stack_outputs(named.stack("serverless"))
         account.apply_reserved_concurrency(body)
-        account.apply_bucket_protection(body, outputs[AUDIT_BUCKET_OUTPUT])
+        account.apply_bucket_protection(body, outputs)
         account.put_parameter(digest_name, _deployed(assembly, settings))
     api_ids = {lane: outputs[API_OUTPUT.format(lane=logical(lane))] for lane in LANES}
     found = Outputs(
@@ -122,6 +125,7 @@ def deploy(
         api_ids=api_ids,
         api_urls=_write_urls(account, named, endpoint_url, api_ids, outputs[STAGE_OUTPUT]),
         audit_bucket=outputs[AUDIT_BUCKET_OUTPUT],
+        ledger_book_bucket=outputs[LEDGER_BOOK_BUCKET_OUTPUT],
         wallet_group_arn=outputs[WALLET_GROUP_OUTPUT],
         wallet_batch_arn=outputs[WALLET_BATCH_OUTPUT],
     )

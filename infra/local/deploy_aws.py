@@ -119,9 +119,20 @@ class Account:
                     ReservedConcurrentExecutions=reserved,
                 )
 
-    def apply_bucket_protection(self, template: Json, bucket: str) -> None:
-        """Encryption, versions and Object Lock of the audit bucket as the template states them."""
-        properties = next(_of_type(template, "AWS::S3::Bucket"))
+    def apply_bucket_protection(self, template: Json, outputs: Mapping[str, str]) -> None:
+        """Encryption, versions and Object Lock of each bucket as the template states them, for
+        engines that do not read it there. A bucket's name is among the stack's outputs.
+        """
+        resources = cast(Mapping[str, Mapping[str, object]], template["Resources"])
+        declared = cast(Mapping[str, Mapping[str, object]], template["Outputs"])
+        for key, output in declared.items():
+            value = output["Value"]
+            referred = value.get("Ref") if isinstance(value, dict) else None
+            resource = resources.get(str(referred), {})
+            if resource.get("Type") == "AWS::S3::Bucket":
+                self._protect(outputs[key], cast(Json, resource["Properties"]))
+
+    def _protect(self, bucket: str, properties: Json) -> None:
         lock = cast(
             Mapping[str, Mapping[str, Mapping[str, object]]], properties["ObjectLockConfiguration"]
         )

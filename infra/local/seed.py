@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from infra.cloud.function_table import POSTGRES_PRINCIPALS
 from infra.local.faucet import usdt_address
 from infra.local.layout import Credentials
 from infra.local.migrations import mysql_principals
@@ -94,6 +95,10 @@ def secrets(stack: Stack) -> dict[str, Credentials]:
     }
     for principal in mysql_principals():
         found[f"orion/{STAGE}/mysql/{principal}"] = stack.mariadb.credentials(principal)
+    for principal in POSTGRES_PRINCIPALS:
+        if principal != "arch":
+            login = stack.postgres.credentials(principal)
+            found[f"orion/{STAGE}/postgres/{principal}"] = login
     for principal in stack.kafka.principals:
         found[f"AmazonMSK_orion_{STAGE}_{principal}"] = stack.kafka.credentials(principal)
     return found

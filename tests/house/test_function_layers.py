@@ -6,7 +6,8 @@ the cloud.
 
 import pytest
 
-from infra.cloud.function_table import DEPLOYED, FunctionRow
+from infra.cloud.function_row import FunctionRow
+from infra.cloud.function_table import DEPLOYED
 from infra.cloud.names import ROOT
 from tests.house.test_import_rules import KEY_HOLDERS
 from tests.house.test_layers import run_isolated

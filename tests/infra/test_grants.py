@@ -13,6 +13,17 @@ CROSS_SCHEMA = {
     ("billing", "orion_moneyin.wallet", ("SELECT", "UPDATE")),
     ("billing", "orion_moneyin.address", ("SELECT",)),
     ("billing", "orion_ledger.account", ("SELECT",)),
+    ("moneyin", "orion_ledger.shard_map", ("SELECT",)),
+    ("log", "orion_ledger.transfer", ("SELECT",)),
+    ("log", "orion_ledger.account", ("SELECT",)),
+    ("log", "orion_ledger.shard", ("SELECT",)),
+    ("log", "orion_ledger.leg", ("SELECT",)),
+    ("log", "orion_ledger.bucket", ("SELECT",)),
+    ("log", "orion_ledger.asset_freeze", ("SELECT", "INSERT")),
+    ("log", "orion_moneyin.deposit", ("SELECT",)),
+    ("log", "orion_moneyin.deposit_history", ("SELECT",)),
+    ("log", "orion_moneyin.wallet", ("SELECT",)),
+    ("log", "orion_moneyin.address", ("SELECT",)),
 }
 
 

@@ -85,6 +85,19 @@ SIGNERS = {
     "step-up": ("ECC_NIST_P256", set[str]()),
     "chain-finality": ("ECC_NIST_P256", set[str]()),
     "custody-enrolment": ("ECC_NIST_P256", {"orion-prod-custody-operator"}),
+    "ledger-roots": ("ECC_NIST_P256", {"orion-prod-log-ledger-segments"}),
+    "node-commands-reconciliation": ("ECC_NIST_P256", {"orion-prod-log-reconcile-balances"}),
+}
+# Who reads the public half of a signing key without signing with it.
+CHECKING = {
+    "ledger-roots": {
+        "orion-prod-log-prove",
+        "orion-prod-log-book-roots",
+        *(
+            f"orion-prod-log-reconcile-{step}"
+            for step in ("plan", "compare", "causes", "sums", "balances", "report")
+        ),
+    },
 }
 PURPOSES = (*ENVELOPES, *SIGNERS, "service-secrets")
 DEPLOYMENT = {"kms:PutKeyPolicy", "kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias"}
@@ -116,6 +129,22 @@ def test_a_signing_key_signs_for_the_roles_named_here_and_no_other(
     made = key(keys, purpose)
     assert (made["KeySpec"], made["KeyUsage"]) == (spec, "SIGN_VERIFY")
     assert "BypassPolicyLockoutSafetyCheck" not in made
+
+
+@pytest.mark.parametrize("purpose", SIGNERS)
+def test_the_public_half_of_a_signing_key_is_read_by_who_signs_and_who_checks(
+    keys: Mapping[str, Any], purpose: str
+) -> None:
+    reading = set()
+    for statement in policy(keys, purpose):
+        if "kms:GetPublicKey" in statement["Action"] and not (
+            of_account(statement) and "Condition" not in statement
+        ):
+            made = made_here(keys, statement)
+            arns = statement.get("Condition", {}).get("ArnEquals", {}).get("aws:PrincipalArn", [])
+            reading |= {arn["Fn::Join"][1][-1].removeprefix(":role/") for arn in arns}
+            reading |= {made} if made else set()
+    assert reading == SIGNERS[purpose][1] | CHECKING.get(purpose, set())
 
 
 def test_an_issuers_key_signs_for_a_role_of_its_own_stack_or_for_nobody(
@@ -237,4 +266,14 @@ def test_no_role_is_granted_a_key_beyond_the_policy(
     }
     actions = ("kms:Encrypt", "kms:Decrypt", "kms:Sign")
     named = set().union(*(users(keys, purpose, action) for action in actions))
-    assert holders <= named
+    assert holders <= named | CHECKING.get(purpose, set())
+    for name in CHECKING.get(purpose, set()):
+        [role] = [
+            resource["Properties"]
+            for resource in serverless["Resources"].values()
+            if resource["Type"] == "AWS::IAM::Role"
+            and resource["Properties"].get("RoleName") == name
+        ]
+        [document] = [each["PolicyDocument"] for each in role["Policies"]]
+        rows = [row for row in document["Statement"] if parameter in json.dumps(row)]
+        assert [row["Action"] for row in rows] == [["kms:GetPublicKey"]]

@@ -1,25 +1,31 @@
-"""The bucket of the audit log: versioned and locked, so that a segment once written stays as it
-is.
+"""The buckets of the audit log and of the ledger book: versioned and locked, so that a segment once
+written stays as it is.
 """
 
 from aws_cdk import Aws, CfnDeletionPolicy
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.cloud.names import Stage
+from infra.cloud.names import Stage, logical
 
 # docs/decisions/0012: governance, so that a wrongly configured stage can still be taken down by
 # whoever holds s3:BypassGovernanceRetention; no role of the product does.
 LOCK_MODE = "GOVERNANCE"
-LOCK_DAYS = 400
+AUDIT_LOCK_DAYS = 400
+# Ten years, the longest that books of account are kept by law in the states we know of.
+LEDGER_BOOK_LOCK_DAYS = 3_653
 
 
-class AuditBucket(Construct):
-    """`bucket` takes objects only over TLS, keeps every version and never goes with its stack."""
+class LockedBucket(Construct):
+    """`bucket` takes objects only over TLS, keeps every version and never goes with its stack.
 
-    def __init__(self, scope: Construct, stage: Stage) -> None:
-        super().__init__(scope, "Audit")
-        name = f"orion-{stage.name}-audit-{Aws.ACCOUNT_ID}-{Aws.REGION}"
+    Nothing expires there: it has no lifecycle rule. `purpose` is the part of its name that tells
+    it from others, such as `ledger-book`.
+    """
+
+    def __init__(self, scope: Construct, stage: Stage, purpose: str, lock_days: int) -> None:
+        super().__init__(scope, logical(purpose))
+        name = f"orion-{stage.name}-{purpose}-{Aws.ACCOUNT_ID}-{Aws.REGION}"
         self.bucket = s3.CfnBucket(
             self,
             "Bucket",
@@ -29,7 +35,7 @@ class AuditBucket(Construct):
                 object_lock_enabled="Enabled",
                 rule=s3.CfnBucket.ObjectLockRuleProperty(
                     default_retention=s3.CfnBucket.DefaultRetentionProperty(
-                        mode=LOCK_MODE, days=LOCK_DAYS
+                        mode=LOCK_MODE, days=lock_days
                     )
                 ),
             ),

@@ -1,0 +1,106 @@
+"""What a row of the function table says, and the two kinds of rows that many modules have."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+LANES = ("standard", "vip")
+
+Layer = Literal["orion", "orion_kms", "base", "kafka", "postgres", "ethereum", "keys"]
+
+API_TIMEOUT_S = 10  # Nothing synchronous takes longer: longer work answers 202.
+CONSUMER_TIMEOUT_S = 60
+RELAY_CONCURRENCY = 2
+RELAY_QUEUE_BATCH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaTrigger:
+    """One event source mapping. A topic of `chain.` or `ledger.` never skips a record.
+
+    `window_s`: how long records may wait for others. 0 hands a record on at once, which in
+    provisioned mode must be said: unset it is 500 ms a hop (AWS Lambda, "Low latency processing
+    for Kafka event sources").
+    """
+
+    topic: str
+    principal: str
+    batch_size: int
+    part: str | None = None
+    pollers_max: int = 2
+    window_s: int = 0
+
+    @property
+    def never_skips(self) -> bool:
+        return self.topic.startswith(("chain.", "ledger."))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTrigger:
+    queue: str
+    batch_size: int
+    concurrency_max: int
+    reports_item_failures: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRow:
+    """`reserved` is per lane: it caps the function and keeps that much of the account for it.
+
+    `reads_keys` are signing keys of which it reads the public half. Of the ledger book,
+    `writes_ledger_book` puts and reads segments, `reads_ledger_book` reads them in all their
+    versions, `writes_reports` puts what lies under `reports/`.
+    """
+
+    module: str
+    file: str
+    layers: tuple[Layer, ...] = ("orion", "base")
+    lanes: tuple[str, ...] = ()
+    in_vpc: bool = True
+    memory_mb: int = 512
+    timeout_s: int = CONSUMER_TIMEOUT_S
+    reserved: dict[str, int] = field(default_factory=dict)
+    mysql: tuple[str, ...] = ()
+    postgres: tuple[str, ...] = ()
+    kafka: tuple[str, ...] = ()
+    sends: tuple[str, ...] = ()
+    encrypts: tuple[str, ...] = ()
+    decrypts: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
+    reads_keys: tuple[str, ...] = ()
+    writes_audit: bool = False
+    writes_ledger_book: bool = False
+    reads_ledger_book: bool = False
+    writes_reports: bool = False
+    makes_seeds: bool = False
+    carries: str | None = None
+    topics: tuple[KafkaTrigger, ...] = ()
+    queue: QueueTrigger | None = None
+    every_minute: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.module}/{self.file}"
+
+
+def api(module: str, file: str, *, standard: int, vip: int, **more: object) -> FunctionRow:
+    return FunctionRow(
+        module,
+        file,
+        lanes=LANES,
+        timeout_s=API_TIMEOUT_S,
+        reserved={"standard": standard, "vip": vip},
+        **more,  # type: ignore[arg-type]  # The rows below are the only callers.
+    )
+
+
+def relay(module: str, file: str, outbox: str, *, sends: tuple[str, ...] = ()) -> FunctionRow:
+    return FunctionRow(
+        module,
+        file,
+        layers=("orion", "base", "kafka"),
+        mysql=(outbox,),
+        kafka=(outbox,),
+        sends=sends,
+        queue=QueueTrigger(f"outbox-{outbox}", RELAY_QUEUE_BATCH, RELAY_CONCURRENCY),
+        every_minute=True,
+    )
