@@ -24,6 +24,11 @@ def mysql_principals() -> tuple[str, ...]:
     return tuple(sorted({schema.principal for schema in layout.schemas}))
 
 
+def postgres_principals() -> tuple[str, ...]:
+    """Principals with rights in the external database, sorted."""
+    return read_layout(read_sources(FOLDER).layout).postgres_principals
+
+
 def migrate(mysql: MariaDb, postgres: Postgres | None) -> Report:
     """Apply what is due as administrator; safe to repeat. PostgreSQL is left alone when None."""
     passwords = {}
@@ -39,9 +44,13 @@ def migrate(mysql: MariaDb, postgres: Postgres | None) -> Report:
         schema="",
         ca_pem=mysql.ca_pem,
     )
-    return run_with(
-        FOLDER, passwords, system_of_record, None if postgres is None else _external(postgres)
-    )
+    if postgres is None:
+        return run_with(FOLDER, passwords, system_of_record, None, {})
+    external = {}
+    for principal in postgres_principals():
+        login = postgres.credentials(principal)
+        external[principal] = Password(login.username, login.password)
+    return run_with(FOLDER, passwords, system_of_record, _external(postgres), external)
 
 
 def apply(stack: Stack) -> None:

@@ -15,6 +15,8 @@ from orion.errors import OrionError, Retry
 MAX_FILE_BYTES = 1_000_000
 MAX_FILES = 4_000
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+# Schemas of the external database that principals may be let into.
+POSTGRES_SCHEMAS = ("external_book",)
 
 _NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9]+(_[a-z0-9]+)*\.sql")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -116,10 +118,16 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Everything that `grants.toml` says."""
+    """Everything that `grants.toml` says; `postgres` are rights in the external database."""
 
     schemas: tuple[Schema, ...]
     grants: tuple[Grant, ...]
+    postgres: tuple[Grant, ...] = ()
+
+    @property
+    def postgres_principals(self) -> tuple[str, ...]:
+        """Whoever has a right in the external database, sorted."""
+        return tuple(sorted({grant.principal for grant in self.postgres}))
 
 
 def read_migration(folder: str, file: str, content: bytes) -> Migration:
@@ -231,7 +239,8 @@ def _check_applied(row: Applied, file: Migration | None) -> None:
 def read_layout(content: bytes) -> Layout:
     """Parse `grants.toml`.
 
-    `[[schema]]` has name, module, principal; `[[grant]]` principal, table, rights, why.
+    `[[schema]]` has name, module, principal; `[[grant]]` and `[[postgres]]` principal, table,
+    rights, why. The first two are about MySQL, the third about PostgreSQL.
     """
     try:
         data = tomllib.loads(content.decode("utf-8"))
@@ -248,7 +257,11 @@ def read_layout(content: bytes) -> Layout:
     names = [schema.name for schema in schemas]
     if len(set(names)) != len(names):
         raise MalformedMigration("grants.toml: a schema stands twice", file="grants.toml")
-    return Layout(schemas, tuple(_grant(row, names) for row in _rows(data, "grant")))
+    return Layout(
+        schemas,
+        tuple(_grant(row, names) for row in _rows(data, "grant")),
+        tuple(_grant(row, POSTGRES_SCHEMAS) for row in _rows(data, "postgres")),
+    )
 
 
 def _grant(row: Mapping[str, object], schemas: Sequence[str]) -> Grant:

@@ -58,7 +58,11 @@ class PrincipalServer(MigrationServer, Protocol):
     """A server that also keeps the modules' users."""
 
     def create_principal(self, password: Password) -> None:
-        """Create the user or set its password; TLS is required of it."""
+        """Create the user or set its password.
+
+        TLS is required of it: by the user itself (MySQL), or by the server's rules for everybody
+        (PostgreSQL: `hostssl`, rds.force_ssl).
+        """
         ...
 
     def set_rights(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from orion.arch.model import (
+    Grant,
     Layout,
     MalformedMigration,
     Migration,
+    Schema,
     due,
     read_folder,
     read_layout,
@@ -42,15 +45,19 @@ def migrate(
     sources: Sources,
     passwords: Mapping[str, Password],
     mysql: PrincipalServer,
-    postgres: MigrationServer | None,
+    postgres: PrincipalServer | None,
+    postgres_passwords: Mapping[str, Password] = MappingProxyType({}),
 ) -> Report:
     """Create schemas, run what is due, create users and set their rights; safe to repeat.
 
-    `passwords` maps each principal of the layout to its secret. All files of a schema are judged
-    before its first statement runs. PostgreSQL is left alone when `postgres` is None.
+    `passwords` and `postgres_passwords` map each principal of the layout to its secret at that
+    server. All files of a schema are judged before its first statement runs. PostgreSQL is left
+    alone when `postgres` is None.
     """
     layout = read_layout(sources.layout)
     _check_complete(layout, sources, passwords)
+    if postgres is not None:
+        _check_passwords(layout.postgres_principals, postgres_passwords)
     every = read_folder(EVERY, sources.mysql.get(EVERY, {}))
     steps: list[Step] = []
     changed: list[str] = []
@@ -60,18 +67,30 @@ def migrate(
             steps += _bring_up(mysql, schema.name, files)
         principals = sorted({schema.principal for schema in layout.schemas})
         for principal in principals:
-            secret = passwords[principal]
-            mysql.create_principal(secret)
-            changed += mysql.set_rights(
-                secret.username,
-                [schema for schema in layout.schemas if schema.principal == principal],
-                [grant for grant in layout.grants if grant.principal == principal],
-            )
+            own = [schema for schema in layout.schemas if schema.principal == principal]
+            changed += _let_in(mysql, passwords[principal], own, layout.grants, principal)
     if postgres is not None:
         files = read_folder(POSTGRES_FOLDER, sources.postgres)
         with postgres.exclusive():
             steps += _bring_up(postgres, POSTGRES_SCHEMA, files)
+            for principal in layout.postgres_principals:
+                secret = postgres_passwords[principal]
+                changed += _let_in(postgres, secret, [], layout.postgres, principal)
+                principals.append(principal)
     return Report(tuple(steps), tuple(principals), tuple(changed))
+
+
+def _let_in(
+    server: PrincipalServer,
+    secret: Password,
+    own: Sequence[Schema],
+    grants: Sequence[Grant],
+    principal: str,
+) -> Sequence[str]:
+    server.create_principal(secret)
+    return server.set_rights(
+        secret.username, own, [grant for grant in grants if grant.principal == principal]
+    )
 
 
 def _bring_up(server: MigrationServer, schema: str, files: tuple[Migration, ...]) -> list[Step]:
@@ -93,5 +112,10 @@ def _check_complete(layout: Layout, sources: Sources, passwords: Mapping[str, Pa
             raise MalformedMigration(
                 f"grants.toml: {grant.principal} has a grant but no schema", file="grants.toml"
             )
-    for principal in sorted(principals - set(passwords)):
-        raise MalformedMigration(f"no password for principal {principal}", principal=principal)
+    _check_passwords(sorted(principals), passwords)
+
+
+def _check_passwords(principals: Sequence[str], passwords: Mapping[str, Password]) -> None:
+    for principal in principals:
+        if principal not in passwords:
+            raise MalformedMigration(f"no password for principal {principal}", principal=principal)

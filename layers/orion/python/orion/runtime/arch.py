@@ -12,29 +12,29 @@ from orion.arch.folder import read_sources
 from orion.arch.model import read_layout
 from orion.arch.ports import Password
 from orion.arch.service import Report, migrate
-from orion.runtime.settings import mysql_config, secret, settings
-
-POSTGRES_DATABASE = "orion"
+from orion.runtime.settings import mysql_config, postgres_config, secret, settings
 
 
 def run(folder: Path) -> Report:
     """Migrate the databases of this stage with the secrets of `arch`."""
     known = settings()
     sources = read_sources(folder)
+    layout = read_layout(sources.layout)
     passwords = {
         schema.principal: _password(secret(f"orion/{known.stage}/mysql/{schema.principal}"))
-        for schema in read_layout(sources.layout).schemas
+        for schema in layout.schemas
     }
-    login = secret(f"orion/{known.stage}/postgres/arch")
-    external = PostgresConfig(
-        host=known.text("postgres/host"),
-        port=known.number("postgres/port"),
-        user=login["username"],
-        password=login["password"],
-        database=POSTGRES_DATABASE,
-        ca_pem=known.ca_pem("postgres/ca-pem"),
+    external_passwords = {
+        principal: _password(secret(f"orion/{known.stage}/postgres/{principal}"))
+        for principal in layout.postgres_principals
+    }
+    return run_with(
+        folder,
+        passwords,
+        mysql_config("arch", "", direct=True),
+        postgres_config("arch"),
+        external_passwords,
     )
-    return run_with(folder, passwords, mysql_config("arch", "", direct=True), external)
 
 
 def run_with(
@@ -42,6 +42,7 @@ def run_with(
     passwords: Mapping[str, Password],
     mysql: MySqlConfig,
     external: PostgresConfig | None,
+    external_passwords: Mapping[str, Password],
 ) -> Report:
     """The same with configurations at hand; without `external` PostgreSQL is left alone."""
     sources = read_sources(folder)
@@ -49,7 +50,7 @@ def run_with(
         if external is None:
             return migrate(sources, passwords, system_of_record, None)
         with closing(PostgresMigrations(external)) as external_book:
-            return migrate(sources, passwords, system_of_record, external_book)
+            return migrate(sources, passwords, system_of_record, external_book, external_passwords)
 
 
 def summary(report: Report) -> dict[str, object]:

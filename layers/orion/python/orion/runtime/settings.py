@@ -18,7 +18,9 @@ from orion.errors import OrionError, Unavailable
 if TYPE_CHECKING:
     from orion.adapters.kafka.config import KafkaConfig
     from orion.adapters.mysql.session import MySqlConfig
+    from orion.adapters.postgres.config import PostgresConfig
 
+POSTGRES_DATABASE = "orion"
 NOTHING = "none"
 _SYSTEM_TRUST = "system"
 # Short time-outs: the whole request has 10 s, and a retry is cheaper than a hanging socket.
@@ -137,6 +139,22 @@ def mysql_config(principal: str, schema: str, *, direct: bool) -> "MySqlConfig":
         password=login["password"],
         schema=schema,
         ca_pem=known.ca_pem(f"{host}-ca-pem"),
+    )
+
+
+def postgres_config(principal: str) -> "PostgresConfig":
+    """Where `principal` finds the external database."""
+    from orion.adapters.postgres.config import PostgresConfig
+
+    known = settings()
+    login = secret(f"orion/{known.stage}/postgres/{principal}")
+    return PostgresConfig(
+        host=known.text("postgres/host"),
+        port=known.number("postgres/port"),
+        user=login["username"],
+        password=login["password"],
+        database=POSTGRES_DATABASE,
+        ca_pem=known.ca_pem("postgres/ca-pem"),
     )
 
 

@@ -1,20 +1,26 @@
-"""Migrations on PostgreSQL, where a file and its record are one transaction."""
+"""Migrations, users and rights on PostgreSQL, where a file and its record are one transaction."""
 
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from orion.adapters.postgres import rights, session
 from orion.adapters.postgres.config import PostgresConfig
-from orion.arch.model import Applied, Migration, MigrationFailed, MigrationLocked
+from orion.arch.model import (
+    Applied,
+    Grant,
+    Migration,
+    MigrationFailed,
+    MigrationLocked,
+    Schema,
+)
+from orion.arch.ports import Password
 from orion.errors import Unavailable
 
-CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 840_000
 LOCK_WAIT_S = 30
 _LOCK_POLL_S = 0.2
@@ -34,10 +40,11 @@ CREATE TABLE IF NOT EXISTS {}.schema_migration (
 
 
 class PostgresMigrations:
-    """The port MigrationServer on one connection; creates the configured database if missing."""
+    """The port PrincipalServer on one connection; creates the configured database if missing."""
 
     def __init__(self, config: PostgresConfig) -> None:
         _create_database(config)
+        self._database = config.database
         self._connection = _connect(config, config.database)
 
     def close(self) -> None:
@@ -99,6 +106,44 @@ class PostgresMigrations:
             ) from exc
         return duration_ms
 
+    def create_principal(self, password: Password) -> None:
+        name = sql.Identifier(password.username)
+        if not self._ask("SELECT 1 FROM pg_roles WHERE rolname = %s", (password.username,)):
+            # Roles belong to the whole server: a run on another database may be faster.
+            with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                self._ask(sql.SQL("CREATE ROLE {}").format(name))
+        # What is sent, and what a log may show, is the verifier of RFC 5803, not the password.
+        verifier = self._connection.pgconn.encrypt_password(
+            password.password.encode(), password.username.encode(), b"scram-sha-256"
+        )
+        self._ask(
+            sql.SQL(
+                "ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+                " PASSWORD {}"
+            ).format(name, sql.Literal(verifier.decode()))
+        )
+
+    def set_rights(
+        self, username: str, own: Sequence[Schema], grants: Sequence[Grant]
+    ) -> Sequence[str]:
+        if own:
+            raise ValueError("no principal owns a schema of the external database")
+        wanted = rights.wanted(self._database, grants)
+        held = rights.held(self._ask, username)
+        changes = []
+        for right in sorted(held - wanted):
+            self._ask(rights.revoke(right, username))
+            changes.append(f"{username}: revoked {right}")
+        for right in sorted(wanted - held):
+            try:
+                self._ask(rights.grant(right, username))
+            except psycopg.ProgrammingError as exc:
+                raise MigrationFailed(
+                    f"grants.toml: {right} for {username}: {exc}", file="grants.toml"
+                ) from exc
+            changes.append(f"{username}: granted {right}")
+        return changes
+
     def _ask(self, query: Any, values: Sequence[object] = ()) -> list[Any]:
         try:
             cursor = self._connection.execute(query, values)
@@ -123,26 +168,10 @@ def _create_database(config: PostgresConfig) -> None:
                 return
 
 
-def _connect(config: PostgresConfig, database: str) -> "psycopg.Connection[Any]":
-    # libpq reads authorities from a file only, while connecting; it is not needed after.
-    with tempfile.TemporaryDirectory() as folder:
-        authorities = "system"
-        if config.ca_pem is not None:
-            path = Path(folder) / "ca.pem"
-            path.write_text(config.ca_pem, encoding="ascii")
-            authorities = str(path)
-        try:
-            return psycopg.connect(
-                host=config.host,
-                port=config.port,
-                user=config.user,
-                password=config.password,
-                dbname=database,
-                sslmode="verify-full",
-                sslrootcert=authorities,
-                connect_timeout=CONNECT_TIMEOUT_S,
-                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC",
-                autocommit=True,
-            )
-        except psycopg.Error as exc:
-            raise Unavailable("the external database does not answer") from exc
+def _connect(config: PostgresConfig, database: str) -> session.Connection:
+    try:
+        return session.connect(
+            config, database, f"-c statement_timeout={STATEMENT_TIMEOUT_MS}", autocommit=True
+        )
+    except psycopg.Error as exc:
+        raise Unavailable("the external database does not answer") from exc
