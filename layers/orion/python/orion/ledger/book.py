@@ -9,35 +9,50 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import cast
+from typing import NamedTuple, cast
 
 from orion.errors import OrionError
-from orion.ledger.model import AccountKey, Code, Entry, Kind, Purpose
+from orion.ledger.model import AccountKey, Code, Entry, Kind, Purpose, account_key
 from orion.ledger.transfer_record import rfc3339
 from orion.money import MAX_UNITS
 from orion.records import MalformedJson, canonical_json, parse_object
 
 FIRST_NUMBER = 1
 MAX_LINE_BYTES = 2_048  # A cause has at most 512 bytes and all other parts together under 800.
-_KNOWN_ACCOUNTS = 65_536
 _KNOWN_MOMENTS = 64
 _PURPOSES = frozenset(purpose.value for purpose in Purpose)
 _ID = rb'"([0-9a-f]{32})"'
 _ID_OR_NULL = rb'(?:null|"([0-9a-f]{32})")'
-_LINE = re.compile(
-    rb'\{"cause":(\{.*\}),"code":"([a-z_]{1,32})","counterpart":' + _ID_OR_NULL
+# Behind the cause nothing is free text, so what stands there is found from its last occurrence.
+_FIXED_FROM = b'},"code":'
+_FIXED = (
+    rb'\},"code":"([a-z_]{1,32})","counterpart":' + _ID_OR_NULL
     + rb',"credit":' + _ID + rb',"debit":' + _ID + rb',"digest":' + _ID + rb',"id":' + _ID
     + rb',"kind":"([a-z_]{1,16})","linked":(true|false),"number":(0|[1-9][0-9]{0,18})'
     rb',"pending_id":' + _ID_OR_NULL + rb',"position":(0|[1-9][0-9]{0,4})'
     rb',"posted_at":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)"'
     rb',"shard":(0|[1-9][0-9]{0,4}),"trace_id":' + _ID + rb',"units":"([1-9][0-9]{0,38})","v":1\}'
 )  # fmt: skip
+_AFTER_CAUSE = re.compile(_FIXED)
+_CAUSE_FROM = b'{"cause":'
 
 
 class MalformedEntryLine(OrionError):
     """Bytes that `entry_line` never writes; `field` names the part where one can be named."""
 
     code = "malformed_entry_line"
+
+
+class Skimmed(NamedTuple):
+    """Where a line stands and which accounts it names, as bytes of the line: ids in hexadecimal."""
+
+    shard: int
+    number: int
+    position: int
+    posted_at: bytes
+    debit: bytes
+    credit: bytes
+    counterpart: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +89,12 @@ def entry_line(shard: int, number: int, position: int, entry: Entry, posted_at: 
     a million of them.
     """
     transfer, digest = entry.transfer, entry.digest.hex()
-    counterpart = f'"{account_hex(entry.counterpart)}"' if entry.counterpart else "null"
+    counterpart = f'"{entry.counterpart.id.hex()}"' if entry.counterpart else "null"
     pending_id = "null" if transfer.pending_id is None else f'"{transfer.pending_id.hex()}"'
     return (
         f'{{"cause":{transfer.cause.decode()},"code":"{transfer.code.value}"'
-        f',"counterpart":{counterpart},"credit":"{account_hex(transfer.credit)}"'
-        f',"debit":"{account_hex(transfer.debit)}","digest":"{digest}","id":"{transfer.id.hex()}"'
+        f',"counterpart":{counterpart},"credit":"{transfer.credit.id.hex()}"'
+        f',"debit":"{transfer.debit.id.hex()}","digest":"{digest}","id":"{transfer.id.hex()}"'
         f',"kind":"{transfer.kind.value}","linked":{"true" if transfer.linked else "false"}'
         f',"number":{number},"pending_id":{pending_id},"position":{position}'
         f',"posted_at":"{posted_at_text(posted_at)}","shard":{shard}'
@@ -95,11 +110,9 @@ def accounts_of(entry: Entry) -> tuple[AccountKey, ...]:
 
 def read_line(line: bytes) -> BookLine:
     """The parts of a line. Reads exactly what `entry_line` writes; raises MalformedEntryLine."""
-    found = _LINE.fullmatch(line) if len(line) <= MAX_LINE_BYTES else None
-    if found is None:
-        raise MalformedEntryLine("not a line of an entry", field="line")
-    (cause, code, counterpart, credit, debit, digest, identity, kind, linked, number, pending,
-     position, posted_at, shard, trace_id, units) = found.groups()  # fmt: skip
+    cause_to = line.rfind(_FIXED_FROM) + 1
+    (code, counterpart, credit, debit, digest, identity, kind, linked, number, pending, position,
+     posted_at, shard, trace_id, units) = _parts(line)  # fmt: skip
     if int(units) > MAX_UNITS:
         raise MalformedEntryLine("more units than a transfer can have", field="units")
     try:
@@ -117,7 +130,7 @@ def read_line(line: bytes) -> BookLine:
             credit=_bytes(credit),
             counterpart=_bytes(counterpart) if counterpart else None,
             units=int(units),
-            cause=_canonical(cause),
+            cause=_canonical(line[len(_CAUSE_FROM) : cause_to]),
             trace_id=_bytes(trace_id),
             posted_at=datetime.fromisoformat(posted_at.decode()),
         )
@@ -125,9 +138,20 @@ def read_line(line: bytes) -> BookLine:
         raise MalformedEntryLine("a word or a moment that no entry has", field="line") from exc
 
 
+def skim(line: bytes) -> Skimmed:
+    """As `read_line`, but only what books are walked by, at a third of its time.
+
+    The form of everything behind the cause is checked, the cause's is not. Raises
+    MalformedEntryLine.
+    """
+    (_, counterpart, credit, debit, _, _, _, _, number, _, position, posted_at, shard, _, _
+     ) = _parts(line)  # fmt: skip
+    return Skimmed(int(shard), int(number), int(position), posted_at, debit, credit, counterpart)
+
+
 def directory_row(account: AccountKey) -> list[str]:
     """`[id, owner, purpose, asset]`, as segments and proofs name an account."""
-    return [account_hex(account), account.owner, account.purpose.value, account.asset]
+    return [account.id.hex(), account.owner, account.purpose.value, account.asset]
 
 
 def read_directory_row(row: object) -> tuple[bytes, AccountKey]:
@@ -137,16 +161,10 @@ def read_directory_row(row: object) -> tuple[bytes, AccountKey]:
     identity, owner, purpose, asset = cast(list[str], row)
     if purpose not in _PURPOSES:
         raise MalformedEntryLine("an account of an unknown purpose", field="accounts")
-    account = AccountKey(owner, Purpose(purpose), asset)
-    if account_hex(account) != identity:
+    account = account_key(owner, Purpose(purpose), asset)
+    if account.id.hex() != identity:
         raise MalformedEntryLine("an account's id does not follow from its name", field="accounts")
-    return bytes.fromhex(identity), account
-
-
-@lru_cache(maxsize=_KNOWN_ACCOUNTS)
-def account_hex(account: AccountKey) -> str:
-    """The account's id, 32 hexadecimal digits; remembered, because accounts repeat."""
-    return account.id.hex()
+    return account.id, account
 
 
 @lru_cache(maxsize=_KNOWN_MOMENTS)
@@ -158,6 +176,15 @@ def posted_at_text(posted_at: datetime) -> str:
 def hour_of(posted_at: datetime) -> datetime:
     """The hour (UTC) to which an entry belongs when books are compared."""
     return posted_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _parts(line: bytes) -> tuple[bytes, ...]:
+    found = None
+    if len(line) <= MAX_LINE_BYTES and line.startswith(_CAUSE_FROM):
+        found = _AFTER_CAUSE.fullmatch(line, max(0, line.rfind(_FIXED_FROM)))
+    if found is None:
+        raise MalformedEntryLine("not a line of an entry", field="line")
+    return found.groups()
 
 
 def _bytes(digits: bytes) -> bytes:

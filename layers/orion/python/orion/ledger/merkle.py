@@ -1,4 +1,4 @@
-"""Merkle tree hashes and audit paths, as of RFC 6962 section 2.1 (the same in RFC 9162 section 2.1).
+"""Merkle tree hashes and audit paths, as of RFC 6962 section 2.1 (RFC 9162, section 2.1).
 
 Leaf and node hashes begin with different bytes, so that no node can pass for a leaf. A lone node at
 the end of a level is promoted unchanged, which is the split at the greatest power of two below the
