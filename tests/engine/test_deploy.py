@@ -109,16 +109,17 @@ def test_the_lanes_urls_are_where_the_functions_look_for_them(
         assert not url.endswith("/")
 
 
-def test_a_segment_of_the_audit_log_can_neither_be_changed_nor_removed(
-    rollout: Rollout, deployed: Outputs
+@pytest.mark.parametrize("book, kept_days", [("audit_bucket", 400), ("ledger_book_bucket", 3_653)])
+def test_a_segment_of_a_book_in_s3_can_neither_be_changed_nor_removed(
+    rollout: Rollout, deployed: Outputs, book: str, kept_days: int
 ) -> None:
     s3 = rollout.session.client("s3", endpoint_url=rollout.stack.ministack.url)
-    bucket = deployed.audit_bucket
+    bucket = getattr(deployed, book)
     version = s3.put_object(Bucket=bucket, Key="segment", Body=b"once")["VersionId"]
     with pytest.raises(ClientError):
         s3.delete_object(Bucket=bucket, Key="segment", VersionId=version)
     until = s3.get_object_retention(Bucket=bucket, Key="segment")["Retention"]["RetainUntilDate"]
-    assert (until - datetime.now(UTC)).days >= 390
+    assert (until - datetime.now(UTC)).days in (kept_days - 1, kept_days)
     rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rules
 
