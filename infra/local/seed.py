@@ -4,6 +4,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.cloud.function_table import POSTGRES_PRINCIPALS
@@ -11,6 +12,8 @@ from infra.local.faucet import usdt_address
 from infra.local.layout import Credentials
 from infra.local.migrations import mysql_principals
 from infra.local.stack import Stack
+from infra.local.topics import load
+from node_stacks.agent.commands.answer_key import answer_key
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -37,6 +40,11 @@ _SWEEP_FEE_MAX = {
 _EXECUTOR_FLOAT = {"ethereum": "1000000000000000000", "solana": "1000000000"}
 
 
+def agent_state(stack: Stack, chain: str) -> Path:
+    """The state folder of the agent beside this chain's node."""
+    return stack.layout.data(f"agent-{chain}")
+
+
 def parameters(stack: Stack) -> dict[str, str]:
     """Every parameter below `/orion/<stage>/` but the API's URLs, which the deployment writes."""
     mysql = {"host": stack.mariadb.host, "port": str(stack.mariadb.port)}
@@ -44,6 +52,7 @@ def parameters(stack: Stack) -> dict[str, str]:
     return {
         "kafka/bootstrap-servers": stack.kafka.bootstrap_servers,
         "kafka/ca-pem": stack.kafka.ca_pem,
+        "kafka/ledger-partitions": str(_partitions("ledger.transfers")),
         "kafka/cluster-arn": f"arn:aws:kafka:{region}:{account}:cluster/orion-{STAGE}/"
         "00000000-0000-4000-8000-000000000000-1",
         "mysql/writer-host": mysql["host"],
@@ -80,7 +89,15 @@ def parameters(stack: Stack) -> dict[str, str]:
         f"nodes/{ETHEREUM_NODE}/ws-url": _NOTHING,
         f"nodes/{ETHEREUM_NODE}/rpc-url": _NOTHING,
         f"nodes/{ETHEREUM_NODE}/zmq-url": _NOTHING,
+        # As the setup of a node's host does with `--answer-key`.
+        f"nodes/{BITCOIN_NODE}/answer-key": answer_key(agent_state(stack, "bitcoin")).public_text,
+        f"nodes/{ETHEREUM_NODE}/answer-key": answer_key(agent_state(stack, "ethereum")).public_text,
     }
+
+
+def _partitions(topic: str) -> int:
+    (found,) = (row.partitions for row in load().topics if row.name == topic)
+    return found
 
 
 def secrets(stack: Stack) -> dict[str, Credentials]:
