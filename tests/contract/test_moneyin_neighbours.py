@@ -11,6 +11,7 @@ from orion.chains.blocks import Block, Transfer
 from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import Networks, PoolRequest, address_messages, extend_pool_request
 from orion.ledger.model import Code as LedgerCode
+from orion.ledger.model import bucket
 from orion.ledger.transfer_record import read_transfers
 from orion.money import MAX_UNITS, asset
 from orion.moneyin.events import (
@@ -75,6 +76,7 @@ def test_a_disconnected_block_is_read_with_and_without_its_parent() -> None:
 
 def test_an_agent_reads_the_answer_to_its_question_and_an_unasked_resume() -> None:
     request = read_node_answer(parse_json(agent.resume_request(SOURCE, "r1", TRACE)))
+    assert request is not None
     recent = (BlockRef(8, "0xc", "0xb"), BlockRef(7, "0xb", ""))
     points = (Point(8, "0xc"), Point(7, "0xb"))
     asked = canonical_json(resume_answer(request, recent).body)
@@ -83,10 +85,10 @@ def test_an_agent_reads_the_answer_to_its_question_and_an_unasked_resume() -> No
     assert agent.parse_resume(canonical_json(unasked.body), SOURCE) == agent.Resume(None, points)
 
 
-def whole_life() -> Sequence[Change]:
+def whole_life(merchant: bytes = b"m" * 16) -> Sequence[Change]:
     """Included, final, reversed after final, included again, reversed."""
-    watched = Watched(0, 1, b"m" * 16, b"i" * 16)
-    transfer = Transfer("0xt", "call:0.2", None, "0xf", "0xto", MAX_UNITS)
+    watched = Watched(0, 1, merchant, b"i" * 16)
+    transfer = Transfer(f"0x{merchant.hex()}", "call:0.2", None, "0xf", "0xto", MAX_UNITS)
     payment = Payment(transfer, asset("ETH.ethereum"), watched)
     block = Inclusion(100, "0xb", 1_700_000_000)
     changes: list[Change] = []
@@ -119,6 +121,29 @@ def test_the_ledger_reads_every_transfer_of_a_deposit() -> None:
     ]
     assert len({t.id for t in transfers}) == len(transfers)
     assert {t.units for t in transfers} == {MAX_UNITS}
+
+
+def test_transfers_are_told_by_their_merchants_bucket_each_deposits_in_its_order() -> None:
+    lives = {merchant: whole_life(merchant) for merchant in (b"m" * 16, b"n" * 16, b"o" * 16)}
+    mixed = [change for changes in zip(*lives.values(), strict=True) for change in changes]
+    messages = [
+        message
+        for message in change_messages(mixed, trace_id=TRACE, now=NOW)
+        if message.topic == "ledger.transfers"
+    ]
+    assert len(messages) == len(lives)
+    told: dict[str, list[str]] = {}
+    for message in messages:
+        for transfer in read_transfers(canonical_json(message.body)):
+            merchant = next(
+                key.owner for key in (transfer.debit, transfer.credit) if key.is_merchant
+            )
+            assert message.key == f"bucket:{bucket(merchant)}"
+            told.setdefault(merchant, []).append(transfer.id.hex())
+    assert told == {
+        f"merchant:{merchant.hex()}": [p.id.hex() for change in life for p in change.postings]
+        for merchant, life in lives.items()
+    }
 
 
 def test_billing_reads_every_state_of_a_deposit() -> None:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orion.ids import fact_id, public_id
+from orion.ledger.model import bucket
 from orion.moneyin.events import BlockRef, ResumeRequest
 from orion.moneyin.model import Change, Code, Deposit, Posting, State
 
 MAX_TRANSFERS_A_RECORD = 1_000
-# One shard for now. A map from a merchant's bucket to its shard takes this constant's place.
-SHARD = 0
 
 _ACCOUNTS: Mapping[Code, tuple[str, str]] = {
     Code.CREDIT: ("custody", "settling"),
@@ -46,15 +45,20 @@ def change_messages(
 
 
 def _transfer_records(postings: Sequence[Posting], trace_id: str) -> Sequence[Message]:
+    """Records by the bucket that decides: the merchant's, so all of a deposit's in their order."""
+    by_bucket: dict[int, list[Posting]] = {}
+    for posting in postings:
+        by_bucket.setdefault(bucket(_owner(posting.deposit)), []).append(posting)
     return [
         Message(
             topic="ledger.transfers",
-            key=str(SHARD),
+            key=f"bucket:{number}",
             body={"v": 1, "trace_id": trace_id, "transfers": [_transfer(p) for p in chunk]},
             event_id=fact_id("ledger_transfers", b"".join(p.id for p in chunk)),
         )
-        for start in range(0, len(postings), MAX_TRANSFERS_A_RECORD)
-        if (chunk := postings[start : start + MAX_TRANSFERS_A_RECORD])
+        for number, group in by_bucket.items()
+        for start in range(0, len(group), MAX_TRANSFERS_A_RECORD)
+        if (chunk := group[start : start + MAX_TRANSFERS_A_RECORD])
     ]
 
 
@@ -81,7 +85,11 @@ def _transfer(posting: Posting) -> Mapping[str, object]:
 def _account(deposit: Deposit, purpose: str) -> Mapping[str, str]:
     if purpose == "custody":
         return {"owner": f"system:{deposit.chain}", "purpose": purpose}
-    return {"owner": f"merchant:{_hex(deposit.watched.merchant_id)}", "purpose": purpose}
+    return {"owner": _owner(deposit), "purpose": purpose}
+
+
+def _owner(deposit: Deposit) -> str:
+    return f"merchant:{_hex(deposit.watched.merchant_id)}"
 
 
 def _hex(value: bytes | None) -> str:

@@ -4,15 +4,19 @@ Only one relay of a module sends at a time: it holds a named lock of the databas
 second one waits for it (so no wake-up is lost between the holder's last look and its release). The
 lock ends with its session, and a session whose process vanished ends after `_SESSION_IDLE_S`.
 Should a holder outlive its session, records are sent twice, never lost, and consumers know each by
-its event id. Rows are marked only after every acknowledgement.
+its event id. Rows are marked only after every acknowledgement, and only under the lock: what a
+relay sends that has lost it is sent again by the next one. So everything that is marked was sent
+while its sender held the lock, and whoever takes the lock and gives it back knows that nothing but
+repetitions can follow by an older shard map (docs/ledger.md, "Moving a bucket").
 """
 
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from orion.adapters.kafka.producer import BrokerUnavailable, Message, Producer
 from orion.adapters.mysql import idempotency, outbox
@@ -20,8 +24,11 @@ from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import Unavailable
 from orion.runtime import clock
 from orion.runtime.log import logger
+from orion.runtime.relay_routes import partition_of, shards_by_bucket
 from orion.runtime.settings import kafka_config, mysql_config
 from orion.runtime.wakeup import queue_url, sqs
+
+T = TypeVar("T")
 
 BATCH_ROWS = 500
 BATCH_BYTES = 8_000_000  # What the client buffers and a delivery's time can carry.
@@ -33,8 +40,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 _KEEP_SENT = timedelta(days=7)
 _KEEP_KEYS = timedelta(days=7)  # As docs/contracts.md promises to those who retry.
 _FORGET_ROWS = 2_000
-# A ledger shard is a partition, so the key says which.
-_KEY_IS_PARTITION = frozenset({"ledger.transfers", "ledger.posted", "ledger.refused"})
+_KAFKA = "kafka:"
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +57,31 @@ class PartlySent(Unavailable):
     """SQS took only some messages of a batch; the rest stays unsent."""
 
 
+class LockLost(Unavailable):
+    """The session that held the module's lock ended; the next relay sends what is not marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outbox:
+    """The outbox of one module, read and marked under its lock only."""
+
+    module: str
+    database: Database
+
+    def run(self, work: Callable[[Cursor], T]) -> T:
+        """`work` in a transaction of the session that holds the lock. Raises LockLost.
+
+        The lock lives as long as the session, so what commits was done under it.
+        """
+
+        def guarded(cursor: Cursor) -> T:
+            if not outbox.holds_relay_lock(cursor, self.module):
+                raise LockLost("another relay may send by now", outbox=self.module)
+            return work(cursor)
+
+        return self.database.run(guarded)
+
+
 def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> Mapping[str, int]:
     """Send what waits in the outbox of `module`; how many rows went. Stops before the invocation's
     deadline.
@@ -58,13 +89,14 @@ def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> M
     logger()
     scheduled = "Records" not in event
     database, producer = _resources(module)
+    waiting = _Outbox(module, database)
     sent = 0
     try:
         with database.transaction() as cursor:
             if not _take_lock(cursor, module):
                 return {"sent": 0}
         for _ in range(MAX_BATCHES):
-            count = _send_patiently(database, producer, context)
+            count = _send_patiently(waiting, producer, context)
             sent += count
             if count == 0:
                 break
@@ -79,7 +111,7 @@ def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> M
     return {"sent": sent}
 
 
-def _send_patiently(database: Database, producer: Producer, context: LambdaContext) -> int:
+def _send_patiently(waiting: _Outbox, producer: Producer, context: LambdaContext) -> int:
     """As `_send_batch`, again while the brokers are away and there is time.
 
     A failed invocation's message comes back only after the queue's visibility time-out, and the
@@ -88,7 +120,7 @@ def _send_patiently(database: Database, producer: Producer, context: LambdaConte
     pause_s = _FIRST_PAUSE_S
     while True:
         try:
-            return _send_batch(database, producer)
+            return _send_batch(waiting, producer)
         except BrokerUnavailable:
             if _must_stop(context):
                 raise
@@ -101,21 +133,29 @@ def _must_stop(context: LambdaContext) -> bool:
     return context.get_remaining_time_in_millis() < _STOP_BEFORE_DEADLINE_MS
 
 
-def _send_batch(database: Database, producer: Producer) -> int:
-    rows = database.run(lambda cursor: outbox.unsent(cursor, BATCH_ROWS, BATCH_BYTES))
-    kafka_rows = [unsent for unsent in rows if unsent.row.destination.startswith("kafka:")]
+def _send_batch(waiting: _Outbox, producer: Producer) -> int:
+    rows, messages = waiting.run(_next_batch)
+    kafka_rows = [unsent for unsent in rows if unsent.row.destination.startswith(_KAFKA)]
     sqs_rows = [unsent for unsent in rows if unsent.row.destination.startswith("sqs:")]
     if kafka_rows:
         try:
-            producer.send([_message(unsent.row) for unsent in kafka_rows])
+            producer.send(messages)
         except BrokerUnavailable as exc:
-            _mark(database, in_order(kafka_rows, exc.acknowledged))
+            _mark(waiting, in_order(kafka_rows, exc.acknowledged))
             raise
-        _mark(database, [unsent.seq for unsent in kafka_rows])
+        _mark(waiting, [unsent.seq for unsent in kafka_rows])
     for purpose, group in _by_destination(sqs_rows).items():
         for start in range(0, len(group), 10):  # SQS takes ten messages a call.
-            _send_to_queue(database, purpose, group[start : start + 10])
+            _send_to_queue(waiting, purpose, group[start : start + 10])
     return len(rows)
+
+
+def _next_batch(cursor: Cursor) -> tuple[Sequence[outbox.Unsent], Sequence[Message]]:
+    """The oldest unsent rows, and the messages of those that go to Kafka, by the newest map."""
+    rows = outbox.unsent(cursor, BATCH_ROWS, BATCH_BYTES)
+    told = [unsent.row for unsent in rows if unsent.row.destination.startswith(_KAFKA)]
+    shards = shards_by_bucket(cursor, {_topic(row) for row in told})
+    return rows, [_message(row, shards) for row in told]
 
 
 def in_order(rows: Sequence[outbox.Unsent], acknowledged: frozenset[int]) -> Sequence[int]:
@@ -134,15 +174,19 @@ def in_order(rows: Sequence[outbox.Unsent], acknowledged: frozenset[int]) -> Seq
     return sent
 
 
-def _message(row: outbox.OutboxRow) -> Message:
-    topic = row.destination.removeprefix("kafka:")
+def _message(row: outbox.OutboxRow, shards: Sequence[int]) -> Message:
+    topic = _topic(row)
     return Message(
         topic=topic,
         key=row.key,
         value=row.payload,
         headers={"event-id": row.event_id.hex().encode()},
-        partition=int(row.key) if topic in _KEY_IS_PARTITION else None,
+        partition=partition_of(topic, row.key, shards),
     )
+
+
+def _topic(row: outbox.OutboxRow) -> str:
+    return row.destination.removeprefix(_KAFKA)
 
 
 def _by_destination(rows: Sequence[outbox.Unsent]) -> Mapping[str, Sequence[outbox.Unsent]]:
@@ -152,7 +196,7 @@ def _by_destination(rows: Sequence[outbox.Unsent]) -> Mapping[str, Sequence[outb
     return groups
 
 
-def _send_to_queue(database: Database, purpose: str, rows: Sequence[outbox.Unsent]) -> None:
+def _send_to_queue(waiting: _Outbox, purpose: str, rows: Sequence[outbox.Unsent]) -> None:
     answer = sqs().send_message_batch(
         QueueUrl=queue_url(purpose),
         Entries=[
@@ -167,15 +211,15 @@ def _send_to_queue(database: Database, purpose: str, rows: Sequence[outbox.Unsen
         ],
     )
     taken = {int(entry["Id"]) for entry in answer.get("Successful", [])}
-    _mark(database, [unsent.seq for number, unsent in enumerate(rows) if number in taken])
+    _mark(waiting, [unsent.seq for number, unsent in enumerate(rows) if number in taken])
     if len(taken) < len(rows):
         raise PartlySent(
             "the queue refused some messages", queue=purpose, refused=len(rows) - len(taken)
         )
 
 
-def _mark(database: Database, sequences: Sequence[int]) -> None:
-    database.run(lambda cursor: outbox.mark_sent(cursor, sequences, clock.now()))
+def _mark(waiting: _Outbox, sequences: Sequence[int]) -> None:
+    waiting.run(lambda cursor: outbox.mark_sent(cursor, sequences, clock.now()))
 
 
 def _forget(cursor: Cursor) -> None:
@@ -185,13 +229,9 @@ def _forget(cursor: Cursor) -> None:
     idempotency.forget(cursor, now, older_than=_KEEP_KEYS, limit=_FORGET_ROWS)
 
 
-def _lock_name(module: str) -> str:
-    return f"orion-outbox-{module}"
-
-
 def _take_lock(cursor: Cursor, module: str) -> bool:
     cursor.execute("SET SESSION wait_timeout = %s", (_SESSION_IDLE_S,))
-    cursor.execute("SELECT GET_LOCK(%s, %s)", (_lock_name(module), _LOCK_WAIT_S))
+    cursor.execute("SELECT GET_LOCK(%s, %s)", (outbox.relay_lock(module), _LOCK_WAIT_S))
     row = cursor.fetchone()
     return row is not None and row[0] == 1
 
@@ -199,7 +239,7 @@ def _take_lock(cursor: Cursor, module: str) -> bool:
 def _release_lock(database: Database, module: str) -> None:
     try:
         with database.transaction() as cursor:
-            cursor.execute("SELECT RELEASE_LOCK(%s)", (_lock_name(module),))
+            cursor.execute("SELECT RELEASE_LOCK(%s)", (outbox.relay_lock(module),))
     except Unavailable:
         database.close()
 

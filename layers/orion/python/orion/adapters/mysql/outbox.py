@@ -99,6 +99,18 @@ def mark_sent(cursor: Cursor, sequences: Sequence[int], now: datetime) -> None:
     )
 
 
+def relay_lock(module: str) -> str:
+    """The named lock of the server under which one relay of `module` sends and marks at a time."""
+    return f"orion-outbox-{module}"
+
+
+def holds_relay_lock(cursor: Cursor, module: str) -> bool:
+    """Whether this session holds the lock. It does as long as it lives, so also at the commit."""
+    cursor.execute("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (relay_lock(module),))
+    row = cursor.fetchone()
+    return row is not None and row[0] == 1
+
+
 def forget_sent(cursor: Cursor, now: datetime, *, older_than: timedelta, limit: int) -> int:
     """Delete sent rows older than `older_than`, at most `limit`; how many went."""
     return cursor.execute(
