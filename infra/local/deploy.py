@@ -39,6 +39,7 @@ from infra.cloud.synth import (
     synthesize,
     template_path,
 )
+from infra.local.command_issuers import write_issuers
 from infra.local.custody import enrol_all
 from infra.local.custody_settings import check_code_signing, settings_document, write_settings
 from infra.local.deploy_aws import (
@@ -249,6 +250,7 @@ def _after(
     applied = migrated.get("applied")
     count = len(applied) if isinstance(applied, list) else 0
     report(f"deploy: {count} migrations in {time.monotonic() - begun:.1f} s")
+    write_issuers(account, stage)
     begun = time.monotonic()
     enrol_all(account, stage, approvers, report)
     report(f"deploy: custody in {time.monotonic() - begun:.1f} s")

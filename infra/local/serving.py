@@ -9,7 +9,7 @@ from pathlib import Path
 from infra.cloud.names import ROOT
 from infra.local.failure import StackFailure
 from infra.local.programs import Program
-from infra.local.seed import STAGE
+from infra.local.seed import STAGE, agent_state
 from infra.local.stack import Stack
 
 AGENT_READY = "resumed"
@@ -27,7 +27,13 @@ def agents(stack: Stack) -> None:
             _program(
                 stack,
                 f"agent-{chain}",
-                ("node_stacks.agent", "--node", str(ROOT / "node_stacks" / chain / "node.toml")),
+                (
+                    "node_stacks.agent",
+                    "--node",
+                    str(ROOT / "node_stacks" / chain / "node.toml"),
+                    "--state",
+                    str(agent_state(stack, chain)),
+                ),
                 AGENT_READY,
             )
             for chain in CHAINS

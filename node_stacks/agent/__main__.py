@@ -1,4 +1,7 @@
-"""`python -m node_stacks.agent --node node_stacks/<chain>/node.toml [--name NAME] [--check]`."""
+"""`python -m node_stacks.agent --node node_stacks/<chain>/node.toml [--name NAME] [--state FOLDER]`
+follows the node; with `--check` it tells the node's health, with `--answer-key` the public half of
+the key that signs this agent's answers, and ends.
+"""
 
 import argparse
 import asyncio
@@ -8,10 +11,15 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from node_stacks.agent.agent import Agent
+from node_stacks.agent.commands.answer_key import answer_key
+from node_stacks.agent.commands.memory import ReplayMemory
+from node_stacks.agent.commands.private_files import lock_folder, open_folder
+from node_stacks.agent.commands.room import Action, CommandRoom
 from node_stacks.agent.errors import NodeUnavailable, SettingsMissing
 from node_stacks.agent.events import Source
 from node_stacks.agent.follower import Follower
@@ -24,6 +32,7 @@ from orion.errors import OrionError
 _log = logging.getLogger(__name__)
 
 _CHECK_TIMEOUT_S = 15.0
+_STATE_ROOT = Path("/var/lib/orion-agent")
 
 
 def node_of(settings: AgentSettings) -> Node:
@@ -68,15 +77,42 @@ def node_of(settings: AgentSettings) -> Node:
     raise SettingsMissing("no endpoints that this agent can follow", chain=file.chain)
 
 
-async def run(settings: AgentSettings) -> None:
+def actions_of(chain: str) -> Mapping[str, Action]:
+    """The commands that an agent of this chain knows; only its chain's code is imported."""
+    if chain == "bitcoin":
+        from node_stacks.agent.commands.bitcoin_balances import bitcoin_balances
+
+        return {"balances": bitcoin_balances}
+    if chain == "ethereum":
+        from node_stacks.agent.commands.ethereum_balances import ethereum_balances
+
+        return {"balances": ethereum_balances}
+    return {}
+
+
+async def run(settings: AgentSettings, state: Path) -> None:
     """Follow the node until a signal asks to stop, or an error that waiting does not mend."""
     file = settings.file
     source = Source(file.chain, settings.network, file.name)
     publisher = KafkaPublisher(settings.kafka, blocks_topic(file.chain), file.name)
     node = node_of(settings)
     follower = Follower(node, publisher, source, file.reorg_depth_max)
+    room = CommandRoom(
+        node,
+        source,
+        settings.issuers,
+        ReplayMemory(state),
+        answer_key(state),
+        actions_of(file.chain),
+        publisher.answer,
+    )
     agent = Agent(
-        node, source, follower, publisher, CommandReader(settings.kafka, file.chain, file.name)
+        node,
+        source,
+        follower,
+        publisher,
+        CommandReader(settings.kafka, file.chain, file.name),
+        room,
     )
     task = asyncio.create_task(agent.run())
     loop = asyncio.get_running_loop()
@@ -125,6 +161,10 @@ def main() -> int:
     parser.add_argument("--node", type=Path, required=True, help="the node.toml of a chain")
     parser.add_argument("--name", help="the node's name, where a chain has several")
     parser.add_argument("--check", action="store_true", help="check the node's health and end")
+    parser.add_argument("--state", type=Path, help="the agent's own folder, of mode 0700")
+    parser.add_argument(
+        "--answer-key", action="store_true", help="print the public half of the answer key and end"
+    )
     options = parser.parse_args()
     start_logging(options.name or options.node.parent.name)
     try:
@@ -132,13 +172,18 @@ def main() -> int:
         if options.name:
             file = replace(file, name=options.name)
         start_logging(file.name)
+        state = options.state or _STATE_ROOT / file.name
+        if options.answer_key:
+            sys.stdout.write(answer_key(state).public_text + "\n")
+            return 0
         stage = os.environ.get("ORION_STAGE")
         if not stage:
             raise SettingsMissing("ORION_STAGE is not set")
         settings = read_settings(file, stage)
         if options.check:
             return 0 if asyncio.run(check(settings)) else 1
-        asyncio.run(run(settings))
+        lock_folder(open_folder(state))
+        asyncio.run(run(settings, state))
     except OrionError as exc:
         _log.critical("the agent stops", exc_info=exc)
         return 1

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 
+from node_stacks.agent.commands.room import CommandRoom
 from node_stacks.agent.errors import NodeUnavailable
 from node_stacks.agent.events import Resume, Source, new_trace_id, parse_resume, resume_request
 from node_stacks.agent.follower import Follower
@@ -44,12 +45,14 @@ class Agent:
         follower: Follower,
         publisher: KafkaPublisher,
         commands: CommandReader,
+        room: CommandRoom,
     ) -> None:
         self._node = node
         self._source = source
         self._follower = follower
         self._publisher = publisher
         self._commands = commands
+        self._room = room
         self._changed = asyncio.Event()
         self._asked: set[str] = set()
         # The newest answer not yet acted on; an older one is void as soon as a newer one is here.
@@ -64,6 +67,7 @@ class Agent:
                 tasks.create_task(self._keep_connected())
                 tasks.create_task(self._read_commands())
                 tasks.create_task(self._keep_published())
+                tasks.create_task(self._room.run())
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         finally:
@@ -92,6 +96,7 @@ class Agent:
                 _log.error("a command that cannot be read", exc_info=exc)
                 continue
             if resume is None:
+                self._room.offer(value)
                 continue
             if resume.request_id is not None and resume.request_id not in self._asked:
                 _log.info("an answer to another request", extra={"request": resume.request_id})

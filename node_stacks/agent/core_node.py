@@ -12,6 +12,7 @@ import http.client
 import json
 import logging
 from collections import OrderedDict
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 import zmq
@@ -75,7 +76,7 @@ class CoreNode(BitcoinCalls):
                 raise NodeUnavailable("the node refused the credentials")
             # Core answers an error of the call with a status of 404 or 500 and the error in the
             # body.
-            answer = json.loads(text)
+            answer = json.loads(text, parse_float=Decimal)
         except (OSError, http.client.HTTPException, ValueError) as exc:
             raise NodeUnavailable("the node's RPC does not answer", cause=str(exc)) from exc
         finally:

@@ -44,3 +44,12 @@ class PublishRefused(OrionError):
     """
 
     code = "publish_refused"
+
+
+class StateRefused(OrionError):
+    """The agent's state folder cannot be trusted: others may open it, or its content is damaged.
+
+    A person must look.
+    """
+
+    code = "state_refused"

@@ -1,9 +1,13 @@
-"""JSON-RPC over one lasting connection (WebSocket or IPC socket): calls and pushes side by side."""
+"""JSON-RPC over one lasting connection (WebSocket or IPC socket): calls and pushes side by side.
+
+Numbers with a fraction are read as Decimal: some of them are money.
+"""
 
 import asyncio
 import itertools
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Protocol, cast
 
 import websockets
@@ -83,7 +87,7 @@ class WebSocketWire:
     async def receive(self) -> list[object]:
         """See Wire."""
         try:
-            return [json.loads(await self._socket.recv())]
+            return [json.loads(await self._socket.recv(), parse_float=Decimal)]
         except websockets.ConnectionClosed as exc:
             raise NodeUnavailable("the WebSocket was closed", cause=str(exc)) from exc
         except ValueError as exc:
@@ -103,7 +107,7 @@ class IpcWire:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(parse_float=Decimal)
         self._pieces: list[bytes] = []
 
     @classmethod

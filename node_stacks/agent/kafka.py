@@ -91,6 +91,8 @@ class KafkaPublisher:
         self._topic = topic
         self._key = node.encode("ascii")
         self._stopping = threading.Event()
+        # A flush tells of all that is under way: blocks and answers must not tell of each other.
+        self._one = threading.Lock()
         self._producer = Producer(
             settings.client(f"agent-{node}")
             | {
@@ -109,11 +111,15 @@ class KafkaPublisher:
 
     async def publish(self, records: Sequence[bytes]) -> None:
         """See follower.Publisher. Raises PublishRefused."""
-        await asyncio.to_thread(self._publish, self._topic, records)
+        await asyncio.to_thread(self._publish_alone, self._topic, records)
 
     async def answer(self, record: bytes) -> None:
         """Store one record in `node.answers`. Raises PublishRefused."""
-        await asyncio.to_thread(self._publish, ANSWERS_TOPIC, [record])
+        await asyncio.to_thread(self._publish_alone, ANSWERS_TOPIC, [record])
+
+    def _publish_alone(self, topic: str, records: Sequence[bytes]) -> None:
+        with self._one:
+            self._publish(topic, records)
 
     def _publish(self, topic: str, records: Sequence[bytes]) -> None:
         refused: list[KafkaError] = []

@@ -26,6 +26,10 @@ class Node(Protocol):
         """
         ...
 
+    async def call(self, method: str, *params: object) -> object:
+        """One call of the node's RPC. Raises RpcError for an answered error."""
+        ...
+
     async def head(self) -> Point:
         """The newest block of the node's best chain."""
         ...

@@ -2,7 +2,7 @@
 
 Node.toml for what is the same everywhere, SSM and Secrets Manager for the rest.
 
-Only this node's own names are read, so the host's role may be bound to them.
+Only this node's own names and the stage's are read, so the host's role may be bound to them.
 """
 
 import json
@@ -14,12 +14,14 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from node_stacks.agent.commands.command import Issuer, read_issuers
 from node_stacks.agent.errors import SettingsMissing
 from node_stacks.agent.kafka import KafkaSettings
 
 _NOTHING = "none"
 _REQUIRED = ("kafka/bootstrap-servers", "kafka/ca-pem", "chains/networks")
 _ENDPOINTS = ("rpc-url", "ws-url", "zmq-url", "ipc-path")
+_ISSUERS = "nodes/command-issuers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,16 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """All that one agent is told. `endpoints` holds only what the node has."""
+    """All that one agent is told. `endpoints` holds only what the node has; without `issuers` it
+    takes no commands.
+    """
 
     file: NodeFile
     network: str
     endpoints: Mapping[str, str]
     rpc: Credentials | None
     kafka: KafkaSettings
+    issuers: Mapping[str, Issuer]
 
 
 def read_node_file(path: Path) -> NodeFile:
@@ -76,8 +81,9 @@ def read_settings(file: NodeFile, stage: str) -> AgentSettings:
     """
     names = [f"/orion/{stage}/{name}" for name in _REQUIRED]
     places = {f"/orion/{stage}/nodes/{file.name}/{name}": name for name in _ENDPOINTS}
+    issuers = f"/orion/{stage}/{_ISSUERS}"
     try:
-        answer = boto3.client("ssm").get_parameters(Names=[*names, *places])
+        answer = boto3.client("ssm").get_parameters(Names=[*names, *places, issuers])
     except (BotoCoreError, ClientError) as exc:
         raise SettingsMissing("SSM does not answer", cause=str(exc)) from exc
     found = {row["Name"]: row["Value"] for row in answer["Parameters"]}
@@ -106,6 +112,9 @@ def read_settings(file: NodeFile, stage: str) -> AgentSettings:
             username=user.username,
             password=user.password,
             ca_pem=None if ca_pem == "system" else ca_pem,
+        ),
+        issuers=read_issuers(
+            None if (known := found.get(issuers, _NOTHING)) == _NOTHING else known
         ),
     )
 

@@ -227,7 +227,7 @@ class Scene:
             "ORION_STAGE": STAGE,
             "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/orion/python'}",
         }
-        return (*argv, "--name", name, *more), env
+        return (*argv, "--name", name, "--state", str(self.state(name)), *more), env
 
     def start_agent(self, chain: str, name: str) -> "subprocess.Popen[bytes]":
         """The agent program, its log in a file of the scene."""
@@ -244,6 +244,10 @@ class Scene:
             time.sleep(0.05)
         self.stack.start("kafka")
         assert self.stack.kafka.port == port
+
+    def state(self, name: str) -> Path:
+        """The state folder of an agent."""
+        return self.folder / f"{name}.state"
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

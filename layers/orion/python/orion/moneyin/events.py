@@ -155,9 +155,11 @@ def transfer_body(transfer: Transfer) -> dict[str, object]:
     }
 
 
-def read_node_answer(body: Mapping[str, object]) -> ResumeRequest:
-    """A record of `node.answers`. Raises MalformedEvent."""
+def read_node_answer(body: Mapping[str, object]) -> ResumeRequest | None:
+    """A record of `node.answers`; None for an answer to a command. Raises MalformedEvent."""
     kind = _versioned(body).get("kind")
+    if kind == "answer":
+        return None
     if kind != "resume_request":
         raise MalformedEvent("an unknown answer of a node", kind=str(kind)[:40])
     return ResumeRequest(

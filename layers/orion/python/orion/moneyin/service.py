@@ -74,6 +74,8 @@ class MoneyIn:
             messages = []
             for record in new:
                 request = read_node_answer(parse_json(record.value))
+                if request is None:
+                    continue
                 recent = unit.window(request.chain, request.node).recent()
                 messages.append(resume_answer(request, recent))
             unit.emit(messages, now)
