@@ -160,21 +160,22 @@ def alarms(template: Json) -> dict[str, Json]:
 
 
 @pytest.mark.parametrize(
-    "namespace, metric",
+    "namespace, metric, minutes, above",
     [
-        ("orion/ledger", "Legs late"),
-        ("orion/ledger", "Transfers held"),
-        ("orion/ledger", "Statements behind"),
-        ("orion/log", "Reconciliation differences"),
+        ("orion/billing", "Legs late", 1, 0),
+        ("orion/billing", "Transfers held", 2, 0),
+        ("orion/billing", "Statements behind", 2, 1_000),
+        ("orion/log", "Reconciliation differences", 1, 0),
     ],
 )
 def test_what_the_books_count_as_wrong_raises_an_alarm(
-    serverless: Json, namespace: str, metric: str
+    serverless: Json, namespace: str, metric: str, minutes: int, above: int
 ) -> None:
     found = alarms(serverless)[metric.lower().replace(" ", "-")]
     assert (found["Namespace"], found["MetricName"]) == (namespace, metric)
     assert found["Dimensions"] == [{"Name": "stage", "Value": "prod"}]
-    assert (found["Threshold"], found["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    assert (found["Threshold"], found["ComparisonOperator"]) == (above, "GreaterThanThreshold")
+    assert (found["Statistic"], found["EvaluationPeriods"]) == ("Maximum", minutes)
     assert found["AlarmActions"]
 
 
