@@ -4,6 +4,7 @@ docs/books.md, "Reconciliation", is the specification.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from orion.ids import fact_id
@@ -96,6 +97,70 @@ class Difference:
         for value in (self.found, self.expected):
             if value is not None and len(value) > MAX_VALUE_LETTERS:
                 raise ValueError(f"a value has at most {MAX_VALUE_LETTERS} letters")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountName:
+    """An account as a book names it; the words are as stored, also where no ledger knows them."""
+
+    owner: str
+    purpose: str
+    asset: str
+
+    @property
+    def id(self) -> bytes:
+        """The id that follows from the name (docs/books.md)."""
+        return fact_id("account", self.owner, self.purpose, self.asset)
+
+    @property
+    def text(self) -> str:
+        return f"{self.owner}/{self.purpose}/{self.asset}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLeaves:
+    """One record of a book: the leaves of its entries by position, 32 bytes each.
+
+    `posted_at` is the earliest of its entries, in UTC; `whole` says that positions run from 0
+    without a gap.
+    """
+
+    number: int
+    posted_at: datetime
+    leaves: bytes
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedLine:
+    """An entry's line at its place in a book."""
+
+    number: int
+    position: int
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HourRoot:
+    """The tree over the entries of one hour (UTC) of a range."""
+
+    hour: datetime
+    entries: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BookRange:
+    """What one book holds of a range. `whole`: no position is missing inside its records."""
+
+    records: int
+    whole: bool
+    hours: tuple[HourRoot, ...]
+
+
+def clipped(text: str) -> str:
+    """`text` in the length that a difference's value may have."""
+    return text if len(text) <= MAX_VALUE_LETTERS else text[: MAX_VALUE_LETTERS - 1] + "…"
 
 
 def run_id(name: str) -> bytes:

@@ -1,0 +1,40 @@
+"""Conditions of the reconciliation."""
+
+from orion.errors import OrionError, Retry
+
+
+class UnknownRun(OrionError):
+    """No run has this name: its plan was never made."""
+
+    code = "unknown_run"
+
+
+class MalformedCall(OrionError):
+    """A call of a step that the state machine does not make; `field` names what is wrong."""
+
+    code = "malformed_call"
+
+
+class RootsMissing(OrionError):
+    """A range is compared before all three books gave its roots."""
+
+    code = "roots_missing"
+
+
+class TooManyRanges(OrionError):
+    """More entries than one run can compare."""
+
+    code = "too_many_ranges"
+
+
+class BookUnavailable(OrionError):
+    """A book does not answer. Nothing was compared: ask again."""
+
+    code = "book_unavailable"
+    retry = Retry.LATER
+
+
+class UnknownIncident(OrionError):
+    """No open incident has this id."""
+
+    code = "unknown_incident"
