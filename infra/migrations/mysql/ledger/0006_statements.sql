@@ -31,3 +31,15 @@ CREATE TABLE statement_cursor (
   shard_no SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
   next_number BIGINT UNSIGNED NOT NULL
 ) ENGINE=InnoDB;
+-- Buckets that moved. What `to_shard` posted from `to_number` on may concern accounts of which `from_shard` posted
+-- below `from_number`: the follower of the first waits for that of the second. Numbers are null until the takeover.
+CREATE TABLE bucket_move (
+  bucket SMALLINT UNSIGNED NOT NULL,
+  map_version INT UNSIGNED NOT NULL,
+  from_shard SMALLINT UNSIGNED NOT NULL,
+  to_shard SMALLINT UNSIGNED NOT NULL,
+  from_number BIGINT UNSIGNED NULL,
+  to_number BIGINT UNSIGNED NULL,
+  PRIMARY KEY (bucket, map_version),
+  KEY takeover (to_shard, to_number)
+) ENGINE=InnoDB;
