@@ -9,6 +9,7 @@ from typing import cast
 
 from orion.errors import OrionError
 from orion.log.errors import MalformedAuditEvent
+from orion.log.segment_names import segment_name
 from orion.records import MalformedRecord, Record, canonical_json, parse_json
 
 MAX_SEGMENT_SPAN = 10_000  # Offsets. Also Lambda's greatest Kafka batch, so a batch is a segment.
@@ -126,9 +127,14 @@ def _must_cut(run: Sequence[Line], offset: int, written: Sequence[Span]) -> bool
     )
 
 
+def segment_prefix(topic: str, partition: int) -> str:
+    """What the names of all segments of one partition begin with."""
+    return f"audit/{topic}/{partition}/"
+
+
 def segment_key(topic: str, partition: int, first: int) -> str:
-    """The object's name; 20 digits hold every offset (2^63), so names sort as offsets do."""
-    return f"audit/{topic}/{partition}/{first:020d}.jsonl.gz"
+    """The object's name: deterministic, so that writers of one place meet in it."""
+    return segment_name(segment_prefix(topic, partition), first)
 
 
 def _event_id(record: Record) -> str:
