@@ -19,6 +19,8 @@ CROSS_SCHEMA = {
     ("log", "orion_ledger.shard", ("SELECT",)),
     ("log", "orion_ledger.leg", ("SELECT",)),
     ("log", "orion_ledger.bucket", ("SELECT",)),
+    ("log", "orion_ledger.statement_account", ("SELECT",)),
+    ("log", "orion_ledger.statement_cursor", ("SELECT",)),
     ("log", "orion_ledger.asset_freeze", ("SELECT", "INSERT")),
     ("log", "orion_moneyin.deposit", ("SELECT",)),
     ("log", "orion_moneyin.deposit_history", ("SELECT",)),
