@@ -12,7 +12,7 @@ class MalformedAuditEvent(OrionError):
 
 
 class SegmentUnreadable(OrionError):
-    """A stored segment does not say which offsets it holds: it was not written by this module."""
+    """A stored segment cannot be read: it was not written by this module, or was damaged since."""
 
     code = "segment_unreadable"
 
@@ -29,3 +29,26 @@ class SegmentContended(OrionError):
 
     code = "segment_contended"
     retry = Retry.LATER
+
+
+class GapInBook(OrionError):
+    """A number of the shard is missing before this record. Its partition stops; nothing is skipped,
+    and a person must look.
+    """
+
+    code = "gap_in_book"
+
+
+class LogSignerUnavailable(OrionError):
+    """KMS does not answer, or wants fewer calls. Nothing was told to anybody: repeat the batch."""
+
+    code = "log_signer_unavailable"
+    retry = Retry.SAME_KEY
+
+
+class LogSignerRefused(OrionError):
+    """KMS does not let this function use its key, or the key is not on P-256, or its signature
+    does not verify.
+    """
+
+    code = "log_signer_refused"
