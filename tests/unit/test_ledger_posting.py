@@ -21,6 +21,7 @@ from orion.ledger.model import (
     Reason,
     Refusal,
     Rule,
+    State,
     Transfer,
 )
 from orion.ledger.posting import Outcome, ids, post_batch, touched
@@ -56,12 +57,21 @@ def transfer(
     )
 
 
+def everyone(owner: str) -> bool:
+    return True
+
+
+def decide(batch: Sequence[Transfer], book: Book, known: Known) -> Outcome:
+    """One record, in a shard that has all accounts."""
+    return post_batch([batch], State(0, everyone, book, known, {}, frozenset(), 1, 1))
+
+
 def post(batch: Sequence[Transfer], book: Book, known: Known) -> Outcome:
     """What the store does: load what is touched, decide, write back."""
-    outcome = post_batch(
+    outcome = decide(
         batch,
-        {key: book[key] for key in touched(batch) if key in book},
-        {identity: known[identity] for identity in ids(batch) if identity in known},
+        {key: book[key] for key in touched([batch], 0, everyone) if key in book},
+        {identity: known[identity] for identity in ids([batch]) if identity in known},
     )
     book.update(outcome.counters)
     for entry in outcome.accepted:
@@ -186,7 +196,7 @@ def test_a_reversal_of_posted_money_is_never_refused(
 
 def test_a_reversal_takes_what_is_left_and_the_rest_from_the_receivable() -> None:
     reversal = transfer(Code.DEPOSIT_REVERSAL_FINAL, 41_234)
-    outcome = post_batch([reversal], {reversal.debit: Counters(30_000, 0, 41_234, 0)}, {})
+    outcome = decide([reversal], {reversal.debit: Counters(30_000, 0, 41_234, 0)}, {})
     assert [
         (e.transfer.code, e.transfer.debit.purpose, e.transfer.units) for e in outcome.accepted
     ] == [
@@ -199,7 +209,7 @@ def test_a_reversal_takes_what_is_left_and_the_rest_from_the_receivable() -> Non
 
 def test_a_reversal_with_nothing_left_debits_the_receivable_under_its_own_id() -> None:
     reversal = transfer(Code.DEPOSIT_REVERSAL, 7)
-    (entry,) = post_batch([reversal], {}, {}).accepted
+    (entry,) = decide([reversal], {}, {}).accepted
     assert (entry.transfer.id, entry.transfer.debit.purpose, entry.transfer.units) == (
         reversal.id, Purpose.REVERSAL_RECEIVABLE, 7,
     )  # fmt: skip
@@ -229,7 +239,7 @@ def test_the_trace_id_is_no_part_of_what_an_id_stands_for() -> None:
     again = Transfer(
         first.id, first.kind, first.code, 5, first.debit, first.credit, first.cause, b"t" * 16
     )
-    assert len(post_batch([first, again], {}, {}).accepted) == 1
+    assert len(decide([first, again], {}, {}).accepted) == 1
 
 
 def test_a_refused_transfer_stays_refused_when_it_would_pass_later() -> None:
@@ -258,7 +268,7 @@ def test_the_largest_amount_is_posted_and_one_more_unit_overflows_by_name() -> N
 )
 def test_each_side_overflows_by_itself(full: tuple[Counters, Counters]) -> None:
     asked = transfer(Code.DEPOSIT_CREDIT, 1)
-    outcome = post_batch([asked], {asked.debit: full[0], asked.credit: full[1]}, {})
+    outcome = decide([asked], {asked.debit: full[0], asked.credit: full[1]}, {})
     assert [refusal.reason for refusal in outcome.refused] == [Reason.OVERFLOW]
 
 
@@ -274,7 +284,7 @@ def test_money_does_not_move_between_merchants(code: Code) -> None:
         assert post([foreign], book, {}).refused[0].reason is Reason.CODE_MISMATCH
 
 
-@pytest.mark.parametrize("code", list(Code))
+@pytest.mark.parametrize("code", sorted(set(Code) - {Code.LEG}))
 def test_a_code_joins_only_its_own_purposes(code: Code) -> None:
     for debit in Purpose:
         for credit in Purpose:
@@ -285,10 +295,11 @@ def test_a_code_joins_only_its_own_purposes(code: Code) -> None:
                 AccountKey(_owner(debit), debit, "BTC.bitcoin"),
                 AccountKey(_owner(credit), credit, "BTC.bitcoin"), b"{}", bytes(16),
             )  # fmt: skip
-            (refusal,) = post_batch([asked], {}, {}).refused
+            (refusal,) = decide([asked], {}, {}).refused
             expected = Reason.SAME_ACCOUNT if debit == credit else Reason.CODE_MISMATCH
             assert refusal.reason is expected
 
 
 def _owner(purpose: Purpose) -> str:
-    return "system:bitcoin" if purpose is Purpose.CUSTODY else MERCHANTS[0]
+    owners = {Purpose.CUSTODY: "system:bitcoin", Purpose.CLEARING: "shard:0"}
+    return owners.get(purpose, MERCHANTS[0])

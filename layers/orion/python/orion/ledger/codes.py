@@ -116,3 +116,15 @@ CODES: Mapping[Code, CodeRule] = MappingProxyType(
         Code.LEG: CodeRule(Purpose.CUSTODY, Purpose.CLEARING, _DIRECT, by_ledger=True),
     }
 )
+
+
+def debit_decides(debit: Purpose, credit: Purpose) -> bool:
+    """Whether the debited account's owner decides a transfer between accounts of these purposes:
+    the one with a rule, else the merchant's, else the debited one, but never clearing.
+    """
+    for purpose, answer in ((debit, True), (credit, False)):
+        if RULES[purpose] is not Rule.NONE:
+            return answer
+    if Purpose.REVERSAL_RECEIVABLE in (debit, credit):
+        return debit is Purpose.REVERSAL_RECEIVABLE
+    return debit is not Purpose.CLEARING

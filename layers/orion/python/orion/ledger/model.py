@@ -1,7 +1,7 @@
 """Accounts, transfers and what is decided about them. docs/ledger.md is the specification."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -29,6 +29,7 @@ __all__ = [
     "Handover",
     "Kind",
     "Leg",
+    "Outcome",
     "Pending",
     "PendingState",
     "Purpose",
@@ -36,6 +37,7 @@ __all__ = [
     "Refusal",
     "Rule",
     "Side",
+    "State",
     "Takeover",
     "Transfer",
     "bucket",
@@ -91,6 +93,8 @@ class AccountKey:
     rule: Rule = field(init=False, repr=False, compare=False)
     # Whether an owner of this kind may have an account of this purpose.
     fits: bool = field(init=False, repr=False, compare=False)
+    # Owner and purpose as a digest has them.
+    words: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         owner, purpose = self.owner, self.purpose
@@ -99,6 +103,7 @@ class AccountKey:
         derive(self, "is_merchant", owner.startswith("merchant:"))
         derive(self, "rule", RULES[purpose])
         derive(self, "fits", owner.startswith(OWNERS[purpose]))
+        derive(self, "words", f"{owner}\0{purpose.value}")
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -156,14 +161,20 @@ class Transfer(NamedTuple):
 
         No part holds a zero byte (checked owners, words, digits, canonical JSON): it parts them.
         """
-        debit, credit = self.debit, self.credit
-        named = "" if self.pending_id is None else f"{self.pending_id.hex()}\0"
-        head = (
-            f"orion-transfer-1\0{self.kind.value}\0{self.code.value}\0{debit.asset}"
-            f"\0{credit.asset}\0{self.units}\0{debit.owner}\0{debit.purpose.value}\0{credit.owner}"
-            f"\0{credit.purpose.value}\0{int(self.linked)}\0{named}"
+        _, kind, code, units, debit, credit, cause, _, linked, pending_id = self
+        parts = (
+            "orion-transfer-1",
+            kind,
+            code,
+            debit.asset,
+            credit.asset,
+            str(units),
+            debit.words,
+            credit.words,
+            "1" if linked else "0",
+            "" if pending_id is None else f"{pending_id.hex()}\0",
         )
-        return hashlib.sha256(head.encode() + self.cause).digest()[:DIGEST_BYTES]
+        return hashlib.sha256("\0".join(parts).encode() + cause).digest()[:DIGEST_BYTES]
 
     def content(self) -> dict[str, object]:
         """The transfer in the form of its record, the cause as text."""
@@ -309,3 +320,35 @@ class Takeover:
 def bucket(owner: str) -> int:
     """0 to 255: the same for all accounts of an owner, so that they share a shard."""
     return hashlib.sha256(owner.encode()).digest()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a shard knows before a batch.
+
+    `local` says whether an owner's accounts live in this shard. `counters` has those of `touched`
+    as far as they exist, `known` the digests posted or refused under `ids`, `pendings` those of
+    `pending_ids`. `frozen` are assets. The numbers are the next ones to be used.
+    """
+
+    shard: int
+    local: Callable[[str], bool]
+    counters: Mapping[AccountKey, Counters]
+    known: Mapping[bytes, Collection[bytes]]
+    pendings: Mapping[bytes, Pending]
+    frozen: Collection[str]
+    next_posted: int
+    next_leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`accepted` and `refused` in the order of decision, `legs` in the order of their numbers;
+    `counters` of every account that moved, `pendings` of those that changed.
+    """
+
+    accepted: tuple[Entry, ...]
+    refused: tuple[Refusal, ...]
+    counters: Mapping[AccountKey, Counters]
+    pendings: Mapping[bytes, Pending]
+    legs: tuple[Leg, ...]

@@ -5,38 +5,33 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from orion.ledger.model import Transfer
 from orion.records import Record
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """One record of the partition with its transfers, already read."""
-
-    record: Record
-    transfers: tuple[Transfer, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class PostResult:
-    """How many entries and refusals this batch stored, and how many transfers were replays or of
-    records behind the fence.
+    """How many entries and refusals were stored, and how many transfers were replays; how many
+    records this settled, those behind the fence included.
     """
 
     posted: int
     refused: int
     unchanged: int
+    records: int
 
 
 class LedgerStore(Protocol):
     """The books of one shard at a time."""
 
-    def post(self, batch: Sequence[Delivery], now: datetime) -> PostResult:
-        """Decide and store `batch`, records of one partition in order, in one transaction.
+    def post(self, records: Sequence[Record], now: datetime) -> PostResult:
+        """Read, decide and store the first of `records`, which are of one partition and in order,
+        in one transaction: at least one record and at most 10,000 transfers.
 
-        The partition's number is the shard's. Entries, refusals, counters, outbox rows, numbers and
-        the offset commit together; records behind the offset change nothing. At most MAX_BATCH
-        transfers, else ValueError. Raises UnknownShard, or Unavailable (retry SAME_KEY) when the
-        outcome is unknown: the same batch may be posted again.
+        The partition's number is the shard's. Entries, refusals, counters, pending transfers, legs,
+        outbox rows, numbers and the offset commit together; records behind the offset change
+        nothing. A control record acts after the transfers before it and before those after it.
+        Raises MalformedRecord or MalformedTransfer, with everything before that record stored;
+        UnknownShard; or Unavailable (retry SAME_KEY) when the outcome is unknown: the same records
+        may be posted again.
         """
         ...

@@ -1,184 +1,198 @@
-"""What happens to a batch: the one place where money is decided. Pure and total."""
+"""What happens to a batch: the one place where money is decided. Pure and total.
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+This file knows identities and chains; what a single transfer does is `orion.ledger.judge`.
+"""
 
-from orion.ids import fact_id
+from collections.abc import Callable, Iterable, Sequence
+
+from orion.ledger.codes import CODES, Code, Purpose, debit_decides
+from orion.ledger.judge import Judge, LegNotApplied, receivable_of, shortfall_id
+from orion.ledger.legs import MAX_ANSWERED, sum_legs
 from orion.ledger.model import (
-    MAX_COUNTER,
-    REVERSALS,
-    SIDES,
     AccountKey,
-    Code,
-    Counters,
     Entry,
-    Purpose,
+    Outcome,
     Reason,
     Refusal,
-    Rule,
+    State,
     Transfer,
+    clearing,
 )
-from orion.records import canonical_json
+
+__all__ = [
+    "MAX_ANSWERED",
+    "Batch",
+    "Entry",
+    "LegNotApplied",
+    "Outcome",
+    "State",
+    "decider",
+    "ids",
+    "pending_ids",
+    "post_batch",
+    "touched",
+]
+
+_REVERSALS = frozenset(code for code, rule in CODES.items() if rule.reversal)
+# The codes about which the receivable has a say.
+_OWING = _REVERSALS | {code for code, rule in CODES.items() if rule.pays_out}
+_DEBIT_DECIDES = {
+    (debit, credit): debit_decides(debit, credit) for debit in Purpose for credit in Purpose
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`accepted` and `refused` in the order of decision; `counters` of every account that moved."""
-
-    accepted: tuple[Entry, ...]
-    refused: tuple[Refusal, ...]
-    counters: Mapping[AccountKey, Counters]
-
-
-def touched(batch: Iterable[Transfer]) -> frozenset[AccountKey]:
-    """Every account that posting `batch` may read or move."""
-    accounts = set()
-    for transfer in batch:
-        accounts |= {transfer.debit, transfer.credit}
-        if transfer.code in REVERSALS:
-            accounts.add(_receivable(transfer))
-    return frozenset(accounts)
+def decider(transfer: Transfer) -> str:
+    """The owner whose shard decides: of the account with a rule, else the merchant's side, else
+    the debited one. A clearing account decides nothing: a leg belongs where its account lives.
+    """
+    debit, credit = transfer.debit, transfer.credit
+    return debit.owner if _DEBIT_DECIDES[debit.purpose, credit.purpose] else credit.owner
 
 
-def ids(batch: Iterable[Transfer]) -> frozenset[bytes]:
-    """Every id whose earlier meaning decides about `batch`, those of shortfalls included."""
+def touched(
+    records: Iterable[Sequence[Transfer]], shard: int, local: Callable[[str], bool]
+) -> frozenset[AccountKey]:
+    """Every account of `shard` that posting `records` may read or move."""
+    asked: dict[bytes, AccountKey] = {}
+    for record in records:
+        for transfer in record:
+            debit, credit = transfer.debit, transfer.credit
+            asked[debit.id] = debit
+            asked[credit.id] = credit
+            if transfer.code in _OWING:
+                receivable = receivable_of(debit)
+                asked[receivable.id] = receivable
+    return frozenset(
+        key
+        if key.purpose is not Purpose.CLEARING and local(key.owner)
+        else clearing(shard, key.asset)
+        for key in asked.values()
+    )
+
+
+def ids(records: Iterable[Sequence[Transfer]]) -> frozenset[bytes]:
+    """Every id whose earlier meaning decides about `records`, those of shortfalls included."""
     found = set()
-    for transfer in batch:
-        found.add(transfer.id)
-        if transfer.code in REVERSALS:
-            found.add(_shortfall_id(transfer))
+    for record in records:
+        for transfer in record:
+            found.add(transfer.id)
+            if transfer.code in _REVERSALS:
+                found.add(shortfall_id(transfer))
     return frozenset(found)
 
 
-def post_batch(
-    batch: Sequence[Transfer],
-    accounts: Mapping[AccountKey, Counters],
-    known: Mapping[bytes, frozenset[bytes]],
-) -> Outcome:
-    """Decide `batch` in order. `accounts` holds the counters of `touched(batch)` as far as they
-    exist; `known` the digests already posted or refused under `ids(batch)`.
+def pending_ids(records: Iterable[Sequence[Transfer]]) -> frozenset[bytes]:
+    """Every pending transfer that `records` name."""
+    return frozenset(
+        transfer.pending_id
+        for record in records
+        for transfer in record
+        if transfer.pending_id is not None
+    )
+
+
+def post_batch(records: Iterable[Sequence[Transfer]], state: State) -> Outcome:
+    """Decide `records` in order; the chains of a record end with it.
+
+    Entry i has number `next_posted + i // MAX_ANSWERED` and place `i % MAX_ANSWERED`. Raises
+    LegNotApplied, and ValueError for a transfer that another shard decides.
     """
-    counters = dict(accounts)
-    seen = {identity: set(digests) for identity, digests in known.items()}
-    moved: set[AccountKey] = set()
-    accepted: list[Entry] = []
-    refused: list[Refusal] = []
-    for transfer in batch:
+    batch = Batch(state)
+    batch.post(records)
+    return batch.outcome()
+
+
+class Batch:
+    """`post_batch` in parts: what is known already, what replays, what stands or falls together.
+
+    The mappings of `state` may grow between two parts, by what the next part touches.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._judge = Judge(state)
+        self.accepted = self._judge.accepted
+        self.refused: list[Refusal] = []
+
+    def post(self, records: Iterable[Sequence[Transfer]]) -> None:
+        """Decide `records` after those before."""
+        for record in records:
+            chain: list[Transfer] = []
+            for transfer in record:
+                if not transfer.linked and not chain:
+                    self._decide(transfer)
+                    continue
+                chain.append(transfer)
+                if not transfer.linked:
+                    self._decide_chain(chain)
+                    chain = []
+            if chain:
+                self._refuse_chain(chain, Reason.LINKED_OPEN)
+
+    def outcome(self) -> Outcome:
+        """What all parts came to."""
+        state, judge = self._state, self._judge
+        return Outcome(
+            tuple(self.accepted),
+            tuple(self.refused),
+            judge.accounts.moved(),
+            judge.pendings,
+            sum_legs(self.accepted, state.shard, state.next_posted, state.next_leg),
+        )
+
+    def _decide(self, transfer: Transfer) -> None:
+        """A transfer of its own."""
+        judge = self._judge
         digest = transfer.digest
-        digests = seen.setdefault(transfer.id, set())
-        if digest in digests:
-            continue
-        entries = _split(transfer, digest, counters)
-        reason = Reason.ID_CONFLICT if digests else _refusal(transfer, entries, counters, seen)
-        digests.add(digest)
+        earlier = judge.earlier(transfer.id)
+        if digest in earlier:
+            return
+        reason = Reason.ID_CONFLICT if earlier else judge.decide(transfer, digest)
         if reason is not None:
-            refused.append(Refusal(transfer, digest, reason))
-            continue
-        for entry in entries:
-            seen.setdefault(entry.transfer.id, set()).add(entry.digest)
-            _move(entry.transfer, counters)
-            moved |= {entry.transfer.debit, entry.transfer.credit}
-        accepted += entries
-    return Outcome(tuple(accepted), tuple(refused), {key: counters[key] for key in moved})
+            self._refuse(transfer, digest, reason)
 
+    def _decide_chain(self, chain: Sequence[Transfer]) -> None:
+        """All of `chain`, or nothing of it."""
+        judge = self._judge
+        if any(judge.earlier(transfer.id) for transfer in chain):
+            self._refuse_chain(chain, Reason.LINKED_FAILED)
+            return
+        judge.begin_chain(decider(chain[0]))
+        failed: tuple[int, Reason] | None = None
+        for place, transfer in enumerate(chain):
+            digest = transfer.digest
+            earlier = judge.earlier(transfer.id)
+            if digest in earlier:
+                continue
+            reason = Reason.ID_CONFLICT if earlier else judge.decide(transfer, digest)
+            if reason is not None:
+                failed = (place, reason)
+                break
+        judge.end_chain(keep=failed is None)
+        if failed is not None:
+            self._refuse_chain(chain, Reason.LINKED_FAILED, failed)
 
-def _split(
-    transfer: Transfer, digest: bytes, counters: Mapping[AccountKey, Counters]
-) -> list[Entry]:
-    """The entries that carry `transfer` out: itself, or a reversal with its shortfall beside it.
+    def _refuse_chain(
+        self, chain: Sequence[Transfer], reason: Reason, first: tuple[int, Reason] | None = None
+    ) -> None:
+        """Refuse what of `chain` is not known yet; the member at `first` for a reason of its own.
 
-    A reversal of 41,234 with 11,234 left takes 11,234 from the account and 30,000 from the
-    receivable.
-    """
-    asked = Entry(transfer, digest)
-    if transfer.code not in REVERSALS or not transfer.debit.is_merchant:
-        return [asked]
-    covered = min(transfer.units, max(0, counters.get(transfer.debit, Counters()).movable))
-    if covered == transfer.units:
-        return [asked]
-    receivable = _receivable(transfer)
-    if covered == 0:
-        return [Entry(transfer._replace(debit=receivable), digest)]
-    shortfall = transfer._replace(
-        id=_shortfall_id(transfer),
-        code=Code.REVERSAL_SHORTFALL,
-        units=transfer.units - covered,
-        debit=receivable,
-        cause=canonical_json({"type": "shortfall", "transfer_id": transfer.id.hex()}),
-    )
-    return [Entry(transfer._replace(units=covered), digest), Entry(shortfall, shortfall.digest)]
+        An id that stands for other content is refused for that, whatever else is wrong.
+        """
+        for place, transfer in enumerate(chain):
+            digest = transfer.digest
+            earlier = self._judge.earlier(transfer.id)
+            if digest in earlier:
+                continue
+            why = Reason.ID_CONFLICT if earlier else reason
+            if first is not None and place == first[0]:
+                why = first[1]
+            self._refuse(transfer, digest, why)
 
-
-def _refusal(
-    transfer: Transfer,
-    entries: Sequence[Entry],
-    counters: Mapping[AccountKey, Counters],
-    seen: Mapping[bytes, set[bytes]],
-) -> Reason | None:
-    debit, credit = transfer.debit, transfer.credit
-    if any(seen.get(entry.transfer.id) for entry in entries[1:]):
-        return Reason.ID_CONFLICT
-    if debit == credit:
-        return Reason.SAME_ACCOUNT
-    if not _allowed(transfer):
-        return Reason.CODE_MISMATCH
-    limits_debit = debit.rule is Rule.CREDITS_COVER_DEBITS
-    limits_credit = credit.rule is Rule.DEBITS_COVER_CREDITS
-    if limits_debit and limits_credit and debit.owner != credit.owner:
-        return Reason.TWO_LIMITS
-    first = entries[0].transfer
-    movable = counters.get(first.debit, Counters()).movable
-    if first.debit.rule is Rule.CREDITS_COVER_DEBITS and movable < first.units:
-        return Reason.EXCEEDS_CREDITS
-    if limits_credit:
-        held = counters.get(credit, Counters())
-        if held.debits_posted - held.credits_posted - held.credits_pending < transfer.units:
-            return Reason.EXCEEDS_DEBITS
-    return Reason.OVERFLOW if _overflows(entries, counters) else None
-
-
-def _allowed(transfer: Transfer) -> bool:
-    debit, credit = transfer.debit, transfer.credit
-    if SIDES.get(transfer.code) != (debit.purpose, credit.purpose) or debit.asset != credit.asset:
-        return False
-    if any(side.is_merchant == (side.purpose is Purpose.CUSTODY) for side in (debit, credit)):
-        return False
-    return debit.owner == credit.owner or not (debit.is_merchant and credit.is_merchant)
-
-
-def _overflows(entries: Sequence[Entry], counters: Mapping[AccountKey, Counters]) -> bool:
-    # The entries of one transfer share the credited account and never the debited one.
-    credited = counters.get(entries[0].transfer.credit, Counters())
-    total = sum(entry.transfer.units for entry in entries)
-    if credited.credits_posted + credited.credits_pending + total > MAX_COUNTER:
-        return True
-    for entry in entries:
-        held = counters.get(entry.transfer.debit, Counters())
-        if held.debits_posted + held.debits_pending + entry.transfer.units > MAX_COUNTER:
-            return True
-    return False
-
-
-def _move(transfer: Transfer, counters: dict[AccountKey, Counters]) -> None:
-    held = counters.get(transfer.debit, Counters())
-    counters[transfer.debit] = Counters(
-        held.debits_posted + transfer.units,
-        held.debits_pending,
-        held.credits_posted,
-        held.credits_pending,
-    )
-    held = counters.get(transfer.credit, Counters())
-    counters[transfer.credit] = Counters(
-        held.debits_posted,
-        held.debits_pending,
-        held.credits_posted + transfer.units,
-        held.credits_pending,
-    )
-
-
-def _receivable(transfer: Transfer) -> AccountKey:
-    return replace(transfer.debit, purpose=Purpose.REVERSAL_RECEIVABLE)
-
-
-def _shortfall_id(transfer: Transfer) -> bytes:
-    return fact_id("shortfall", transfer.id)
+    def _refuse(self, transfer: Transfer, digest: bytes, reason: Reason) -> None:
+        if transfer.code is Code.LEG:
+            raise LegNotApplied(
+                "a leg cannot be applied", leg=transfer.id.hex(), reason=str(reason)
+            )
+        self._judge.learn(transfer.id, digest)
+        self.refused.append(Refusal(transfer, digest, reason))
