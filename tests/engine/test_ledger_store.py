@@ -20,7 +20,10 @@ from orion.ledger.transfer_record import MalformedTransfer
 from orion.records import Record
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-TABLES = ("transfer", "refusal", "account", "outbox", "consumer_offset")
+TABLES = (
+    *("transfer", "refusal", "account", "outbox", "consumer_offset", "pending", "leg", "held"),
+    "asset_freeze",
+)
 WAIT_S = 20
 
 
@@ -32,7 +35,13 @@ def admin(mysql_admin: MariaDb) -> Iterator[Cursor]:
         cursor.execute("USE orion_ledger")
         for table in TABLES:
             cursor.execute(f"DELETE FROM {table}")
-        cursor.execute("UPDATE shard SET next_posted = 1, next_refused = 1")
+        cursor.execute("DELETE FROM shard WHERE shard_no > 0")
+        cursor.execute("DELETE FROM shard_map WHERE map_version > 1")
+        cursor.execute("UPDATE bucket SET shard_no = 0, map_version = 1, taken = 1")
+        cursor.execute(
+            "UPDATE shard SET next_posted = 1, next_refused = 1, next_leg = 1, version = 0,"
+            " last_posted_at = '1970-01-01'"
+        )
         connection.commit()
         connection.autocommit(True)
         yield cursor
@@ -77,6 +86,17 @@ def final(units: int) -> dict[str, object]:
     }
 
 
+def payout(kind: str, units: int, *, of: dict[str, object] | None = None) -> dict[str, object]:
+    asked = credit(units) | {
+        "kind": kind,
+        "code": "payout",
+        "debit": {"owner": f"merchant:{0:032x}", "purpose": "available"},
+        "credit": {"owner": "system:bitcoin", "purpose": "custody"},
+        "cause": {"type": "payout"},
+    }
+    return asked if of is None else asked | {"pending_id": of["id"]}
+
+
 def record(offset: int, *transfers: dict[str, object], partition: int = 0) -> Record:
     body = {"v": 1, "trace_id": "ef" * 16, "transfers": transfers}
     return Record("ledger.transfers", partition, offset, b"0", json.dumps(body).encode())
@@ -108,7 +128,7 @@ def test_a_record_delivered_again_changes_nothing(store: MySqlLedgerStore, admin
     assert post_partition(store, records, NOW).posted == 2
     before = state(admin)
     again = post_partition(store, records, NOW)
-    assert (again.posted, again.refused, again.unchanged) == (0, 0, 3)
+    assert (again.posted, again.refused, again.unchanged, again.records) == (0, 0, 0, 2)
     assert state(admin) == before
 
 
@@ -210,10 +230,10 @@ def test_a_reversal_after_the_money_is_spent_is_posted_from_the_receivable(
         "credit": {"owner": "system:bitcoin", "purpose": "custody"},
     }
     post_partition(store, [record(0, credit(100), final(100))], NOW)
-    # What a payout of 70 would leave: moneyout's codes come later.
-    admin.execute("UPDATE account SET debits_posted = 70 WHERE purpose = 'available'")
-    first = post_partition(store, [record(1, reversal)], NOW)
-    again = post_partition(store, [record(2, reversal)], NOW)
+    paid = payout("pending", 70)
+    post_partition(store, [record(1, paid, payout("post", 70, of=paid))], NOW)
+    first = post_partition(store, [record(2, reversal)], NOW)
+    again = post_partition(store, [record(3, reversal)], NOW)
     assert (first.posted, first.refused, again.unchanged) == (2, 0, 1)
     assert rows(
         admin, "SELECT debits_posted FROM account WHERE purpose = 'reversal_receivable'"

@@ -25,6 +25,14 @@ def fresh(cursor: Cursor, records: Sequence[Record]) -> Sequence[Record]:
     of one partition with rising offsets. Offsets may have gaps (compaction, transaction markers).
     Raises OffsetsWentBack.
     """
+    remaining = unapplied(cursor, records)
+    if remaining:
+        advance(cursor, remaining)
+    return remaining
+
+
+def unapplied(cursor: Cursor, records: Sequence[Record]) -> Sequence[Record]:
+    """As `fresh`, but the fence stays where it is: `advance` it before the commit."""
     if not records:
         return []
     topic, partition = records[0].topic, records[0].partition
@@ -56,11 +64,19 @@ def fresh(cursor: Cursor, records: Sequence[Record]) -> Sequence[Record]:
                 partition=partition,
                 offset=record.offset,
             )
-    if remaining:
-        newest_ms = max(newest_ms, *(record.timestamp_ms for record in remaining))
-        cursor.execute(
-            "UPDATE consumer_offset SET next_offset = %s, newest_ms = %s"
-            " WHERE topic = %s AND partition_no = %s",
-            (remaining[-1].offset + 1, newest_ms, topic, partition),
-        )
     return remaining
+
+
+def advance(cursor: Cursor, records: Sequence[Record]) -> None:
+    """Move the fence past `records`, the first of those that were unapplied, at least one."""
+    last = records[-1]
+    cursor.execute(
+        "UPDATE consumer_offset SET next_offset = %s, newest_ms = GREATEST(newest_ms, %s)"
+        " WHERE topic = %s AND partition_no = %s",
+        (
+            last.offset + 1,
+            max(record.timestamp_ms for record in records),
+            last.topic,
+            last.partition,
+        ),
+    )

@@ -1,0 +1,310 @@
+"""One batch of one shard, inside its transaction: what it reads, decides and writes.
+
+A batch is decided twice at most. First it takes for granted that none of its ids is known, because
+nearly always none is: then nothing about them is read, the log's own unique key finds what was
+posted before, and a look at the small table of refusals what was refused. Where one is known after
+all, everything is rolled back and the batch is decided again with all that is known about its ids.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from orion.adapters.mysql.ledger_store_lane import Check, Lane, Rows
+from orion.adapters.mysql.ledger_store_legs import apply_legs
+from orion.adapters.mysql.ledger_store_memory import Memory
+from orion.adapters.mysql.ledger_store_reading import (
+    LIST_SIZE,
+    ShardRow,
+    chunks,
+    frozen_assets,
+    known_digests,
+    stored_counters,
+    stored_pendings,
+)
+from orion.adapters.mysql.ledger_store_rows import (
+    Names,
+    Owed,
+    PostedRecord,
+    legs_statement,
+    listed,
+    log_statement,
+    move_accounts_statement,
+    open_accounts_statement,
+    outbox_statement,
+    pending_statement,
+    posted_record,
+    refusal_statement,
+    refused_payload,
+    sql_moment,
+)
+from orion.ids import fact_id
+from orion.ledger.codes import debit_decides
+from orion.ledger.legs import MAX_ANSWERED
+from orion.ledger.model import (
+    AccountKey,
+    Code,
+    Counters,
+    Entry,
+    Handover,
+    Leg,
+    Pending,
+    Refusal,
+    State,
+    Takeover,
+    Transfer,
+    bucket,
+)
+from orion.ledger.posting import Batch, ids, pending_ids, touched
+from orion.ledger.transfer_record import transfers_body
+from orion.records import canonical_json
+
+TRANSFERS_TOPIC = "ledger.transfers"
+POSTED_TOPIC = "ledger.posted"
+REFUSED_TOPIC = "ledger.refused"
+# Records of `ledger.posted` that one statement writes: under 3 MB whatever they hold.
+_RECORDS_A_STATEMENT = 3
+_ACCOUNTS_A_STATEMENT = 2_500
+
+
+class KnownIdentity(Exception):
+    """An id of the batch was posted or refused before: decide again, knowing how."""
+
+
+class Posting:
+    """Give it transfers in their order, then `finish` it before the commit."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        shard: int,
+        row: ShardRow,
+        now: datetime,
+        *,
+        memory: Memory | None,
+        names: Names,
+        careful: bool,
+    ) -> None:
+        self._lane = lane
+        self._shard = shard
+        self._row = row
+        self._memory = memory
+        self._names = names
+        self._careful = careful
+        # A clock that was set back must not let the log's time fall.
+        self._at = max(now, row.last_posted_at)
+        self._next_posted, self._next_refused = row.next_posted, row.next_refused
+        self._next_leg = row.next_leg
+        self._frozen = frozen_assets(lane)
+        # Counters as they stood before the batch, of the accounts that existed; and as they stand.
+        self._before: dict[AccountKey, Counters] = {}
+        self._counters: dict[AccountKey, Counters] = {}
+        self._looked: set[AccountKey] = set()
+        self._known: dict[bytes, Collection[bytes]] = {}
+        self._pendings: dict[bytes, Pending] = {}
+        self._changed: dict[bytes, Pending] = {}
+        self._applied: list[Entry] = []
+        # Of the part that is being decided: up to a control record, numbers and legs are its own.
+        self._batch: Batch | None = None
+        self._written = self._refused = 0
+        self.posted = self.refused = self.decided = 0
+
+    @property
+    def moved(self) -> dict[AccountKey, Counters]:
+        """Counters that differ from what they were, after `finish`."""
+        before = self._before
+        return {key: held for key, held in self._counters.items() if before.get(key) != held}
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything of the shard moved, after `finish`."""
+        row = self._row
+        numbers = (self._next_posted, self._next_refused, self._next_leg)
+        return numbers != (row.next_posted, row.next_refused, row.next_leg)
+
+    def post(self, records: Sequence[Sequence[Transfer]]) -> None:
+        """Decide the transfers of some records, in order."""
+        if not records:
+            return
+        self._learn(records)
+        if self._batch is None:
+            self._batch = Batch(
+                State(
+                    shard=self._shard,
+                    local=self.local,
+                    counters=self._counters,
+                    known=self._known,
+                    pendings=self._pendings,
+                    frozen=self._frozen,
+                    next_posted=self._next_posted,
+                    next_leg=self._next_leg,
+                )
+            )
+        self._batch.post(records)
+        if not self._careful:
+            self._trust(ids(records))
+        whole = (len(self._batch.accepted) - self._written) // MAX_ANSWERED
+        if whole >= _RECORDS_A_STATEMENT:
+            self._log(self._written + whole * MAX_ANSWERED)
+
+    def control(self, record: Handover | Takeover) -> None:
+        """End or begin this shard's care for a bucket, after everything before it."""
+        self.settle()
+        raise NotImplementedError(record)
+
+    def local(self, owner: str) -> bool:
+        """Whether this shard moves the accounts of `owner` itself."""
+        return True
+
+    def settle(self) -> None:
+        """End a part of the batch: what was decided is numbered, summed into legs and written."""
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return
+        self._batch = batch
+        self._log(len(batch.accepted))
+        self._refuse(batch.refused)
+        outcome = batch.outcome()
+        self._batch, self._written = None, 0
+        self._next_posted += -(-len(outcome.accepted) // MAX_ANSWERED)
+        self._next_leg += len(outcome.legs)
+        self._send(outcome.legs)
+        self._counters.update(outcome.counters)
+        self._pendings.update(outcome.pendings)
+        self._changed.update(outcome.pendings)
+        self._applied += [e for e in outcome.accepted if e.transfer.code is Code.LEG]
+        shortfalls = sum(e.transfer.code is Code.REVERSAL_SHORTFALL for e in outcome.accepted)
+        self.posted += len(outcome.accepted)
+        self.refused += len(outcome.refused)
+        self.decided += len(outcome.accepted) - shortfalls + len(outcome.refused)
+
+    def finish(self) -> None:
+        """Write what the whole batch left: counters, pending transfers, legs and the shard."""
+        self.settle()
+        self._store_counters()
+        self._store_pendings()
+        apply_legs(self._lane, self._applied, self._at)
+        if self.changed:
+            row = self._row
+            self._lane.tell(
+                f"UPDATE shard SET next_posted = {self._next_posted},"  # noqa: S608
+                f" next_refused = {self._next_refused}, next_leg = {self._next_leg},"
+                f" version = {row.version + 1}, last_posted_at = '{sql_moment(self._at)}'"
+                f" WHERE shard_no = {self._shard} AND version = {row.version}",
+                _exactly(1, "the shard's row"),
+            )
+        self._lane.drain()
+
+    def _learn(self, records: Sequence[Sequence[Transfer]]) -> None:
+        """Read what decides about `records` and is not known yet."""
+        looked = self._looked
+        missing = [k for k in touched(records, self._shard, self.local) if k not in looked]
+        if missing:
+            looked.update(missing)
+            found = {} if self._memory is None else self._memory.known(missing)
+            if len(found) < len(missing):
+                found |= stored_counters(self._lane, [k for k in missing if k not in found])
+            self._before |= found
+            self._counters |= found
+        wanted = pending_ids(records) - self._pendings.keys()
+        if wanted:
+            self._pendings |= stored_pendings(self._lane, wanted)
+        if self._careful:
+            self._known |= known_digests(self._lane, ids(records) - self._known.keys())
+
+    def _trust(self, identities: Collection[bytes]) -> None:
+        """That none of `identities` was refused before; the log's key says so of posted ones."""
+        self._lane.tell(
+            f"SELECT 1 FROM refusal WHERE id IN ({listed(identities)}) LIMIT 1",  # noqa: S608
+            _unknown,
+        )
+
+    def _log(self, upto: int) -> None:
+        """Write the entries of this part from where the last statement ended."""
+        batch = self._batch
+        if batch is None:
+            return
+        starts = range(self._written, upto, MAX_ANSWERED)
+        for some in chunks(starts, _RECORDS_A_STATEMENT):
+            records = []
+            for start in some:
+                number = self._next_posted + start // MAX_ANSWERED
+                entries = batch.accepted[start : min(start + MAX_ANSWERED, upto)]
+                records.append(posted_record(self._shard, number, entries, self._at, self._names))
+            for plain in (True, False):
+                alike = [record for record in records if record.plain is plain]
+                if alike:
+                    self._lane.tell(log_statement(alike))
+            self._lane.tell(outbox_statement([self._posted(r) for r in records], self._at))
+        self._written = upto
+
+    def _posted(self, record: PostedRecord) -> Owed:
+        event_id = fact_id(POSTED_TOPIC, self._shard, record.number)
+        return Owed(event_id, POSTED_TOPIC, str(self._shard), record.payload)
+
+    def _refuse(self, refusals: Sequence[Refusal]) -> None:
+        if not refusals:
+            return
+        if not self._careful:
+            for few in chunks([refusal.transfer.id for refusal in refusals], LIST_SIZE):
+                self._lane.tell(
+                    f"SELECT 1 FROM transfer WHERE id IN ({listed(few)}) LIMIT 1",  # noqa: S608
+                    _unknown,
+                )
+        for some in chunks(refusals, MAX_ANSWERED):
+            number = self._next_refused
+            self._next_refused += 1
+            self._lane.tell(refusal_statement(self._shard, number, some, self._at))
+            payload = refused_payload(self._shard, number, some)
+            event_id = fact_id(REFUSED_TOPIC, self._shard, number)
+            owed = Owed(event_id, REFUSED_TOPIC, str(self._shard), payload)
+            self._lane.tell(outbox_statement([owed], self._at))
+
+    def _send(self, legs: Sequence[Leg]) -> None:
+        """Put legs in flight: as rows that are watched, and as transfers owed to their shards."""
+        for some in chunks(legs, LIST_SIZE):
+            self._lane.tell(legs_statement(some, self._at))
+            owed = [
+                Owed(
+                    fact_id(TRANSFERS_TOPIC, leg.id),
+                    TRANSFERS_TOPIC,
+                    f"bucket:{bucket(leg.account.owner)}",
+                    canonical_json(transfers_body((leg.as_transfer(),), leg.trace_id)).decode(),
+                )
+                for leg in some
+            ]
+            self._lane.tell(outbox_statement(owed, self._at))
+
+    def _store_counters(self) -> None:
+        """In the order of ids, which is the order of the table."""
+        moved = sorted(self.moved.items(), key=lambda row: row[0].id)
+        made = [row for row in moved if row[0] not in self._before]
+        for some in chunks(made, _ACCOUNTS_A_STATEMENT):
+            self._lane.tell(open_accounts_statement(some, self._at))
+        for some in chunks([r for r in moved if r[0] in self._before], _ACCOUNTS_A_STATEMENT):
+            self._lane.tell(
+                move_accounts_statement(some, self._at, self._names),
+                _exactly(2 * len(some), "counters of accounts that exist"),
+            )
+
+    def _store_pendings(self) -> None:
+        rows = [(row, _decider(row)) for row in self._changed.values()]
+        for some in chunks(rows, LIST_SIZE):
+            self._lane.tell(pending_statement(self._shard, some, self._at))
+
+
+def _decider(row: Pending) -> str:
+    debits = debit_decides(row.debit.purpose, row.credit.purpose)
+    return row.debit.owner if debits else row.credit.owner
+
+
+def _unknown(_affected: int, found: Rows) -> None:
+    if found:
+        raise KnownIdentity
+
+
+def _exactly(rows: int, what: str) -> Check:
+    def check(affected: int, _found: Rows) -> None:
+        if affected != rows:
+            raise RuntimeError(f"{what}: {affected} rows were affected instead of {rows}")
+
+    return check
