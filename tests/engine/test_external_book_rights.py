@@ -126,7 +126,7 @@ def test_nobody_changes_or_takes_away_a_row(
 ) -> None:
     before = written.ask(f"SELECT * FROM external_book.{table}")
     column = "owner" if table == "account" else "units"
-    expected = psycopg.errors.InsufficientPrivilege
+    expected: type[psycopg.Error] = psycopg.errors.InsufficientPrivilege
     if principal == "admin":
         expected = psycopg.errors.RestrictViolation
     with closing(written.connection(principal)) as connection, pytest.raises(expected):
