@@ -61,9 +61,14 @@ class Lane(AbstractContextManager["Lane"]):
 
     def ask(self, statement: str) -> Rows:
         """The answer of `statement`, after all before it was executed."""
+        cursor = self.cursor()
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+    def cursor(self) -> Cursor:
+        """The transaction's cursor, after everything told was executed; until the next `tell`."""
         self.drain()
-        self._cursor.execute(statement)
-        return self._cursor.fetchall()
+        return self._cursor
 
     def drain(self) -> None:
         """Wait until everything told was executed and checked."""
