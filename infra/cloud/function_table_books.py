@@ -21,9 +21,7 @@ def _by_operators(file: str) -> FunctionRow:
     return FunctionRow("billing", file, mysql=("ledger",), sends=("outbox-ledger",))
 
 
-def _step(
-    file: str, *, signs: tuple[str, ...] = (), sends: tuple[str, ...] = (), reports: bool = False
-) -> FunctionRow:
+def _step(file: str, *, sends: tuple[str, ...] = (), reports: bool = False) -> FunctionRow:
     """A step of the reconciliation: it reads all three books and writes none."""
     return FunctionRow(
         "log",
@@ -34,7 +32,6 @@ def _step(
         mysql=("log",),
         postgres=("book-auditor",),
         sends=sends,
-        signs=signs,
         reads_keys=(LEDGER_ROOTS,),
         reads_ledger_book=True,
         writes_reports=reports,
@@ -73,13 +70,24 @@ _ALL: tuple[FunctionRow, ...] = (
     _step("reconcile_compare"),
     _step("reconcile_causes"),
     _step("reconcile_sums"),
-    _step("reconcile_balances", signs=(COMMANDS_OF_RECONCILIATION,), sends=("outbox-log",)),
+    # Asks the chains, and compares with MySQL only.
+    FunctionRow(
+        "log",
+        "reconcile_balances",
+        layers=("orion", "base", "keys"),
+        memory_mb=RANGE_MEMORY_MB,
+        timeout_s=RANGE_TIMEOUT_S,
+        mysql=("log",),
+        sends=("outbox-log",),
+        signs=(COMMANDS_OF_RECONCILIATION,),
+    ),
     _step("reconcile_report", sends=("outbox-log",), reports=True),
     FunctionRow("log", "prove", mysql=("log",), reads_keys=(LEDGER_ROOTS,), reads_ledger_book=True),
     FunctionRow("log", "incident", mysql=("log",), sends=("outbox-log",)),
     FunctionRow(
         "log",
         "node_answers",
+        layers=("orion", "base", "keys"),
         mysql=("log",),
         topics=(KafkaTrigger("node.answers", "log", 100),),
     ),

@@ -26,6 +26,9 @@ CROSS_SCHEMA = {
     ("log", "orion_moneyin.deposit_history", ("SELECT",)),
     ("log", "orion_moneyin.wallet", ("SELECT",)),
     ("log", "orion_moneyin.address", ("SELECT",)),
+    ("log", "orion_moneyin.chain_head", ("SELECT",)),
+    ("log", "orion_moneyin.chain_cursor", ("SELECT",)),
+    ("log", "orion_moneyin.chain_block", ("SELECT",)),
 }
 
 

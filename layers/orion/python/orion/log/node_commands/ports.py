@@ -38,7 +38,7 @@ class CommandSigner(Protocol):
     """The issuer's key."""
 
     def sign(self, digest: bytes) -> bytes:
-        """ECDSA P-256 over 32 bytes, in DER. Raises Unavailable (retry LATER), or an OrionError
-        that no repetition mends.
+        """ECDSA P-256 over 32 bytes, in DER. Raises LogSignerUnavailable (retry LATER),
+        LogSignerRefused.
         """
         ...
