@@ -7,8 +7,18 @@ all, everything is rolled back and the batch is decided again with all that is k
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from orion.adapters.mysql.ledger_shards import (
+    drop_held,
+    forward,
+    hand_over,
+    held_records,
+    hold,
+    is_due,
+    load_view,
+    take_over,
+)
 from orion.adapters.mysql.ledger_store_lane import Check, Lane, Rows
 from orion.adapters.mysql.ledger_store_legs import apply_legs
 from orion.adapters.mysql.ledger_store_memory import Memory
@@ -55,6 +65,7 @@ from orion.ledger.model import (
     bucket,
 )
 from orion.ledger.posting import Batch, ids, pending_ids, touched
+from orion.ledger.sharding import ShardView, Sorted, sort_records
 from orion.ledger.transfer_record import transfers_body
 from orion.records import canonical_json
 
@@ -90,6 +101,11 @@ class Posting:
         self._memory = memory
         self._names = names
         self._careful = careful
+        self._now = now
+        # Read when first asked for; a control record changes it.
+        self._view: ShardView | None = None
+        self._forwarded = 0
+        self._marked = False
         # A clock that was set back must not let the log's time fall.
         self._at = max(now, row.last_posted_at)
         self._next_posted, self._next_refused = row.next_posted, row.next_refused
@@ -107,6 +123,10 @@ class Posting:
         self._batch: Batch | None = None
         self._written = self._refused = 0
         self.posted = self.refused = self.decided = 0
+        # Transfers that were held or forwarded, and those that were held before and are not now.
+        self.aside = self.taken = 0
+        # Whether what the writer remembered from before this batch is of no worth any more.
+        self.forgets = False
 
     @property
     def moved(self) -> dict[AccountKey, Counters]:
@@ -119,10 +139,16 @@ class Posting:
         """Whether anything of the shard moved, after `finish`."""
         row = self._row
         numbers = (self._next_posted, self._next_refused, self._next_leg)
-        return numbers != (row.next_posted, row.next_refused, row.next_leg)
+        return self._marked or numbers != (row.next_posted, row.next_refused, row.next_leg)
 
     def post(self, records: Sequence[Sequence[Transfer]]) -> None:
-        """Decide the transfers of some records, in order."""
+        """Decide the transfers of some records, in order, as far as they are this shard's."""
+        if records:
+            parted = sort_records(records, self._where())
+            self._set_aside(parted)
+            self._decide(parted.decide)
+
+    def _decide(self, records: Sequence[Sequence[Transfer]]) -> None:
         if not records:
             return
         self._learn(records)
@@ -146,14 +172,58 @@ class Posting:
         if whole >= _RECORDS_A_STATEMENT:
             self._log(self._written + whole * MAX_ANSWERED)
 
-    def control(self, record: Handover | Takeover) -> None:
-        """End or begin this shard's care for a bucket, after everything before it."""
+    def control(self, order: Handover | Takeover, limit: int) -> bool:
+        """End or begin this shard's care for a bucket, after everything before it. False where
+        more than `limit` transfers are held for it: the same order again goes on with the rest.
+        """
         self.settle()
-        raise NotImplementedError(record)
+        if isinstance(order, Takeover):
+            return self._take_over(order, limit)
+        if hand_over(self._lane.cursor(), self._shard, order, self._at, self._now):
+            self._view, self._marked = None, True
+        return True
+
+    def _take_over(self, order: Takeover, limit: int) -> bool:
+        cursor, number = self._lane.cursor(), order.bucket
+        if not is_due(cursor, self._shard, order):
+            return True
+        # The bucket may have lived here before: others have moved its accounts since.
+        self._memory, self.forgets, self._marked = None, True, True
+        self._at = max(self._at, order.posted_at + timedelta(microseconds=1))
+        self._view = self._where().taking(number)
+        while (held := held_records(cursor, self._shard, number, limit)) is not None:
+            if limit <= 0:
+                self._view = None
+                return False
+            limit -= held.transfers
+            self.taken += held.transfers
+            self._decide(held.records)
+            self.settle()
+            cursor = self._lane.cursor()
+            drop_held(cursor, self._shard, number, held.upto)
+        take_over(cursor, number)
+        self._view = None
+        return True
+
+    def _where(self) -> ShardView:
+        if self._view is None:
+            self._view = load_view(self._lane.cursor(), self._shard)
+        return self._view
+
+    def _set_aside(self, parted: Sorted) -> None:
+        pieces = parted.hold + parted.forward
+        if not pieces:
+            return
+        cursor, place = self._lane.cursor(), (self._row.version + 1, self._forwarded)
+        hold(cursor, self._shard, parted.hold, self._now)
+        forward(cursor, self._shard, place, parted.forward, self._now)
+        self._forwarded += len(parted.forward)
+        self._marked = True
+        self.aside += sum(len(transfers) for _, transfers in pieces)
 
     def local(self, owner: str) -> bool:
         """Whether this shard moves the accounts of `owner` itself."""
-        return True
+        return self._where().local(owner)
 
     def settle(self) -> None:
         """End a part of the batch: what was decided is numbered, summed into legs and written."""

@@ -1,0 +1,197 @@
+"""Buckets on their way between shards: what is held, forwarded, handed over and taken over.
+
+Each function works inside the transaction of the shard's writer, which holds the lock of its row in
+`shard`. That lock is the guard: only the shard where a bucket lives hands it over, and only the
+next one takes it, so what `load_view` says about this shard's own buckets stays true to the commit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from orion.adapters.mysql import outbox
+from orion.adapters.mysql.ledger_map import newest_map
+from orion.adapters.mysql.session import Cursor
+from orion.errors import OrionError, Retry
+from orion.ids import fact_id
+from orion.ledger.buckets import BUCKETS
+from orion.ledger.model import Handover, Takeover, Transfer
+from orion.ledger.sharding import (
+    Home,
+    MisplacedControl,
+    Piece,
+    ShardView,
+    lets_go,
+    takes,
+)
+from orion.ledger.transfer_record import read_transfers, takeover_body, transfers_body
+from orion.records import canonical_json
+
+TRANSFERS_TOPIC = "ledger.transfers"
+MAX_HELD = 100_000
+_HELD_ROWS = 1_000  # Rows of one statement, and of one transaction that empties them.
+
+
+class TooManyHeld(OrionError):
+    """More waits for a takeover than may be stored aside: the partition waits itself."""
+
+    code: ClassVar[str] = "too_many_held"
+    retry: ClassVar[Retry] = Retry.LATER
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRecords:
+    """The oldest records held for a bucket, how many transfers they have, and the last one's
+    place.
+    """
+
+    records: tuple[tuple[Transfer, ...], ...]
+    transfers: int
+    upto: int
+
+
+def load_view(cursor: Cursor, shard: int) -> ShardView:
+    """Where buckets live and shall live, read without locks. Raises BrokenShardMap."""
+    cursor.execute("SELECT shard_no, taken FROM bucket ORDER BY bucket")
+    rows = cursor.fetchall()
+    if len(rows) != BUCKETS:
+        raise MisplacedControl("a bucket has no row", buckets=len(rows))
+    return ShardView(
+        shard,
+        lives=tuple(int(row[0]) for row in rows),
+        taken=tuple(row[1] == 1 for row in rows),
+        newest=newest_map(cursor),
+    )
+
+
+def hold(cursor: Cursor, shard: int, pieces: Sequence[Piece], now: datetime) -> None:
+    """Store what came before its takeover, in order. Raises TooManyHeld."""
+    if not pieces:
+        return
+    cursor.execute("SELECT COUNT(*) FROM held WHERE shard_no = %s", (shard,))
+    row = cursor.fetchone()
+    if row is None or row[0] + len(pieces) > MAX_HELD:
+        raise TooManyHeld("no more can be held for buckets on their way", shard=shard)
+    rows = [(shard, number, _body(transfers), _stored(now)) for number, transfers in pieces]
+    for start in range(0, len(rows), _HELD_ROWS):
+        cursor.executemany(
+            "INSERT INTO held (shard_no, bucket, body, held_at) VALUES (%s, %s, %s, %s)",
+            rows[start : start + _HELD_ROWS],
+        )
+
+
+def forward(
+    cursor: Cursor, shard: int, place: tuple[int, int], pieces: Sequence[Piece], now: datetime
+) -> None:
+    """Owe what came late to the shard where its bucket lives by now.
+
+    `place` is the number of this commit of the shard and how many pieces it has forwarded before.
+    It makes the identity: content alone would not do, because a leg may be forwarded again by the
+    shard that it was forwarded to.
+    """
+    commit, first = place
+    outbox.append(
+        cursor,
+        [
+            outbox.OutboxRow(
+                fact_id("ledger_forwarded", shard, commit, index),
+                f"kafka:{TRANSFERS_TOPIC}",
+                f"bucket:{number}".encode(),
+                _body(transfers),
+            )
+            for index, (number, transfers) in enumerate(pieces, first)
+        ],
+        now,
+    )
+
+
+def hand_over(
+    cursor: Cursor, shard: int, order: Handover, posted_at: datetime, now: datetime
+) -> bool:
+    """Let a bucket go to the shard that the order's map names, and owe it the takeover; False where
+    that was done before. `posted_at` is the latest that this shard ever posted.
+
+    Raises MisplacedControl.
+    """
+    cursor.execute(
+        "SELECT shard_no FROM shard_map WHERE map_version = %s AND %s BETWEEN bucket_from"
+        " AND bucket_to",
+        (order.map_version, order.bucket),
+    )
+    row = cursor.fetchone()
+    shall = None if row is None else int(row[0])
+    if not lets_go(_home(cursor, order.bucket), order, shard, shall):
+        return False
+    cursor.execute(
+        "UPDATE bucket SET shard_no = %s, map_version = %s, taken = 0 WHERE bucket = %s",
+        (shall, order.map_version, order.bucket),
+    )
+    takeover = Takeover(order.bucket, order.map_version, posted_at, order.trace_id)
+    owed = outbox.kafka_row(
+        TRANSFERS_TOPIC,
+        f"shard:{shall}",
+        takeover_body(takeover),
+        fact_id("ledger_takeover", order.bucket, order.map_version),
+    )
+    outbox.append(cursor, [owed], now)
+    return True
+
+
+def is_due(cursor: Cursor, shard: int, order: Takeover) -> bool:
+    """Whether this takeover is still to be carried out; False where that was done before. Raises
+    MisplacedControl.
+    """
+    return takes(_home(cursor, order.bucket), order, shard)
+
+
+def held_records(cursor: Cursor, shard: int, number: int, limit: int) -> HeldRecords | None:
+    """The oldest records held for a bucket, with at most `limit` transfers but for the first; None
+    where nothing is held.
+    """
+    cursor.execute(
+        "SELECT seq, body FROM held WHERE shard_no = %s AND bucket = %s ORDER BY seq LIMIT %s",
+        (shard, number, _HELD_ROWS),
+    )
+    records: list[tuple[Transfer, ...]] = []
+    upto = 0
+    for seq, body in cursor.fetchall():
+        transfers = read_transfers(body)
+        limit -= len(transfers)
+        if records and limit < 0:
+            break
+        records.append(transfers)
+        upto = seq
+    if not records:
+        return None
+    return HeldRecords(tuple(records), sum(len(record) for record in records), upto)
+
+
+def drop_held(cursor: Cursor, shard: int, number: int, upto: int) -> None:
+    """Forget what was decided."""
+    cursor.execute(
+        "DELETE FROM held WHERE shard_no = %s AND bucket = %s AND seq <= %s", (shard, number, upto)
+    )
+
+
+def take_over(cursor: Cursor, number: int) -> None:
+    """The bucket is decided here from now on: all that was held for it is."""
+    cursor.execute("UPDATE bucket SET taken = 1 WHERE bucket = %s", (number,))
+
+
+def _home(cursor: Cursor, number: int) -> Home:
+    cursor.execute(
+        "SELECT shard_no, map_version, taken FROM bucket WHERE bucket = %s FOR UPDATE", (number,)
+    )
+    row = cursor.fetchone()
+    if row is None:
+        raise MisplacedControl("no such bucket", bucket=number)
+    return Home(int(row[0]), int(row[1]), row[2] == 1)
+
+
+def _body(transfers: Sequence[Transfer]) -> bytes:
+    return canonical_json(transfers_body(transfers, transfers[0].trace_id))
+
+
+def _stored(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
