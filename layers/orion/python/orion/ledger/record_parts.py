@@ -23,9 +23,7 @@ MAX_CAUSE_BYTES = 512
 MAX_NUMBER = 2**63 - 1
 MAX_SHARD = 65_535
 _HEX_ID = re.compile(r"[0-9a-f]{32}")
-_OWNER = re.compile(
-    r"merchant:[0-9a-f]{32}|system:[a-z][a-z0-9-]{0,31}|shard:(?:0|[1-9][0-9]{0,4})"
-)
+OWNER = re.compile(r"merchant:[0-9a-f]{32}|system:[a-z][a-z0-9-]{0,31}|shard:(?:0|[1-9][0-9]{0,4})")
 _UNITS = re.compile(r"[1-9][0-9]{0,38}")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII)
 _LEG_CAUSE = frozenset({"type", "shard", "leg", "first", "last"})
@@ -109,7 +107,7 @@ def account(value: object, asset: str, field: str) -> AccountKey:
     row = as_object(value, field)
     names_only(row, _ACCOUNT, field)
     owner = row["owner"]
-    if not isinstance(owner, str) or not _OWNER.fullmatch(owner):
+    if not isinstance(owner, str) or not OWNER.fullmatch(owner):
         raise MalformedTransfer(
             "an owner is merchant:<32 hex>, system:<chain> or shard:<number>",
             field=f"{field}.owner",

@@ -8,6 +8,7 @@ would let later ones act on a state that never was.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from orion.ledger.canonical_record import read_canonical
 from orion.ledger.codes import SECOND_PHASE
 from orion.ledger.legs import MAX_ANSWERED
 from orion.ledger.model import Entry, Handover, Refusal, Takeover, Transfer
@@ -64,6 +65,13 @@ def read_record(value: bytes) -> tuple[Transfer, ...] | Handover | Takeover:
     """The transfers of one record, in order, or what a control record asks for. Raises
     MalformedRecord or MalformedTransfer.
     """
+    transfers = read_canonical(value, MAX_TRANSFERS) or _read_strictly(value)
+    if isinstance(transfers, tuple):
+        _check_chains(transfers)
+    return transfers
+
+
+def _read_strictly(value: bytes) -> tuple[Transfer, ...] | Handover | Takeover:
     body = read_body(value)
     if "handover" in body:
         names_only(body, _HANDOVER, "record")
@@ -84,9 +92,7 @@ def read_record(value: bytes) -> tuple[Transfer, ...] | Handover | Takeover:
     rows = body["transfers"]
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_TRANSFERS:
         raise MalformedTransfer(f"a record has 1 to {MAX_TRANSFERS} transfers", field="transfers")
-    transfers = tuple(_transfer(as_object(row, "transfers"), trace_id) for row in rows)
-    _check_chains(transfers)
-    return transfers
+    return tuple(_transfer(as_object(row, "transfers"), trace_id) for row in rows)
 
 
 def read_transfers(value: bytes) -> tuple[Transfer, ...]:
