@@ -132,14 +132,27 @@ def test_nothing_but_a_line_reads_as_one(
 
 
 @settings(max_examples=40)
-@given(_entries, _places)
-def test_skimming_finds_what_reading_finds(kept: Entry, place: tuple[int, int, int]) -> None:
-    line = entry_line(*place, kept, MOMENT)
-    found, read = skim(line), read_line(line)
+@given(st.lists(st.tuples(_entries, _places), max_size=4))
+def test_skimming_finds_what_reading_finds(
+    kept: list[tuple[Entry, tuple[int, int, int]]],
+) -> None:
+    lines = [entry_line(*place, entry, MOMENT) for entry, place in kept]
+    found = skim(lines)
 
-    assert found[:3] == (read.shard, read.number, read.position)
-    assert found.posted_at == b"2026-11-23T10:00:00.000000Z"
-    assert {bytes.fromhex(name.decode()) for name in found[4:] if name} == read.accounts()
+    assert found is not None
+    for row, line in zip(found, map(read_line, lines), strict=True):
+        counterpart, credit, debit, number, position, posted_at, shard = row
+        assert (int(shard), int(number), int(position)) == (line.shard, line.number, line.position)
+        assert posted_at == b"2026-11-23T10:00:00.000000Z"
+        ids = [bytes.fromhex(name.decode()) for name in (counterpart, credit, debit)]
+        assert ids == [line.counterpart or b"", line.credit, line.debit]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_line_that_is_none_is_noticed_among_others(place: int) -> None:
+    lines = [entry_line(0, 17, position, entry(), MOMENT) for position in range(3)]
+    for other in (b"", lines[place][:-1], lines[place] + b"\n", b" " + lines[place], b"x" * 9_000):
+        assert skim([*lines[:place], other, *lines[place + 1 :]]) is None
 
 
 def test_a_cause_that_imitates_a_line_moves_no_part_of_it() -> None:
@@ -148,7 +161,7 @@ def test_a_cause_that_imitates_a_line_moves_no_part_of_it() -> None:
     line = entry_line(0, 17, 3, entry(cause=cause), MOMENT)
 
     assert read_line(line).cause == cause
-    assert skim(line)[:3] == (0, 17, 3)
+    assert [row[3:5] for row in skim([line]) or []] == [(b"17", b"3")]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ accounts beside the lines says who they are, and proves itself because an id fol
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import cast
 
 from orion.errors import OrionError
 from orion.ledger.model import AccountKey, Code, Entry, Kind, Purpose, account_key
@@ -20,20 +21,27 @@ from orion.records import MalformedJson, canonical_json, parse_object
 FIRST_NUMBER = 1
 MAX_LINE_BYTES = 2_048  # A cause has at most 512 bytes and all other parts together under 800.
 _KNOWN_MOMENTS = 64
-_PURPOSES = frozenset(purpose.value for purpose in Purpose)
-_ID = rb'"([0-9a-f]{32})"'
-_ID_OR_NULL = rb'(?:null|"([0-9a-f]{32})")'
+_PURPOSES = {purpose.value: purpose for purpose in Purpose}
+_ID = rb"[0-9a-f]{32}"
 # Behind the cause nothing is free text, so what stands there is found from its last occurrence.
 _FIXED_FROM = b'},"code":'
 _FIXED = (
-    rb'\},"code":"([a-z_]{1,32})","counterpart":' + _ID_OR_NULL
-    + rb',"credit":' + _ID + rb',"debit":' + _ID + rb',"digest":' + _ID + rb',"id":' + _ID
-    + rb',"kind":"([a-z_]{1,16})","linked":(true|false),"number":(0|[1-9][0-9]{0,18})'
-    rb',"pending_id":' + _ID_OR_NULL + rb',"position":(0|[1-9][0-9]{0,4})'
-    rb',"posted_at":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)"'
-    rb',"shard":(0|[1-9][0-9]{0,4}),"trace_id":' + _ID + rb',"units":"([1-9][0-9]{0,38})","v":1\}'
+    rb'\},"code":"(?P<code>[a-z_]{1,32})","counterpart":(?:null|"(?P<counterpart>' + _ID
+    + rb')"),"credit":"(?P<credit>' + _ID + rb')","debit":"(?P<debit>' + _ID
+    + rb')","digest":"(?P<digest>' + _ID + rb')","id":"(?P<id>' + _ID
+    + rb')","kind":"(?P<kind>[a-z_]{1,16})","linked":(?P<linked>true|false)'
+    rb',"number":(?P<number>0|[1-9][0-9]{0,18}),"pending_id":(?:null|"(?P<pending_id>' + _ID
+    + rb')"),"position":(?P<position>0|[1-9][0-9]{0,4}),"posted_at":"(?P<posted_at>'
+    rb'[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)"'
+    rb',"shard":(?P<shard>0|[1-9][0-9]{0,4}),"trace_id":"(?P<trace_id>' + _ID
+    + rb')","units":"(?P<units>[1-9][0-9]{0,38})","v":1\}'
 )  # fmt: skip
 _AFTER_CAUSE = re.compile(_FIXED)
+_SKIMMED = b"counterpart|credit|debit|number|position|posted_at|shard"
+_WHOLE = re.compile(
+    rb'^\{"cause":\{.*' + re.sub(rb"\?P<(?!(?:" + _SKIMMED + rb")>)[a-z_]+>", b"?:", _FIXED) + b"$",
+    re.MULTILINE,
+)
 _CAUSE_FROM = b'{"cause":'
 
 
@@ -43,16 +51,9 @@ class MalformedEntryLine(OrionError):
     code = "malformed_entry_line"
 
 
-class Skimmed(NamedTuple):
-    """Where a line stands and which accounts it names, as bytes of the line: ids in hexadecimal."""
-
-    shard: int
-    number: int
-    position: int
-    posted_at: bytes
-    debit: bytes
-    credit: bytes
-    counterpart: bytes | None
+# Of a line: counterpart (empty for none), credit, debit, number, position, posted_at and shard,
+# each as its bytes of the line, ids in hexadecimal.
+Skimmed = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,42 +112,48 @@ def accounts_of(entry: Entry) -> tuple[AccountKey, ...]:
 def read_line(line: bytes) -> BookLine:
     """The parts of a line. Reads exactly what `entry_line` writes; raises MalformedEntryLine."""
     cause_to = line.rfind(_FIXED_FROM) + 1
-    (code, counterpart, credit, debit, digest, identity, kind, linked, number, pending, position,
-     posted_at, shard, trace_id, units) = _parts(line)  # fmt: skip
-    if int(units) > MAX_UNITS:
+    found = None
+    if len(line) <= MAX_LINE_BYTES and line.startswith(_CAUSE_FROM):
+        found = _AFTER_CAUSE.fullmatch(line, max(0, cause_to - 1))
+    if found is None:
+        raise MalformedEntryLine("not a line of an entry", field="line")
+    if int(found["units"]) > MAX_UNITS:
         raise MalformedEntryLine("more units than a transfer can have", field="units")
     try:
         return BookLine(
-            shard=int(shard),
-            number=int(number),
-            position=int(position),
-            id=_bytes(identity),
-            digest=_bytes(digest),
-            kind=Kind(kind.decode()),
-            code=Code(code.decode()),
-            linked=linked == b"true",
-            pending_id=_bytes(pending) if pending else None,
-            debit=_bytes(debit),
-            credit=_bytes(credit),
-            counterpart=_bytes(counterpart) if counterpart else None,
-            units=int(units),
+            shard=int(found["shard"]),
+            number=int(found["number"]),
+            position=int(found["position"]),
+            id=_bytes(found["id"]),
+            digest=_bytes(found["digest"]),
+            kind=Kind(found["kind"].decode()),
+            code=Code(found["code"].decode()),
+            linked=found["linked"] == b"true",
+            pending_id=_bytes(found["pending_id"]) if found["pending_id"] else None,
+            debit=_bytes(found["debit"]),
+            credit=_bytes(found["credit"]),
+            counterpart=_bytes(found["counterpart"]) if found["counterpart"] else None,
+            units=int(found["units"]),
             cause=_canonical(line[len(_CAUSE_FROM) : cause_to]),
-            trace_id=_bytes(trace_id),
-            posted_at=datetime.fromisoformat(posted_at.decode()),
+            trace_id=_bytes(found["trace_id"]),
+            posted_at=datetime.fromisoformat(found["posted_at"].decode()),
         )
     except ValueError as exc:
         raise MalformedEntryLine("a word or a moment that no entry has", field="line") from exc
 
 
-def skim(line: bytes) -> Skimmed:
-    """As `read_line`, but only what books are walked by, at a third of its time.
+def skim(lines: Sequence[bytes]) -> list[Skimmed] | None:
+    """As `read_line` for all lines at once, but only what books are walked by; None where one of
+    them is no line.
 
-    The form of everything behind the cause is checked, the cause's is not. Raises
-    MalformedEntryLine.
+    The form of everything behind the cause is checked, the cause's is not.
     """
-    (_, counterpart, credit, debit, _, _, _, _, number, _, position, posted_at, shard, _, _
-     ) = _parts(line)  # fmt: skip
-    return Skimmed(int(shard), int(number), int(position), posted_at, debit, credit, counterpart)
+    if max(map(len, lines), default=0) > MAX_LINE_BYTES:
+        return None
+    text = b"\n".join(lines)
+    found: list[Skimmed] = _WHOLE.findall(text)
+    are_lines = len(found) == len(lines) and text.count(b"\n") == max(0, len(lines) - 1)
+    return found if are_lines else None
 
 
 def directory_row(account: AccountKey) -> list[str]:
@@ -156,12 +163,13 @@ def directory_row(account: AccountKey) -> list[str]:
 
 def read_directory_row(row: object) -> tuple[bytes, AccountKey]:
     """An account's id and name, the one following from the other. Raises MalformedEntryLine."""
-    if not isinstance(row, list) or len(row) != 4 or not all(isinstance(x, str) for x in row):
+    if not isinstance(row, list) or len(row) != 4:
         raise MalformedEntryLine("not a row of a directory of accounts", field="accounts")
-    identity, owner, purpose, asset = cast(list[str], row)
-    if purpose not in _PURPOSES:
-        raise MalformedEntryLine("an account of an unknown purpose", field="accounts")
-    account = account_key(owner, Purpose(purpose), asset)
+    identity, owner, word, asset = cast(list[object], row)
+    purpose = _PURPOSES.get(word) if isinstance(word, str) else None
+    if purpose is None or not isinstance(owner, str) or not isinstance(asset, str):
+        raise MalformedEntryLine("not a row of a directory of accounts", field="accounts")
+    account = account_key(owner, purpose, asset)
     if account.id.hex() != identity:
         raise MalformedEntryLine("an account's id does not follow from its name", field="accounts")
     return account.id, account
@@ -176,15 +184,6 @@ def posted_at_text(posted_at: datetime) -> str:
 def hour_of(posted_at: datetime) -> datetime:
     """The hour (UTC) to which an entry belongs when books are compared."""
     return posted_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _parts(line: bytes) -> tuple[bytes, ...]:
-    found = None
-    if len(line) <= MAX_LINE_BYTES and line.startswith(_CAUSE_FROM):
-        found = _AFTER_CAUSE.fullmatch(line, max(0, line.rfind(_FIXED_FROM)))
-    if found is None:
-        raise MalformedEntryLine("not a line of an entry", field="line")
-    return found.groups()
 
 
 def _bytes(digits: bytes) -> bytes:

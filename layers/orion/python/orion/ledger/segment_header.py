@@ -5,10 +5,9 @@ docs/books.md, "The log book". Segments and proofs both carry it, so it stands b
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
 from orion.errors import OrionError
 from orion.ledger.book import (
@@ -19,19 +18,28 @@ from orion.ledger.book import (
 )
 from orion.ledger.merkle import HASH_BYTES
 from orion.ledger.model import AccountKey
-from orion.records import MalformedJson, canonical_json, parse_object
+from orion.records import canonical_json
 
 VERSION = 1
 MAX_ENTRIES = 10_000  # A segment; also the most whose tree one reader holds in memory.
 FIRST_PREVIOUS = bytes(HASH_BYTES)
-_FIELDS = frozenset(
-    {"accounts", "entries", "first_number", "from", "last_number", "previous", "root", "shard",
-     "stage", "to", "v"}
+_MAX_ACCOUNTS = 3 * MAX_ENTRIES  # An entry names three at most.
+# A header is read by its own form and not as JSON in general: what matches is canonical, and a
+# directory of ten thousand accounts takes a fifth of the time.
+_ROW = (
+    rb'\["([0-9a-f]{32})","([a-z]{1,16}:[0-9a-z-]{1,48})","([a-z_]{1,32})","([A-Za-z0-9.]{1,32})"\]'
+)
+_ROWS = re.compile(_ROW)
+_ROW_ONLY = re.sub(rb"\((?!\?)", b"(?:", _ROW)
+_NUMBER = rb"(0|[1-9][0-9]{0,18})"
+_MOMENT = rb'"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z)"'
+_HASH = rb'"([0-9a-f]{64})"'
+_HEADER = re.compile(
+    rb'\{"accounts":\[(' + _ROW_ONLY + rb"(?:," + _ROW_ONLY + rb')*)\],"entries":' + _NUMBER
+    + rb',"first_number":' + _NUMBER + rb',"from":' + _MOMENT + rb',"last_number":' + _NUMBER
+    + rb',"previous":' + _HASH + rb',"root":' + _HASH + rb',"shard":(0|[1-9][0-9]{0,4})'
+    rb',"stage":"([a-z][a-z0-9-]{0,31})","to":' + _MOMENT + rb',"v":1\}'
 )  # fmt: skip
-_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_STAGE = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
-_MAX_NUMBER = 2**63 - 1
-_MAX_SHARD = 99_999
 
 
 class MalformedSegmentHeader(OrionError):
@@ -83,61 +91,42 @@ def header_digest(line: bytes) -> bytes:
 
 def read_header(line: bytes) -> SegmentHeader:
     """The header that is written as `line` and in no other way. Raises MalformedSegmentHeader."""
-    try:
-        body = parse_object(line)
-    except MalformedJson as exc:
-        raise MalformedSegmentHeader("the header is not JSON", field="header") from exc
-    if body.keys() != _FIELDS or body["v"] != VERSION:
-        raise MalformedSegmentHeader("a header has other fields", field="header")
-    header = SegmentHeader(
-        stage=_text(body, "stage", _STAGE),
-        shard=_number(body, "shard", 0, _MAX_SHARD),
-        first_number=_number(body, "first_number", 0, _MAX_NUMBER),
-        last_number=_number(body, "last_number", 0, _MAX_NUMBER),
-        entries=_number(body, "entries", 1, MAX_ENTRIES),
-        posted_from=_moment(body, "from"),
-        posted_to=_moment(body, "to"),
-        previous=bytes.fromhex(_text(body, "previous", _HASH)),
-        root=bytes.fromhex(_text(body, "root", _HASH)),
-        accounts=_directory(body["accounts"]),
+    found = _HEADER.fullmatch(line)
+    if found is None:
+        raise MalformedSegmentHeader("the header is not of its form", field="header")
+    (rows, entries, first, posted_from, last, previous, root, shard, stage, posted_to
+     ) = found.groups()  # fmt: skip
+    if not 1 <= int(entries) <= MAX_ENTRIES:
+        raise MalformedSegmentHeader(f"1 to {MAX_ENTRIES} entries a segment", field="entries")
+    return SegmentHeader(
+        stage=stage.decode(),
+        shard=int(shard),
+        first_number=int(first),
+        last_number=int(last),
+        entries=int(entries),
+        posted_from=_moment(posted_from, "from"),
+        posted_to=_moment(posted_to, "to"),
+        previous=bytes.fromhex(previous.decode()),
+        root=bytes.fromhex(root.decode()),
+        accounts=_directory(_ROWS.findall(rows)),
     )
-    if header.line() != line:
-        raise MalformedSegmentHeader("the header is not canonical JSON", field="header")
-    return header
 
 
-def _directory(value: object) -> Mapping[bytes, AccountKey]:
-    if not isinstance(value, list) or not 1 <= len(value) <= 3 * MAX_ENTRIES:
-        raise MalformedSegmentHeader("the directory is a list of accounts", field="accounts")
+def _directory(rows: Sequence[Sequence[bytes]]) -> Mapping[bytes, AccountKey]:
+    if len(rows) > _MAX_ACCOUNTS:
+        raise MalformedSegmentHeader("more accounts than entries can name", field="accounts")
     try:
-        rows = [read_directory_row(row) for row in value]
+        found = dict(read_directory_row([part.decode() for part in row]) for row in rows)
     except MalformedEntryLine as exc:
         raise MalformedSegmentHeader(exc.detail, field="accounts") from exc
-    ids = [identity for identity, _ in rows]
-    if ids != sorted(set(ids)):
+    ids = list(found)
+    if len(ids) != len(rows) or ids != sorted(ids):
         raise MalformedSegmentHeader("the directory is not sorted by id", field="accounts")
-    return dict(rows)
+    return found
 
 
-def _number(body: Mapping[str, object], field: str, least: int, most: int) -> int:
-    value = body[field]
-    if type(value) is not int or not least <= value <= most:
-        raise MalformedSegmentHeader(f"{field} is not a number of its range", field=field)
-    return value
-
-
-def _text(body: Mapping[str, object], field: str, form: re.Pattern[str]) -> str:
-    value = body[field]
-    if not isinstance(value, str) or not form.fullmatch(value):
-        raise MalformedSegmentHeader(f"{field} is not of its form", field=field)
-    return value
-
-
-def _moment(body: Mapping[str, object], field: str) -> datetime:
+def _moment(text: bytes, field: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(cast(str, body[field]))
-    except (TypeError, ValueError) as exc:
+        return datetime.fromisoformat(text.decode())
+    except ValueError as exc:
         raise MalformedSegmentHeader(f"{field} is not a moment", field=field) from exc
-    if moment.tzinfo is None:
-        raise MalformedSegmentHeader(f"{field} names no offset from UTC", field=field)
-    return moment

@@ -1,9 +1,12 @@
 """How segments of both books are named: by where they begin, so that names sort as they follow."""
 
+import re
+
 from orion.log.errors import SegmentUnreadable
 
 _DIGITS = 20  # Hold every offset and number (2^63).
 _SUFFIX = ".jsonl.gz"
+_NAME = re.compile(rf"[0-9]{{{_DIGITS}}}{re.escape(_SUFFIX)}", re.ASCII)
 
 
 def segment_name(prefix: str, first: int) -> str:
@@ -11,12 +14,16 @@ def segment_name(prefix: str, first: int) -> str:
     return f"{prefix}{first:0{_DIGITS}d}{_SUFFIX}"
 
 
-def first_of(name: str) -> int:
+def is_segment_name(prefix: str, name: str) -> bool:
+    """Whether this is the name of a segment under `prefix`."""
+    return name.startswith(prefix) and _NAME.fullmatch(name, len(prefix)) is not None
+
+
+def first_of(prefix: str, name: str) -> int:
     """Where the segment of this name begins. Raises SegmentUnreadable for another name."""
-    digits = name.removesuffix(_SUFFIX)[-_DIGITS:]
-    if not (name.endswith(_SUFFIX) and digits.isascii() and digits.isdigit()):
+    if not is_segment_name(prefix, name):
         raise SegmentUnreadable("an object among the segments has another name", key=name[:256])
-    return int(digits)
+    return int(name[len(prefix) : len(prefix) + _DIGITS])
 
 
 def just_before(prefix: str, first: int) -> str:

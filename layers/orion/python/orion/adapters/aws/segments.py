@@ -46,7 +46,7 @@ class S3SegmentStore:
         for key in self._objects.keys(prefix, after, limit=_LISTED_MAX):
             if key > last_key:
                 return
-            yield first_of(key)
+            yield first_of(prefix, key)
 
     def _span(self, topic: str, partition: int, first: int) -> Span:
         key = segment_key(topic, partition, first)
