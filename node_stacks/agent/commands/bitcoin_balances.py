@@ -33,6 +33,8 @@ _INDEX_MAX = 2**32 - 1
 _SATS_DECIMALS = 8
 _SATS_MAX = 21_000_000 * 10**_SATS_DECIMALS
 _FIELDS = frozenset({"txid", "index", "address"})
+# Beyond it no honest node writes, and the arithmetic below would fill the memory.
+_EXPONENT_MAX = 80
 # Blocks come minutes apart: a tip that moves this often under one command is a chain being synced.
 _TRIES = 3
 
@@ -106,13 +108,12 @@ def sats(value: object) -> int:
     if not isinstance(value, Decimal):
         raise CommandFailed(Failure.ANSWER_MALFORMED, "gettxout tells no value")
     sign, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int):
+    if not isinstance(exponent, int) or abs(exponent) > _EXPONENT_MAX:
         raise CommandFailed(Failure.ANSWER_MALFORMED, "gettxout tells no value")
     places = exponent + _SATS_DECIMALS
     whole = int("".join(map(str, digits)))
     if places >= 0:
-        # No exponent of an honest node makes a longer number; 10**places must not be taken first.
-        units: int = whole * 10**places if places <= 2 * _SATS_DECIMALS else _SATS_MAX + 1
+        units: int = whole * 10**places
     else:
         text = str(whole).rjust(-places + 1, "0")
         units = int(text[:places])
