@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orion.ledger import merkle
 from orion.ledger.book import hour_of
-from orion.ledger.transfer_record import MAX_ANSWERED
+from orion.ledger.legs import MAX_ANSWERED
 from orion.log.reconciliation.lines import AccountNames, Subject, differing, parts, subject
 from orion.log.reconciliation.model import (
     Book,

@@ -9,7 +9,10 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 
+from orion.log.reconciliation.causes import CausedEntry
 from orion.log.reconciliation.model import AccountName
 
 AccountNames = Mapping[bytes, AccountName]
@@ -17,6 +20,7 @@ AccountNames = Mapping[bytes, AccountName]
 _ID = re.compile(r"[0-9a-f]{32}")
 _AFTER_CAUSE = b',"code":"'
 _MAX_LINE = 65_536
+_UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
 _SIDES = ("credit", "debit", "counterpart")
 
 
@@ -98,4 +102,76 @@ def subject(line: bytes, names: AccountNames, prefer: AbstractSet[str] = frozens
         transfer_id=bytes.fromhex(transfer) if _ID.fullmatch(transfer) else None,
         account=account,
         asset=next((known[side].asset for side in order if side in known), None),
+    )
+
+
+def moment(line: bytes) -> datetime:
+    """When the line says that it was posted; the beginning of time where it does not say."""
+    return _moment(parts(line).get("posted_at", ""))
+
+
+@lru_cache(maxsize=1_024)
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return _UNREADABLE
+    return found if found.tzinfo is not None else _UNREADABLE
+
+
+_FORM = re.compile(
+    rb',"code":"([^"]*)","counterpart":(?:null|"([0-9a-f]{32})"),"credit":"([0-9a-f]{32})"'
+    rb',"debit":"([0-9a-f]{32})","digest":"([0-9a-f]{32})","id":"([0-9a-f]{32})"'
+    rb',"kind":"([^"]*)","linked":(true|false|[0-9]+),"number":([0-9]+)'
+    rb',"pending_id":(?:null|"([0-9a-f]{32})"),"position":([0-9]+),"posted_at":"([^"]*)"'
+    rb',"shard":([0-9]+),"trace_id":"[0-9a-f]{32}","units":"(-?[0-9]+)","v":1\}'
+)
+
+
+def _split(line: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """The cause and the groups of `_FORM`. Lines of a database's own columns have this form,
+    whatever stands in the columns. Raises ValueError otherwise.
+    """
+    at = line.rfind(_AFTER_CAUSE)
+    found = _FORM.fullmatch(line, max(0, at))
+    if found is None:
+        raise ValueError("a line that no database's columns give")
+    return line[len(b'{"cause":') : at], found.groups()
+
+
+def line_accounts(line: bytes) -> tuple[bytes, ...]:
+    """The ids of the accounts that a line of MySQL names. Raises ValueError."""
+    _, (_, counterpart, credit, debit, *_) = _split(line)
+    moved = (bytes.fromhex(debit.decode()), bytes.fromhex(credit.decode()))
+    return (*moved, bytes.fromhex(counterpart.decode())) if counterpart else moved
+
+
+def unreadable_entry(shard: int, number: int, position: int) -> CausedEntry:
+    """An entry of which no more than its place can be read: no rule accepts it."""
+    return CausedEntry(
+        shard, number, position, bytes(16), bytes(16), "", "", False, None, None, None, None, 0,
+        b"", _UNREADABLE,
+    )  # fmt: skip
+
+
+def caused_entry(line: bytes, names: AccountNames) -> CausedEntry:
+    """The entry of a line of MySQL, as the rules of causes see it. Raises ValueError."""
+    cause, (code, counterpart, credit, debit, digest, identity, kind, linked, number, pending,
+            position, posted_at, shard, units) = _split(line)  # fmt: skip
+    return CausedEntry(
+        shard=int(shard),
+        number=int(number),
+        position=int(position),
+        id=bytes.fromhex(identity.decode()),
+        digest=bytes.fromhex(digest.decode()),
+        kind=kind.decode("utf-8", "backslashreplace"),
+        code=code.decode("utf-8", "backslashreplace"),
+        linked=linked != b"false",
+        pending_id=bytes.fromhex(pending.decode()) if pending else None,
+        debit=names.get(bytes.fromhex(debit.decode())),
+        credit=names.get(bytes.fromhex(credit.decode())),
+        counterpart=names.get(bytes.fromhex(counterpart.decode())) if counterpart else None,
+        units=int(units),
+        cause=cause,
+        posted_at=_moment(posted_at.decode("utf-8", "replace")),
     )

@@ -42,6 +42,8 @@ class DifferenceKind(StrEnum):
     SEGMENT_REWRITTEN = "segment_rewritten"
     SEGMENT_DELETED = "segment_deleted"
     SEGMENT_UNREADABLE = "segment_unreadable"
+    SEGMENT_MISPLACED = "segment_misplaced"
+    ROOT_DIFFERS = "root_differs"
     CHAIN_BROKEN = "chain_broken"
     SIGNATURE_INVALID = "signature_invalid"
     NUMBER_MISSING = "number_missing"
@@ -156,6 +158,30 @@ class BookRange:
     records: int
     whole: bool
     hours: tuple[HourRoot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One reconciliation, made by one execution of the state machine."""
+
+    id: bytes
+    name: str
+    scope: str
+    trace_id: bytes
+    started_at: datetime
+    planned_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What a person must look at. Where it `freezes`, payouts of the asset are refused."""
+
+    id: bytes
+    run: bytes
+    asset: str
+    freezes: bool
+    differences: int
 
 
 def clipped(text: str) -> str:

@@ -227,11 +227,11 @@ def unbalanced_shards(
             wrong,
             shard=shard,
             asset=asset or None,
-            found=f"debits {debits}, credits {credits}",
+            found=f"debits {debits}, credits {credited}",
             expected="debits equal to credits",
         )
-        for (shard, asset), (debits, credits) in sorted(moved.items())
-        if debits != credits
+        for (shard, asset), (debits, credited) in sorted(moved.items())
+        if debits != credited
     ]
 
 
@@ -266,6 +266,21 @@ def flight_differences(reading: Reading, flight: Flight) -> list[Difference]:
                 )
             )
     return found
+
+
+def followed(
+    counters: Iterable[AccountSums], later: Mapping[bytes, Sums], statements: Iterable[AccountSums]
+) -> Iterator[tuple[AccountSums, Sums]]:
+    """Each account's counters, less what the follower has not entered yet, beside its own."""
+    for account, statement in _side_by_side(counters, statements):
+        named = account or statement
+        if named is None:
+            raise ValueError("one of two streams has the account")
+        held = (account.sums if account else NONE) - later.get(named.id, NONE)
+        yield (
+            AccountSums(named.id, account.name if account else None, held),
+            statement.sums if statement else NONE,
+        )
 
 
 def statement_differences(

@@ -1,0 +1,175 @@
+"""The log book as one of three, through its own reader; and where reports are kept beside it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from orion.ledger.book import FIRST_NUMBER, skim
+from orion.ledger.merkle import leaf
+from orion.log.errors import SegmentUnreadable
+from orion.log.ledger_book.checking import Fault
+from orion.log.ledger_book.reading import Checked, LedgerBookReader
+from orion.log.reconciliation.errors import BookUnavailable
+from orion.log.reconciliation.lines import moment
+from orion.log.reconciliation.model import (
+    Difference,
+    DifferenceKind,
+    PlacedLine,
+    RecordLeaves,
+    Wrong,
+    clipped,
+)
+from orion.log.reconciliation.planning import Head, Span
+from orion.log.segment_names import first_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_SHARDS = 1_024
+_PREFIX = "segments/"
+_DIGITS = 5
+_NUMBER, _POSITION = 3, 4  # Of a line that is skimmed.
+# What the comparison of the three books names better: entry by entry, and who is wrong.
+_COMPARED = frozenset(
+    {
+        DifferenceKind.ENTRY_MISSING,
+        DifferenceKind.ENTRY_ADDED,
+        DifferenceKind.NUMBER_MISSING,
+    }
+)
+
+
+class S3SegmentBook:
+    """The port SegmentReader."""
+
+    def __init__(self, s3: "S3Client", bucket: str, reader: LedgerBookReader) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._reader = reader
+
+    def heads(self) -> Mapping[int, Head]:
+        return {shard: self._head(shard) for shard in self._shards()}
+
+    def _shards(self) -> Sequence[int]:
+        # Versions, so that a shard whose every segment was deleted is still seen.
+        try:
+            page = self._s3.list_object_versions(
+                Bucket=self._bucket, Prefix=_PREFIX, Delimiter="/", MaxKeys=MAX_SHARDS
+            )
+        except (BotoCoreError, ClientError) as exc:
+            raise BookUnavailable("the segments cannot be listed") from exc
+        if page.get("IsTruncated"):
+            raise SegmentUnreadable("more shards than a ledger has", shards=MAX_SHARDS)
+        return [_shard(str(row["Prefix"])) for row in page.get("CommonPrefixes", [])]
+
+    def _head(self, shard: int) -> Head:
+        try:
+            answer = self._s3.list_object_versions(
+                Bucket=self._bucket, Prefix=f"{_PREFIX}{shard:0{_DIGITS}d}/", MaxKeys=1
+            )
+        except (BotoCoreError, ClientError) as exc:
+            raise BookUnavailable("the segments cannot be listed") from exc
+        rows = [*answer.get("Versions", []), *answer.get("DeleteMarkers", [])]
+        lowest = min(
+            (first_of(f"{_PREFIX}{shard:0{_DIGITS}d}/", row["Key"]) for row in rows),
+            default=FIRST_NUMBER,
+        )
+        return Head(lowest, self._reader.last_number(shard))
+
+    def checked(
+        self, shard: int, span: Span
+    ) -> tuple[Sequence[RecordLeaves], Sequence[Difference]]:
+        records: list[RecordLeaves] = []
+        found: list[Difference] = []
+        for segment in self._reader.read(shard, span.first, span.last):
+            found += [_difference(fault) for fault in segment.faults]
+            records += _records(segment, span)
+        found = [difference for difference in found if difference.kind not in _COMPARED]
+        return records, found
+
+    def records(self, shard: int, span: Span) -> Iterator[RecordLeaves]:
+        yield from self.checked(shard, span)[0]
+
+    def lines(self, shard: int, numbers: Sequence[int]) -> Sequence[PlacedLine]:
+        if not numbers:
+            return []
+        wanted = frozenset(numbers)
+        return [
+            placed
+            for segment in self._reader.read(shard, min(numbers), max(numbers))
+            for placed in _placed(segment)
+            if placed.number in wanted
+        ]
+
+
+def _shard(prefix: str) -> int:
+    digits = prefix.removeprefix(_PREFIX).rstrip("/")
+    if len(digits) != _DIGITS or not (digits.isascii() and digits.isdigit()):
+        raise SegmentUnreadable("a folder among the segments has another name", key=prefix[:256])
+    return int(digits)
+
+
+def _placed(checked: Checked) -> Iterator[PlacedLine]:
+    """Lines at the places that they name; one that names none follows the one before."""
+    if checked.segment is None:
+        return
+    lines = checked.segment.lines
+    rows = skim(lines)
+    if rows is not None:
+        for row, line in zip(rows, lines, strict=True):
+            yield PlacedLine(int(row[_NUMBER]), int(row[_POSITION]), line)
+        return
+    number, position = checked.first_number, -1
+    for line in lines:
+        known = skim([line])
+        if known:
+            number, position = int(known[0][_NUMBER]), int(known[0][_POSITION])
+        else:
+            position += 1
+        yield PlacedLine(number, position, line)
+
+
+def _records(checked: Checked, span: Span) -> Iterator[RecordLeaves]:
+    for number, group in groupby(_placed(checked), key=lambda placed: placed.number):
+        if not span.first <= number <= span.last:
+            continue
+        held = list(group)
+        yield RecordLeaves(
+            number,
+            moment(held[0].line),
+            b"".join(leaf(placed.line) for placed in held),
+            all(placed.position == at for at, placed in enumerate(held)),
+        )
+
+
+def _difference(fault: Fault) -> Difference:
+    return Difference(
+        DifferenceKind(fault.kind.value),
+        Wrong.SEGMENTS,
+        shard=fault.shard,
+        number=fault.first_number if fault.number is None else fault.number,
+        position=fault.position,
+        found=clipped(f"segment from number {fault.first_number}: {fault.detail}"),
+    )
+
+
+class S3ReportStore:
+    """The port ReportStore, in the bucket of the ledger book."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def put(self, key: str, body: bytes, content_type: str) -> None:
+        try:
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                ChecksumAlgorithm="SHA256",
+            )
+        except (BotoCoreError, ClientError) as exc:
+            raise BookUnavailable("the report was not written") from exc

@@ -1,0 +1,292 @@
+"""The steps of a run. Each may be repeated: what it stores replaces what an earlier attempt stored.
+
+Equal roots skip the detail: entries are read and named only where the books differ.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from orion.log.reconciliation import comparison, planning, rules, sums
+from orion.log.reconciliation.errors import RootsMissing
+from orion.log.reconciliation.lines import parts
+from orion.log.reconciliation.model import (
+    MAX_DIFFERENCES,
+    AccountName,
+    Book,
+    Difference,
+    Incident,
+    PlacedLine,
+    RecordLeaves,
+    Run,
+    Step,
+    Wrong,
+    run_id,
+)
+from orion.log.reconciliation.planning import Range, Scope, ShardPlan, Span
+from orion.log.reconciliation.ports import (
+    BookReader,
+    CauseReader,
+    CounterSnapshot,
+    EntrySums,
+    LedgerReader,
+    LedgerSums,
+    NamedBookReader,
+    ReportStore,
+    RunStore,
+    SegmentReader,
+)
+from orion.log.reconciliation.report import (
+    Outcome,
+    csv_report,
+    incidents,
+    outcome,
+    report_key,
+    roots_item,
+    total,
+)
+from orion.log.reconciliation.report_page import html_report
+
+# How long the other books may take to follow to where MySQL was at the start.
+MAX_WAIT = timedelta(minutes=10)
+# Records whose lines are read at once from all three books: at most 70,000 lines.
+DETAIL_RECORDS = 33
+_EPOCH_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`ranges` is None while the other books are still behind."""
+
+    run: Run
+    ranges: Sequence[Range] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The three books, each read with rights of its own."""
+
+    ledger: LedgerReader
+    segments: SegmentReader
+    external: NamedBookReader
+
+    def of(self, book: Book) -> BookReader:
+        match book:
+            case Book.MYSQL:
+                return self.ledger
+            case Book.SEGMENTS:
+                return self.segments
+            case Book.EXTERNAL:
+                return self.external
+
+
+def plan(
+    store: RunStore, books: Books, name: str, scope: Scope, trace_id: bytes, now: datetime
+) -> Planned:
+    """Fix what the run of this name compares, or wait for the books that follow.
+
+    After MAX_WAIT they are compared as they are, and what lacks is a difference.
+    """
+    run = store.begin(name, scope, trace_id, now)
+    if run.planned_at is not None:
+        return Planned(run, store.ranges(run.id))
+    plans = store.shards(run.id) or _fix(store, books, run)
+    followers = {book: books.of(book).heads() for book in (Book.SEGMENTS, Book.EXTERNAL)}
+    if planning.behind(plans, followers) and now - run.started_at < MAX_WAIT:
+        return Planned(run, None)
+    day = int(run.started_at.timestamp()) // _EPOCH_DAY_S
+    pieces: list[tuple[int, Span, bool]] = []
+    for shard in plans:
+        pieces += _pieces(books.ledger, shard, Scope(run.scope), run.started_at, day)
+    ranges = planning.numbered(pieces)
+    store.keep_ranges(run.id, ranges, now)
+    return Planned(run, ranges)
+
+
+def _fix(store: RunStore, books: Books, run: Run) -> Sequence[ShardPlan]:
+    # The followers first: MySQL is ahead of them always, so what they have beyond it is a stray.
+    others = {book: books.of(book).heads() for book in (Book.SEGMENTS, Book.EXTERNAL)}
+    plans, differences = planning.plan_shards(books.ledger.shard_heads(), others)
+    store.record(run.id, Step.PLAN, "", differences)
+    return store.keep_shards(run.id, plans)
+
+
+def _pieces(
+    ledger: LedgerReader, plan: ShardPlan, scope: Scope, now: datetime, day: int
+) -> list[tuple[int, Span, bool]]:
+    since = now - timedelta(days=planning.RECENT_DAYS)
+    recent_from = 1
+    if scope is Scope.RECENT and plan.through > 0:
+        recent_from = ledger.recent_from(plan.shard, plan.through, since)
+    pieces = [(plan.shard, span, True) for span in plan.strays]
+    for chosen in planning.chosen(scope, plan.through, recent_from, day):
+        entries = ledger.blocks(plan.shard, chosen)
+        pieces += [(plan.shard, span, False) for span in planning.packed(chosen, entries)]
+    return pieces
+
+
+def read_book(store: RunStore, reader: BookReader, book: Book, name: str, number: int) -> int:
+    """Keep the roots of one book over one range; how many entries it holds there."""
+    run = run_id(name)
+    part = store.range(run, number)
+    return _keep(store, run, part, book, reader.records(part.shard, part.span), ())
+
+
+def read_segments(store: RunStore, reader: SegmentReader, name: str, number: int) -> int:
+    """As `read_book`, for the log book: also what is wrong with its segments."""
+    run = run_id(name)
+    part = store.range(run, number)
+    records, found = reader.checked(part.shard, part.span)
+    return _keep(store, run, part, Book.SEGMENTS, records, _begun_here(store, run, part, found))
+
+
+def _keep(
+    store: RunStore,
+    run: bytes,
+    part: Range,
+    book: Book,
+    records: Iterable[RecordLeaves],
+    found: Sequence[Difference],
+) -> int:
+    held = comparison.book_range(records)
+    store.keep_book(run, part.number, book, held)
+    store.record(run, Step.ROOTS, roots_item(part.number, book), found)
+    return sum(hour.entries for hour in held.hours)
+
+
+def _begun_here(
+    store: RunStore, run: bytes, part: Range, found: Sequence[Difference]
+) -> Sequence[Difference]:
+    """A segment may reach into a range from the one before, where it is told already."""
+    told = any(
+        other.shard == part.shard and other.span.last == part.span.first - 1
+        for other in store.ranges(run)
+    )
+    if not told:
+        return found
+    return [each for each in found if each.number is None or each.number >= part.span.first]
+
+
+def compare(store: RunStore, books: Books, name: str, number: int) -> Sequence[Difference]:
+    """Name the entries of a range on which the books differ. Raises RootsMissing."""
+    run = run_id(name)
+    part = store.range(run, number)
+    held = store.books(run, number)
+    if len(held) != len(Book):
+        raise RootsMissing("a book of this range was not read", range=number, books=len(held))
+    found: Sequence[Difference] = ()
+    if not comparison.agree(held, part):
+        found = _detail(books, part)
+    store.record(run, Step.COMPARE, str(number), found)
+    return found
+
+
+def _detail(books: Books, part: Range) -> list[Difference]:
+    leaves = {book: list(books.of(book).records(part.shard, part.span)) for book in Book}
+    suspects = comparison.suspects(leaves, part)
+    found = comparison.missing_numbers(part.shard, suspects.holes)
+    numbers = list(suspects.numbers)
+    while numbers and len(found) < MAX_DIFFERENCES:
+        chunk, numbers = numbers[:DETAIL_RECORDS], numbers[DETAIL_RECORDS:]
+        lines = {book: books.of(book).lines(part.shard, chunk) for book in Book}
+        found += comparison.line_differences(part.shard, lines, _names(books, lines))
+    return found + comparison.records_beyond(part.shard, numbers)
+
+
+def _names(books: Books, lines: Mapping[Book, Sequence[PlacedLine]]) -> Mapping[bytes, AccountName]:
+    """The accounts of lines on which the books differ, from whichever directory has them."""
+    by_place: dict[tuple[int, int], list[bytes]] = {}
+    for held in lines.values():
+        for placed in held:
+            by_place.setdefault((placed.number, placed.position), []).append(placed.line)
+    ids: set[bytes] = set()
+    for told in by_place.values():
+        if len(told) == len(Book) and len(set(told)) == 1:
+            continue
+        for line in told:
+            ids |= _account_ids(line)
+    wanted = sorted(ids)
+    return {**books.external.names(wanted), **books.ledger.names(wanted)} if wanted else {}
+
+
+def _account_ids(line: bytes) -> set[bytes]:
+    held = parts(line)
+    found = set()
+    for side in ("debit", "credit", "counterpart"):
+        try:
+            found.add(bytes.fromhex(held.get(side, "")))
+        except ValueError:
+            continue
+    return {identity for identity in found if len(identity) == 16}
+
+
+def check_causes(
+    store: RunStore, reader: CauseReader, name: str, number: int, now: datetime
+) -> Sequence[Difference]:
+    """Every entry of a range against the rule of its cause."""
+    run = run_id(name)
+    part = store.range(run, number)
+    found: list[Difference] = []
+    for entries in reader.entries(part.shard, part.span):
+        found += rules.untrue(entries, reader.facts(rules.wanted(entries), now))
+    store.record(run, Step.CAUSES, str(number), found)
+    return found
+
+
+def check_sums(
+    store: RunStore, ledger: LedgerSums, external: EntrySums, name: str
+) -> Sequence[Difference]:
+    """Counters against sums, per asset and shard debits against credits, clearing against what is
+    in flight, and the statements' follower.
+    """
+    run = run_id(name)
+    through = {plan.shard: plan.through for plan in store.shards(run)}
+    with ledger.snapshot() as snapshot:
+        moved: dict[tuple[int, str], tuple[int, int]] = {}
+        reading = sums.read(
+            snapshot.counters(), snapshot.later(through), external.sums(through, moved)
+        )
+        found = list(reading.differences)
+        own = snapshot.summed(reading.suspects, through) if reading.suspects else {}
+        found += sums.counter_differences(reading, own)
+        found += sums.balance_differences(reading)
+        found += sums.flight_differences(reading, snapshot.flight())
+        found += _statements(snapshot)
+    found += sums.unbalanced_shards(moved, Wrong.EXTERNAL)
+    store.keep_totals(run, reading.totals)
+    store.record(run, Step.SUMS, "", found)
+    return found
+
+
+def _statements(snapshot: CounterSnapshot) -> list[Difference]:
+    """The follower may be behind: what it has not entered is taken from the counters first."""
+    later = snapshot.later(snapshot.followed())
+    return sums.statement_differences(
+        sums.followed(snapshot.counters(), later, snapshot.statements())
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How the run ended. `opened` are the incidents that this call opened."""
+
+    run: Run
+    outcome: Outcome
+    differences: int
+    key: str
+    opened: Sequence[Incident]
+
+
+def report(store: RunStore, reports: ReportStore, name: str, trace: bytes, now: datetime) -> Report:
+    """Write the report, open incidents, freeze assets, end the run. Also of a run whose plan was
+    never made: nothing of it was checked, and the report says so.
+    """
+    run = store.begin(name, Scope.RECENT, trace, now)
+    findings = store.findings(run.id)
+    ended = outcome(run, findings)
+    # Frozen first: a report that cannot be written must not leave payouts open.
+    key = report_key(run, "html")
+    opened = store.finish(run, ended, incidents(run, findings), key, now)
+    reports.put(key, html_report(run, findings), "text/html; charset=utf-8")
+    reports.put(report_key(run, "csv"), csv_report(run, findings), "text/csv; charset=utf-8")
+    return Report(run, ended, total(findings.counted), key, opened)
