@@ -7,7 +7,7 @@ something: whatever is changed in it is either refused as malformed or does not 
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
@@ -109,17 +109,17 @@ class Proven:
 
 
 def make_proof(
-    header: bytes, lines: Sequence[bytes], index: int, *, signature: bytes, public_key: bytes
+    header: bytes, line: bytes, leaves: bytes, index: int, *, signature: bytes, public_key: bytes
 ) -> Proof:
     """The proof of the entry at `index` (from 0) of a segment that was read and checked."""
     known = read_header(header).accounts
-    named = sorted(read_line(lines[index]).accounts())
+    named = sorted(read_line(line).accounts())
     return Proof(
-        line=lines[index],
+        line=line,
         accounts=tuple(known[account] for account in named),
         index=index,
-        size=len(lines),
-        path=path([leaf(line) for line in lines], index),
+        size=len(leaves) // HASH_BYTES,
+        path=path(leaves, index),
         header=header,
         signature=signature,
         public_key=public_key,

@@ -102,7 +102,7 @@ def _header_faults(segment: Segment, header: SegmentHeader, place: Place) -> Ite
             f"its header is that of {header.stage}, shard {header.shard},"
             f" from number {header.first_number}",
         )
-    if root(segment.leaves()) != header.root:
+    if root(segment.leaves) != header.root:
         yield place.fault(FaultKind.ROOT_DIFFERS, "its lines do not give the root that was signed")
 
 

@@ -63,15 +63,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stored segment taken apart, nothing of it checked: header and trailer as they stand."""
+    """A stored segment taken apart, nothing of it checked: header and trailer as they stand, and
+    each line's leaf of 32 bytes in one run.
+    """
 
     header_line: bytes
     lines: Sequence[bytes]
+    leaves: bytes
     trailer_line: bytes
-
-    def leaves(self) -> bytes:
-        """The leaf of each line, 32 bytes each, as one run."""
-        return b"".join(map(leaf, self.lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ def opened(body: bytes) -> Segment:
     lines = unpacked(body, limit_bytes=MAX_SEGMENT_BYTES)
     if len(lines) < 2:
         raise SegmentUnreadable("a segment has a header and a trailer", part="lines")
-    return Segment(lines[0], lines[1:-1], lines[-1])
+    return Segment(lines[0], lines[1:-1], b"".join(map(leaf, lines[1:-1])), lines[-1])
 
 
 def trailer_line(trailer: Trailer) -> bytes:

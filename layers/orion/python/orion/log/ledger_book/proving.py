@@ -92,7 +92,8 @@ def _proof(checked: Checked, keys: RootKeys, place: PostedPlace, transfer_id: by
         )
     return make_proof(
         segment.header_line,
-        segment.lines,
+        segment.lines[index],
+        segment.leaves,
         index,
         signature=trailer.signature,
         public_key=public_key,
