@@ -18,7 +18,8 @@ CREATE TABLE node_command (
   result MEDIUMBLOB NULL,
   answered_at DATETIME(6) NULL,
   PRIMARY KEY (command_id),
-  UNIQUE KEY page (subject, chain, page)
+  UNIQUE KEY page (subject, chain, page),
+  KEY asked_at (asked_at)
 ) ENGINE=InnoDB;
 -- How far a run has asked each chain. Without a node nobody can be asked; `after_place` is the last place asked for.
 CREATE TABLE balance_check (
@@ -32,5 +33,6 @@ CREATE TABLE balance_check (
   asked_all TINYINT UNSIGNED NOT NULL,
   deadline DATETIME(6) NOT NULL,
   done TINYINT UNSIGNED NOT NULL,
-  PRIMARY KEY (run_id, chain)
+  PRIMARY KEY (run_id, chain),
+  KEY deadline (deadline)
 ) ENGINE=InnoDB;

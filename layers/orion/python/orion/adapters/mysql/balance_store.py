@@ -4,7 +4,7 @@ moneyin's and the ledger's.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from orion.adapters.mysql import outbox
@@ -16,6 +16,8 @@ from orion.log.balances.ports import ChainCheck, Places
 from orion.log.node_commands.command import COMMANDS_TOPIC, NodeCommand
 from orion.records import canonical_json, parse_object
 
+_KEPT = timedelta(days=90)
+_FORGOTTEN_AT_ONCE = 2_000
 _CHECK = (
     "SELECT chain, node, height, block_hash, pages, after_place, asked_all, deadline, done"
     " FROM balance_check WHERE run_id = %s"
@@ -124,6 +126,7 @@ def _begin(
     found = _checks(cursor, run)
     if found:
         return found
+    _forget(cursor, deadline)
     for chain, final in sorted(finals.items()):
         node, height, block_hash = _final_block(cursor, chain, final)
         cursor.execute(
@@ -134,6 +137,16 @@ def _begin(
             (run, chain, node, height, block_hash, deadline.replace(tzinfo=None)),
         )
     return _checks(cursor, run)
+
+
+def _forget(cursor: Cursor, now: datetime) -> None:
+    """What was asked so long ago that its run is forgotten too; a part of it at each new run."""
+    before = (now - _KEPT).replace(tzinfo=None)
+    for table, column in (("node_command", "asked_at"), ("balance_check", "deadline")):
+        cursor.execute(
+            f"DELETE FROM {table} WHERE {column} < %s ORDER BY {column} LIMIT %s",  # noqa: S608
+            (before, _FORGOTTEN_AT_ONCE),
+        )
 
 
 def _final_block(
