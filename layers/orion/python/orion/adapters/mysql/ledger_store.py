@@ -20,7 +20,7 @@ from orion.adapters.mysql.ledger_store_reading import UnknownShard, lock_shard
 from orion.adapters.mysql.ledger_store_rows import Names
 from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import OrionError
-from orion.ledger.model import AccountKey, Counters, Handover, Takeover, Transfer
+from orion.ledger.model import Counters, Handover, Takeover, Transfer
 from orion.ledger.ports import PostResult
 from orion.ledger.transfer_record import read_record
 from orion.records import Record
@@ -45,7 +45,7 @@ class _Done:
     result: PostResult
     memory: Memory | None
     version: int | None
-    moved: Mapping[AccountKey, Counters]
+    moved: Mapping[bytes, Counters]
     fault: OrionError | None
 
 

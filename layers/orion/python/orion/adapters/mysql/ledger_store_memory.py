@@ -1,37 +1,90 @@
-"""What a shard's writer remembers of its last commit, so that the next batch need not read it.
+"""What a shard's writer knows of counters: from its last commit, and from what a batch has read.
 
-It is good only while `shard.version`, read under the shard's row lock, is what that commit left:
-any other writer's commit raises it. It is taken out at the beginning of a batch and put back after
-the commit was acknowledged, so an error or an unknown outcome in between forgets it.
+What is remembered of the last commit is good only while `shard.version`, read under the shard's row
+lock, is what that commit left: any other writer's commit raises it. The store takes it out at the
+beginning of a batch and puts it back after the commit was acknowledged, so an error or an unknown
+outcome in between forgets it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orion.ledger.model import AccountKey, Counters
 
-# A kilobyte each.
-MAX_ACCOUNTS = 65_536
+# Three to four hundred bytes each.
+MAX_ACCOUNTS = 100_000
 
 
 @dataclass(slots=True)
 class Memory:
-    """Counters of accounts as they stand in the database at `version` of their shard."""
+    """Counters by account id, as they stand in the database at `version` of their shard."""
 
     version: int
-    counters: dict[AccountKey, Counters] = field(default_factory=dict)
+    counters: dict[bytes, Counters] = field(default_factory=dict)
 
-    def known(self, keys: Iterable[AccountKey]) -> dict[AccountKey, Counters]:
-        """The remembered ones of `keys`."""
+    def learn(self, version: int, moved: Mapping[bytes, Counters]) -> None:
+        """What a commit left. What moved longest ago is forgotten first."""
         counters = self.counters
-        return {key: counters[key] for key in keys if key in counters}
-
-    def learn(self, version: int, moved: Mapping[AccountKey, Counters]) -> None:
-        """What a commit left. What was touched longest ago is forgotten first."""
-        counters = self.counters
-        for key, held in moved.items():
-            counters.pop(key, None)
-            counters[key] = held
-        for key in list(counters)[: max(0, len(counters) - MAX_ACCOUNTS)]:
-            del counters[key]
+        for identity, held in moved.items():
+            counters.pop(identity, None)
+            counters[identity] = held
+        for identity in list(counters)[: max(0, len(counters) - MAX_ACCOUNTS)]:
+            del counters[identity]
         self.version = version
+
+
+class KnownCounters(Mapping[AccountKey, Counters]):
+    """The counters of a batch: as its own parts left them, as it read them, as remembered.
+
+    By account id inside: a key's own hash is worked out in Python, and a batch has ten thousand.
+    """
+
+    def __init__(self, remembered: Mapping[bytes, Counters]) -> None:
+        self._remembered = remembered
+        self._read: dict[bytes, Counters] = {}
+        self._moved: dict[bytes, tuple[AccountKey, Counters]] = {}
+        # Ids that were looked for and what stands for them, found or not.
+        self.looked: set[bytes] = set()
+
+    def get(self, key: AccountKey, default: Counters | None = None) -> Counters | None:  # type: ignore[override]
+        moved = self._moved.get(key.id)
+        if moved is not None:
+            return moved[1]
+        return self.before(key.id) or default
+
+    def __getitem__(self, key: AccountKey) -> Counters:
+        found = self.get(key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[AccountKey]:
+        return (key for key, _ in self._moved.values())
+
+    def __len__(self) -> int:
+        return len(self._moved)
+
+    def knows(self, identity: bytes) -> bool:
+        """Whether nothing has to be read to say what this account holds."""
+        return identity in self._remembered or identity in self.looked
+
+    def before(self, identity: bytes) -> Counters | None:
+        """As it stood before the batch; None for an account that nobody has seen."""
+        return self._remembered.get(identity) or self._read.get(identity)
+
+    def learn(self, found: Mapping[AccountKey, Counters]) -> None:
+        """What the database says."""
+        self._read |= {key.id: held for key, held in found.items()}
+
+    def move(self, moved: Mapping[AccountKey, Counters]) -> None:
+        """What a part of the batch left."""
+        self._moved |= {key.id: (key, held) for key, held in moved.items()}
+
+    def changed(self) -> list[tuple[bytes, AccountKey, Counters]]:
+        """All that differs from before the batch, by rising id: the order of the table."""
+        before = self.before
+        return sorted(
+            (identity, key, held)
+            for identity, (key, held) in self._moved.items()
+            if before(identity) != held
+        )

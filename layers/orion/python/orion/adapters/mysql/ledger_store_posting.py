@@ -6,7 +6,7 @@ posted before, and a look at the small table of refusals what was refused. Where
 all, everything is rolled back and the batch is decided again with all that is known about its ids.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from orion.adapters.mysql.ledger_shards import (
@@ -21,7 +21,7 @@ from orion.adapters.mysql.ledger_shards import (
 )
 from orion.adapters.mysql.ledger_store_lane import Check, Lane, Rows
 from orion.adapters.mysql.ledger_store_legs import apply_legs
-from orion.adapters.mysql.ledger_store_memory import Memory
+from orion.adapters.mysql.ledger_store_memory import KnownCounters, Memory
 from orion.adapters.mysql.ledger_store_reading import (
     LIST_SIZE,
     ShardRow,
@@ -48,7 +48,7 @@ from orion.adapters.mysql.ledger_store_rows import (
     sql_moment,
 )
 from orion.ids import fact_id
-from orion.ledger.codes import debit_decides
+from orion.ledger.codes import CODES, debit_decides
 from orion.ledger.legs import MAX_ANSWERED
 from orion.ledger.model import (
     AccountKey,
@@ -75,6 +75,10 @@ REFUSED_TOPIC = "ledger.refused"
 # Records of `ledger.posted` that one statement writes: under 3 MB whatever they hold.
 _RECORDS_A_STATEMENT = 3
 _ACCOUNTS_A_STATEMENT = 2_500
+# Ids of one look at the refusals, which are few or none.
+_LOOKED_FOR = 900
+# These codes touch a third account.
+_THREE_ACCOUNTS = frozenset(code for code, rule in CODES.items() if rule.reversal or rule.pays_out)
 
 
 class KnownIdentity(Exception):
@@ -98,7 +102,6 @@ class Posting:
         self._lane = lane
         self._shard = shard
         self._row = row
-        self._memory = memory
         self._names = names
         self._careful = careful
         self._now = now
@@ -111,14 +114,14 @@ class Posting:
         self._next_posted, self._next_refused = row.next_posted, row.next_refused
         self._next_leg = row.next_leg
         self._frozen = frozen_assets(lane)
-        # Counters as they stood before the batch, of the accounts that existed; and as they stand.
-        self._before: dict[AccountKey, Counters] = {}
-        self._counters: dict[AccountKey, Counters] = {}
-        self._looked: set[AccountKey] = set()
+        self._counters = KnownCounters({} if memory is None else memory.counters)
+        # Ids that were decided as unknown ones, and still have to be looked for in the refusals.
+        self._unasked: set[bytes] = set()
         self._known: dict[bytes, Collection[bytes]] = {}
         self._pendings: dict[bytes, Pending] = {}
         self._changed: dict[bytes, Pending] = {}
         self._applied: list[Entry] = []
+        self._rows: Sequence[tuple[bytes, AccountKey, Counters]] = ()
         # Of the part that is being decided: up to a control record, numbers and legs are its own.
         self._batch: Batch | None = None
         self._written = self._refused = 0
@@ -129,10 +132,9 @@ class Posting:
         self.forgets = False
 
     @property
-    def moved(self) -> dict[AccountKey, Counters]:
-        """Counters that differ from what they were, after `finish`."""
-        before = self._before
-        return {key: held for key, held in self._counters.items() if before.get(key) != held}
+    def moved(self) -> Mapping[bytes, Counters]:
+        """Counters that differ from what they were, by account id; after `finish`."""
+        return {identity: held for identity, _, held in self._rows}
 
     @property
     def changed(self) -> bool:
@@ -167,7 +169,7 @@ class Posting:
             )
         self._batch.post(records)
         if not self._careful:
-            self._trust(ids(records))
+            self._unasked |= ids(records)
         whole = (len(self._batch.accepted) - self._written) // MAX_ANSWERED
         if whole >= _RECORDS_A_STATEMENT:
             self._log(self._written + whole * MAX_ANSWERED)
@@ -238,7 +240,7 @@ class Posting:
         self._next_posted += -(-len(outcome.accepted) // MAX_ANSWERED)
         self._next_leg += len(outcome.legs)
         self._send(outcome.legs)
-        self._counters.update(outcome.counters)
+        self._counters.move(outcome.counters)
         self._pendings.update(outcome.pendings)
         self._changed.update(outcome.pendings)
         self._applied += [e for e in outcome.accepted if e.transfer.code is Code.LEG]
@@ -266,33 +268,48 @@ class Posting:
 
     def _learn(self, records: Sequence[Sequence[Transfer]]) -> None:
         """Read what decides about `records` and is not known yet."""
-        looked = self._looked
-        missing = [k for k in touched(records, self._shard, self.local) if k not in looked]
-        if missing:
-            looked.update(missing)
-            found = {} if self._memory is None else self._memory.known(missing)
-            if len(found) < len(missing):
-                found |= stored_counters(self._lane, [k for k in missing if k not in found])
-            self._before |= found
-            self._counters |= found
+        knows = self._counters.knows
+        if not all(
+            knows(transfer.debit.id)
+            and knows(transfer.credit.id)
+            and transfer.code not in _THREE_ACCOUNTS
+            for record in records
+            for transfer in record
+        ):
+            self._read(records)
         wanted = pending_ids(records) - self._pendings.keys()
         if wanted:
             self._pendings |= stored_pendings(self._lane, wanted)
         if self._careful:
             self._known |= known_digests(self._lane, ids(records) - self._known.keys())
 
-    def _trust(self, identities: Collection[bytes]) -> None:
-        """That none of `identities` was refused before; the log's key says so of posted ones."""
-        self._lane.tell(
-            f"SELECT 1 FROM refusal WHERE id IN ({listed(identities)}) LIMIT 1",  # noqa: S608
-            _unknown,
-        )
+    def _read(self, records: Sequence[Sequence[Transfer]]) -> None:
+        """Read the counters that `records` may move and that nobody has told yet."""
+        counters = self._counters
+        keys = touched(records, self._shard, self.local)
+        missing = [key for key in keys if not counters.knows(key.id)]
+        counters.learn(stored_counters(self._lane, missing))
+        counters.looked.update(key.id for key in keys)
+        for record in records:
+            for transfer in record:
+                counters.looked.add(transfer.debit.id)
+                counters.looked.add(transfer.credit.id)
+
+    def _trust(self) -> None:
+        """That none of the ids was refused before; the log's own key says so of posted ones."""
+        unasked, self._unasked = sorted(self._unasked), set()
+        for some in chunks(unasked, _LOOKED_FOR):
+            self._lane.tell(
+                f"SELECT 1 FROM refusal WHERE id IN ({listed(some)}) LIMIT 1",  # noqa: S608
+                _unknown,
+            )
 
     def _log(self, upto: int) -> None:
         """Write the entries of this part from where the last statement ended."""
         batch = self._batch
         if batch is None:
             return
+        self._trust()
         starts = range(self._written, upto, MAX_ANSWERED)
         for some in chunks(starts, _RECORDS_A_STATEMENT):
             records = []
@@ -345,14 +362,16 @@ class Posting:
             self._lane.tell(outbox_statement(owed, self._at))
 
     def _store_counters(self) -> None:
-        """In the order of ids, which is the order of the table."""
-        moved = sorted(self.moved.items(), key=lambda row: row[0].id)
-        made = [row for row in moved if row[0] not in self._before]
+        """Make the accounts that are new, move those that exist."""
+        self._rows = self._counters.changed()
+        before = self._counters.before
+        made = [row for row in self._rows if before(row[0]) is None]
+        moved = [row for row in self._rows if before(row[0]) is not None] if made else self._rows
         for some in chunks(made, _ACCOUNTS_A_STATEMENT):
             self._lane.tell(open_accounts_statement(some, self._at))
-        for some in chunks([r for r in moved if r[0] in self._before], _ACCOUNTS_A_STATEMENT):
+        for some in chunks(moved, _ACCOUNTS_A_STATEMENT):
             self._lane.tell(
-                move_accounts_statement(some, self._at, self._names),
+                move_accounts_statement(some, self._at),
                 _exactly(2 * len(some), "counters of accounts that exist"),
             )
 

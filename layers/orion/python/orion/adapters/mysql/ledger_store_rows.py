@@ -194,25 +194,27 @@ def refused_payload(shard: int, number: int, refusals: Sequence[Refusal]) -> str
     return canonical_json(body).decode()
 
 
-def open_accounts_statement(accounts: Sequence[tuple[AccountKey, Counters]], at: datetime) -> str:
+AccountRow = tuple[bytes, AccountKey, Counters]
+"""An account's id, its key and its counters."""
+
+
+def open_accounts_statement(accounts: Sequence[AccountRow], at: datetime) -> str:
     """Make accounts that nobody has seen before."""
     moment = sql_moment(at)
     return _OPEN_ACCOUNTS + ",".join(
-        f"(x'{key.id.hex()}','{key.owner}','{key.purpose.value}','{key.asset}',{bucket(key.owner)},"
-        f"{held[0]},{held[1]},{held[2]},{held[3]},'{moment}','{moment}')"
-        for key, held in accounts
+        f"(x'{identity.hex()}','{key.owner}','{key.purpose.value}','{key.asset}'"
+        f",{bucket(key.owner)},{held[0]},{held[1]},{held[2]},{held[3]},'{moment}','{moment}')"
+        for identity, key, held in accounts
     )
 
 
-def move_accounts_statement(
-    accounts: Sequence[tuple[AccountKey, Counters]], at: datetime, names: Names
-) -> str:
+def move_accounts_statement(accounts: Sequence[AccountRow], at: datetime) -> str:
     """Move counters of accounts that exist: two affected rows each, one would be a new account."""
     return (
         _MOVE_ACCOUNTS
         + ",".join(
-            f"({names.of(key)[0]},{held[0]},{held[1]},{held[2]},{held[3]})"
-            for key, held in accounts
+            f"(x'{identity.hex()}',{held[0]},{held[1]},{held[2]},{held[3]})"
+            for identity, _, held in accounts
         )
         + " ON DUPLICATE KEY UPDATE debits_posted = VALUES(debits_posted),"
         " debits_pending = VALUES(debits_pending), credits_posted = VALUES(credits_posted),"
