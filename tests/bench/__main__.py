@@ -19,6 +19,7 @@ BENCHES: Mapping[str, str] = MappingProxyType(
         "wallets": "tests.bench.wallets",
         "custodians": "tests.bench.custodians",
         "ledger_tables": "tests.bench.ledger_tables",
+        "statements": "tests.bench.statements",
         "first_light": "tests.bench.first_light",
         "start": "tests.bench.start",
         "million": "tests.bench.million",
