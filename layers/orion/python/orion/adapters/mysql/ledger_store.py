@@ -15,8 +15,9 @@ import pymysql
 from orion.adapters.mysql import fence
 from orion.adapters.mysql.ledger_store_lane import Lane
 from orion.adapters.mysql.ledger_store_memory import Memory
-from orion.adapters.mysql.ledger_store_posting import KnownIdentity, Posting
+from orion.adapters.mysql.ledger_store_posting import Posting
 from orion.adapters.mysql.ledger_store_reading import UnknownShard, lock_shard
+from orion.adapters.mysql.ledger_store_refusals import KnownIdentity, Refusals
 from orion.adapters.mysql.ledger_store_rows import Names
 from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import OrionError
@@ -55,6 +56,7 @@ class MySqlLedgerStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._names = Names()
+        self._refusals = Refusals()
         self._memories: dict[int, Memory] = {}
 
     def post(self, records: Sequence[Record], now: datetime) -> PostResult:
@@ -81,7 +83,7 @@ class MySqlLedgerStore:
         self, records: Sequence[Record], now: datetime, memory: Memory | None, *, careful: bool
     ) -> _Done:
         def attempt(cursor: Cursor) -> _Done:
-            return _post(cursor, records, now, memory, self._names, careful=careful)
+            return self._post(cursor, records, now, memory, careful=careful)
 
         try:
             return self._database.run(attempt)
@@ -89,6 +91,52 @@ class MySqlLedgerStore:
             if careful or exc.args[0] != _DUPLICATE:
                 raise
             raise KnownIdentity from exc
+
+    def _post(
+        self,
+        cursor: Cursor,
+        records: Sequence[Record],
+        now: datetime,
+        memory: Memory | None,
+        *,
+        careful: bool,
+    ) -> _Done:
+        unapplied = fence.unapplied(cursor, records)
+        behind = len(records) - len(unapplied)
+        if not unapplied:
+            return _Done(PostResult(0, 0, 0, behind), memory, None, {}, None)
+        shard = records[0].partition
+        beside = sum(len(record.value) for record in unapplied) >= _BESIDE_BYTES
+        with Lane(cursor, beside=beside) as lane:
+            row = lock_shard(lane, shard)
+            if memory is not None and memory.version != row.version:
+                memory = None
+            posting = Posting(
+                lane,
+                shard,
+                row,
+                now,
+                memory=memory,
+                refusals=self._refusals,
+                names=self._names,
+                careful=careful,
+            )
+            fed = _feed(posting, unapplied)
+            if fed.fault is not None and not fed.records:
+                raise fed.fault
+            posting.finish()
+        if fed.records:
+            fence.advance(cursor, unapplied[: fed.records])
+        result = PostResult(
+            posted=posting.posted,
+            refused=posting.refused,
+            unchanged=fed.transfers + posting.taken - posting.aside - posting.decided,
+            records=behind + fed.records,
+        )
+        version = row.version + 1 if posting.changed else None
+        if posting.forgets:
+            return _Done(result, None, version, {}, fed.fault)
+        return _Done(result, memory, version, posting.moved, fed.fault)
 
 
 @contextmanager
@@ -103,44 +151,6 @@ def _uncollected() -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
-
-
-def _post(
-    cursor: Cursor,
-    records: Sequence[Record],
-    now: datetime,
-    memory: Memory | None,
-    names: Names,
-    *,
-    careful: bool,
-) -> _Done:
-    unapplied = fence.unapplied(cursor, records)
-    behind = len(records) - len(unapplied)
-    if not unapplied:
-        return _Done(PostResult(0, 0, 0, behind), memory, None, {}, None)
-    shard = records[0].partition
-    beside = sum(len(record.value) for record in unapplied) >= _BESIDE_BYTES
-    with Lane(cursor, beside=beside) as lane:
-        row = lock_shard(lane, shard)
-        if memory is not None and memory.version != row.version:
-            memory = None
-        posting = Posting(lane, shard, row, now, memory=memory, names=names, careful=careful)
-        fed = _feed(posting, unapplied)
-        if fed.fault is not None and not fed.records:
-            raise fed.fault
-        posting.finish()
-    if fed.records:
-        fence.advance(cursor, unapplied[: fed.records])
-    if posting.forgets:
-        memory = None
-    result = PostResult(
-        posted=posting.posted,
-        refused=posting.refused,
-        unchanged=fed.transfers + posting.taken - posting.aside - posting.decided,
-        records=behind + fed.records,
-    )
-    version = row.version + 1 if posting.changed else None
-    return _Done(result, memory, version, posting.moved, fed.fault)
 
 
 @dataclass(slots=True)

@@ -80,6 +80,13 @@ class KnownCounters(Mapping[AccountKey, Counters]):
         """What a part of the batch left."""
         self._moved |= {key.id: (key, held) for key, held in moved.items()}
 
+    def forget(self) -> None:
+        """A bucket came or went: everything is read again. What this batch moved stays moved."""
+        kept = {identity: self.before(identity) for identity in self._moved}
+        self._read = {identity: held for identity, held in kept.items() if held is not None}
+        self._remembered = {}
+        self.looked = set()
+
     def changed(self) -> list[tuple[bytes, AccountKey, Counters]]:
         """All that differs from before the batch, by rising id: the order of the table."""
         before = self.before

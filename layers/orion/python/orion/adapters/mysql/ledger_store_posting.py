@@ -31,6 +31,7 @@ from orion.adapters.mysql.ledger_store_reading import (
     stored_counters,
     stored_pendings,
 )
+from orion.adapters.mysql.ledger_store_refusals import Refusals, none_found
 from orion.adapters.mysql.ledger_store_rows import (
     Names,
     Owed,
@@ -75,14 +76,8 @@ REFUSED_TOPIC = "ledger.refused"
 # Records of `ledger.posted` that one statement writes: under 3 MB whatever they hold.
 _RECORDS_A_STATEMENT = 3
 _ACCOUNTS_A_STATEMENT = 2_500
-# Ids of one look at the refusals, which are few or none.
-_LOOKED_FOR = 900
 # These codes touch a third account.
 _THREE_ACCOUNTS = frozenset(code for code, rule in CODES.items() if rule.reversal or rule.pays_out)
-
-
-class KnownIdentity(Exception):
-    """An id of the batch was posted or refused before: decide again, knowing how."""
 
 
 class Posting:
@@ -96,12 +91,14 @@ class Posting:
         now: datetime,
         *,
         memory: Memory | None,
+        refusals: Refusals,
         names: Names,
         careful: bool,
     ) -> None:
         self._lane = lane
         self._shard = shard
         self._row = row
+        self._refusals = refusals
         self._names = names
         self._careful = careful
         self._now = now
@@ -114,9 +111,9 @@ class Posting:
         self._next_posted, self._next_refused = row.next_posted, row.next_refused
         self._next_leg = row.next_leg
         self._frozen = frozen_assets(lane)
+        if not careful:
+            refusals.catch_up(lane)
         self._counters = KnownCounters({} if memory is None else memory.counters)
-        # Ids that were decided as unknown ones, and still have to be looked for in the refusals.
-        self._unasked: set[bytes] = set()
         self._known: dict[bytes, Collection[bytes]] = {}
         self._pendings: dict[bytes, Pending] = {}
         self._changed: dict[bytes, Pending] = {}
@@ -128,7 +125,7 @@ class Posting:
         self.posted = self.refused = self.decided = 0
         # Transfers that were held or forwarded, and those that were held before and are not now.
         self.aside = self.taken = 0
-        # Whether what the writer remembered from before this batch is of no worth any more.
+        # Whether nothing of this batch and before it is worth remembering.
         self.forgets = False
 
     @property
@@ -169,7 +166,7 @@ class Posting:
             )
         self._batch.post(records)
         if not self._careful:
-            self._unasked |= ids(records)
+            self._refusals.hold_none(self._lane, ids(records))
         whole = (len(self._batch.accepted) - self._written) // MAX_ANSWERED
         if whole >= _RECORDS_A_STATEMENT:
             self._log(self._written + whole * MAX_ANSWERED)
@@ -182,15 +179,20 @@ class Posting:
         if isinstance(order, Takeover):
             return self._take_over(order, limit)
         if hand_over(self._lane.cursor(), self._shard, order, self._at, self._now):
-            self._view, self._marked = None, True
+            self._forget()
         return True
+
+    def _forget(self) -> None:
+        """Which accounts are this shard's has changed, and others have moved those that came."""
+        self._view = None
+        self._counters.forget()
+        self.forgets = self._marked = True
 
     def _take_over(self, order: Takeover, limit: int) -> bool:
         cursor, number = self._lane.cursor(), order.bucket
         if not is_due(cursor, self._shard, order):
             return True
-        # The bucket may have lived here before: others have moved its accounts since.
-        self._memory, self.forgets, self._marked = None, True, True
+        self._forget()
         self._at = max(self._at, order.posted_at + timedelta(microseconds=1))
         self._view = self._where().taking(number)
         while (held := held_records(cursor, self._shard, number, limit)) is not None:
@@ -295,21 +297,11 @@ class Posting:
                 counters.looked.add(transfer.debit.id)
                 counters.looked.add(transfer.credit.id)
 
-    def _trust(self) -> None:
-        """That none of the ids was refused before; the log's own key says so of posted ones."""
-        unasked, self._unasked = sorted(self._unasked), set()
-        for some in chunks(unasked, _LOOKED_FOR):
-            self._lane.tell(
-                f"SELECT 1 FROM refusal WHERE id IN ({listed(some)}) LIMIT 1",  # noqa: S608
-                _unknown,
-            )
-
     def _log(self, upto: int) -> None:
         """Write the entries of this part from where the last statement ended."""
         batch = self._batch
         if batch is None:
             return
-        self._trust()
         starts = range(self._written, upto, MAX_ANSWERED)
         for some in chunks(starts, _RECORDS_A_STATEMENT):
             records = []
@@ -335,7 +327,7 @@ class Posting:
             for few in chunks([refusal.transfer.id for refusal in refusals], LIST_SIZE):
                 self._lane.tell(
                     f"SELECT 1 FROM transfer WHERE id IN ({listed(few)}) LIMIT 1",  # noqa: S608
-                    _unknown,
+                    none_found,
                 )
         for some in chunks(refusals, MAX_ANSWERED):
             number = self._next_refused
@@ -384,11 +376,6 @@ class Posting:
 def _decider(row: Pending) -> str:
     debits = debit_decides(row.debit.purpose, row.credit.purpose)
     return row.debit.owner if debits else row.credit.owner
-
-
-def _unknown(_affected: int, found: Rows) -> None:
-    if found:
-        raise KnownIdentity
 
 
 def _exactly(rows: int, what: str) -> Check:
