@@ -149,9 +149,9 @@ def _outcome(
     body: Mapping[str, object], command_id: str
 ) -> tuple[Outcome, str | None, Mapping[str, object] | None]:
     text, reason, result = body["outcome"], body["reason"], body["result"]
-    if text not in frozenset(Outcome):
+    if not isinstance(text, str) or text not in frozenset(Outcome):
         raise _malformed(command_id, "an outcome that is none")
-    outcome = Outcome(cast(str, text))
+    outcome = Outcome(text)
     if outcome is Outcome.DONE:
         if reason is not None or not isinstance(result, dict):
             raise _malformed(command_id, "what is done has a result and no reason")
