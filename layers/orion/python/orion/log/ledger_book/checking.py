@@ -164,7 +164,8 @@ def _directory_faults(
 @dataclass(slots=True)
 class _Walk:
     """The walk that names what is wrong. The next line may stand at (`number`, `position`), or
-    begin the number after.
+    begin the number after; behind a line that cannot be read (`lost`), anywhere. `told`: a place
+    was named already, so that the count of entries says nothing new.
     """
 
     place: Place
@@ -172,17 +173,20 @@ class _Walk:
     position: int = 0
     first_moment: bytes | None = None
     moment: bytes | None = None
+    lost: bool = False
+    told: bool = False
 
     def step(self, line: bytes, name: str) -> Iterator[Fault]:
         rows = skim([line])
         if rows is None:
             yield self.place.fault(FaultKind.SEGMENT_UNREADABLE, f"{name} is no entry", self.number)
-            self.position += 1
+            self.lost = self.told = True
             return
         _, _, _, number_text, position_text, posted_at, shard = rows[0]
         found = (int(number_text), int(position_text))
         begins = found == (self.number + 1, 0) and self.position > 0
-        if not begins and found != (self.number, self.position):
+        if not begins and not self.lost and found != (self.number, self.position):
+            self.told = True
             yield _out_of_order(self.place, found, self.number, self.position)
         if int(shard) != self.place.shard:
             yield self.place.fault(FaultKind.ENTRY_ADDED, f"of shard {int(shard)}", *found)
@@ -190,26 +194,26 @@ class _Walk:
             self.first_moment = posted_at
         if found[0] == self.number and self.moment not in (None, posted_at):
             yield self.place.fault(FaultKind.SEGMENT_UNREADABLE, "a record has two moments", *found)
-        self.moment = posted_at
+        self.moment, self.lost = posted_at, False
         self.number, self.position = found[0], found[1] + 1
 
     def end(self, header: SegmentHeader, entries: int) -> Iterator[Fault]:
         """Whether the lines end where the header says."""
-        last, told = self.position - 1, header.last_number
-        if self.number < told or self.position == 0:
+        last = header.last_number
+        if not self.lost and (self.number < last or self.position == 0):
             yield self.place.fault(
                 FaultKind.NUMBER_MISSING,
-                f"its lines end before number {told}",
+                f"its lines end before number {last}",
                 self.number + 1 if self.position else self.number,
             )
-        elif self.number > told or entries > header.entries:
+        elif self.number > last or (not self.told and entries > header.entries):
             yield self.place.fault(
                 FaultKind.ENTRY_ADDED,
-                f"its header ends at number {told}, with {header.entries} entries",
+                f"its header ends at number {last}, with {header.entries} entries",
                 self.number,
-                last,
+                self.position - 1,
             )
-        elif entries < header.entries:
+        elif not self.told and entries < header.entries:
             yield self.place.fault(
                 FaultKind.ENTRY_MISSING,
                 f"{entries} of {header.entries} entries are left",
