@@ -130,8 +130,10 @@ def ensure_map(cursor: Cursor, shards: int) -> MapState:
     return map_state(cursor)
 
 
-def pass_barrier(database: Database, locks: Sequence[str]) -> None:
-    """Take each sender's lock and give it back.
+def pass_barrier(
+    database: Database, locks: Sequence[str], *, wait_s: int = BARRIER_WAIT_S
+) -> None:
+    """Take each sender's lock and give it back, waiting at most `wait_s` for each.
 
     Whoever sends afterwards has taken its lock after the map was stored, and reads it. Whoever lost
     the lock while sending cannot mark what it sends: it is sent again, by the newest map. Raises
@@ -140,7 +142,7 @@ def pass_barrier(database: Database, locks: Sequence[str]) -> None:
     for lock in locks:
         with database.transaction() as cursor:
             cursor.execute("SET SESSION wait_timeout = %s", (_SESSION_IDLE_S,))
-            cursor.execute("SELECT GET_LOCK(%s, %s)", (lock, BARRIER_WAIT_S))
+            cursor.execute("SELECT GET_LOCK(%s, %s)", (lock, wait_s))
             row = cursor.fetchone()
             if row is None or row[0] != 1:
                 raise SenderBusy("a relay did not let go of its lock in time", lock=lock)
