@@ -2,12 +2,14 @@
 and reads what").
 """
 
-from infra.cloud.function_row import FunctionRow, KafkaTrigger, relay
-from infra.cloud.names import ROOT
+from infra.cloud.function_row import FunctionRow, KafkaTrigger, Layer, relay
 
 # Who signs the roots of the log book, and who asks the nodes' agents for balances.
 LEDGER_ROOTS = "ledger-roots"
 COMMANDS_OF_RECONCILIATION = "node-commands-reconciliation"
+
+# What makes or checks signatures needs the library that they come from.
+SIGNATURES: tuple[Layer, ...] = ("keys",)
 
 # A range is at most 100,000 entries, read from a database or unpacked from segments.
 RANGE_TIMEOUT_S = 300
@@ -21,24 +23,38 @@ def _by_operators(file: str) -> FunctionRow:
     return FunctionRow("billing", file, mysql=("ledger",), sends=("outbox-ledger",))
 
 
-def _step(file: str, *, sends: tuple[str, ...] = (), reports: bool = False) -> FunctionRow:
-    """A step of the reconciliation: it reads all three books and writes none."""
+def _step(
+    file: str,
+    *,
+    external: bool = False,
+    segments: bool = False,
+    sends: tuple[str, ...] = (),
+    reports: bool = False,
+) -> FunctionRow:
+    """A step of the reconciliation: it reads the ledger and those of the other books that it
+    compares, and writes none.
+    """
     return FunctionRow(
         "log",
         file,
-        layers=("orion", "base", "postgres"),
+        layers=(
+            "orion",
+            "base",
+            *(("postgres",) if external else ()),
+            *(SIGNATURES if segments else ()),
+        ),
         memory_mb=RANGE_MEMORY_MB,
         timeout_s=RANGE_TIMEOUT_S,
         mysql=("log",),
-        postgres=("book-auditor",),
+        postgres=("book-auditor",) if external else (),
         sends=sends,
-        reads_keys=(LEDGER_ROOTS,),
-        reads_ledger_book=True,
+        reads_keys=(LEDGER_ROOTS,) if segments else (),
+        reads_ledger_book=segments,
         writes_reports=reports,
     )
 
 
-_ALL: tuple[FunctionRow, ...] = (
+BOOKS: tuple[FunctionRow, ...] = (
     FunctionRow(
         "billing",
         "ledger_statements",
@@ -52,6 +68,7 @@ _ALL: tuple[FunctionRow, ...] = (
     FunctionRow(
         "log",
         "ledger_segments",
+        layers=("orion", "base", *SIGNATURES),
         memory_mb=RANGE_MEMORY_MB,
         signs=(LEDGER_ROOTS,),
         writes_ledger_book=True,
@@ -65,16 +82,16 @@ _ALL: tuple[FunctionRow, ...] = (
         postgres=("external-book",),
         topics=(KafkaTrigger("ledger.posted", "external-book", 100),),
     ),
-    _step("reconcile_plan"),
-    _step("book_roots"),
-    _step("reconcile_compare"),
+    _step("reconcile_plan", external=True, segments=True),
+    _step("book_roots", external=True, segments=True),
+    _step("reconcile_compare", external=True, segments=True),
     _step("reconcile_causes"),
-    _step("reconcile_sums"),
+    _step("reconcile_sums", external=True),
     # Asks the chains, and compares with MySQL only.
     FunctionRow(
         "log",
         "reconcile_balances",
-        layers=("orion", "base", "keys"),
+        layers=("orion", "base", *SIGNATURES),
         memory_mb=RANGE_MEMORY_MB,
         timeout_s=RANGE_TIMEOUT_S,
         mysql=("log",),
@@ -82,17 +99,21 @@ _ALL: tuple[FunctionRow, ...] = (
         signs=(COMMANDS_OF_RECONCILIATION,),
     ),
     _step("reconcile_report", sends=("outbox-log",), reports=True),
-    FunctionRow("log", "prove", mysql=("log",), reads_keys=(LEDGER_ROOTS,), reads_ledger_book=True),
+    FunctionRow(
+        "log",
+        "prove",
+        layers=("orion", "base", *SIGNATURES),
+        mysql=("log",),
+        reads_keys=(LEDGER_ROOTS,),
+        reads_ledger_book=True,
+    ),
     FunctionRow("log", "incident", mysql=("log",), sends=("outbox-log",)),
     FunctionRow(
         "log",
         "node_answers",
-        layers=("orion", "base", "keys"),
+        layers=("orion", "base", *SIGNATURES),
         mysql=("log",),
         topics=(KafkaTrigger("node.answers", "log", 100),),
     ),
     relay("log", "outbox_relay", "log"),
 )
-
-# A row without its file would deploy a function that fails at its first call.
-BOOKS = tuple(row for row in _ALL if (ROOT / "functions" / row.module / f"{row.file}.py").is_file())

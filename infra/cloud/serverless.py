@@ -56,8 +56,7 @@ class ServerlessStack(Stack):
         CfnOutput(self, STAGE_OUTPUT, value=API_STAGE)
         CfnOutput(self, WALLET_GROUP_OUTPUT, value=workflows.made["wallet-group"].ref)
         CfnOutput(self, WALLET_BATCH_OUTPUT, value=workflows.made["wallet-batch"].ref)
-        if "reconciliation" in workflows.made:
-            CfnOutput(self, RECONCILIATION_OUTPUT, value=workflows.made["reconciliation"].ref)
+        CfnOutput(self, RECONCILIATION_OUTPUT, value=workflows.made["reconciliation"].ref)
         CfnOutput(self, AUDIT_BUCKET_OUTPUT, value=audit.bucket.ref)
         CfnOutput(self, LEDGER_BOOK_BUCKET_OUTPUT, value=ledger_book.bucket.ref)
 
