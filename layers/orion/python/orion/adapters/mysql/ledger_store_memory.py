@@ -8,6 +8,7 @@ outcome in between forgets it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from orion.ledger.model import AccountKey, Counters
 
@@ -23,12 +24,10 @@ class Memory:
     counters: dict[bytes, Counters] = field(default_factory=dict)
 
     def learn(self, version: int, moved: Mapping[bytes, Counters]) -> None:
-        """What a commit left. What moved longest ago is forgotten first."""
+        """What a commit left. What was learnt first is forgotten first, and read again."""
         counters = self.counters
-        for identity, held in moved.items():
-            counters.pop(identity, None)
-            counters[identity] = held
-        for identity in list(counters)[: max(0, len(counters) - MAX_ACCOUNTS)]:
+        counters.update(moved)
+        for identity in list(islice(counters, max(0, len(counters) - MAX_ACCOUNTS))):
             del counters[identity]
         self.version = version
 
@@ -89,9 +88,10 @@ class KnownCounters(Mapping[AccountKey, Counters]):
 
     def changed(self) -> list[tuple[bytes, AccountKey, Counters]]:
         """All that differs from before the batch, by rising id: the order of the table."""
-        before = self.before
-        return sorted(
-            (identity, key, held)
-            for identity, (key, held) in self._moved.items()
-            if before(identity) != held
-        )
+        moved, read, remembered = self._moved, self._read, self._remembered
+        rows = []
+        for identity in sorted(moved):
+            key, held = moved[identity]
+            if (remembered.get(identity) or read.get(identity)) != held:
+                rows.append((identity, key, held))
+        return rows

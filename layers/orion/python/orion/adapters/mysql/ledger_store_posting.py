@@ -271,31 +271,31 @@ class Posting:
     def _learn(self, records: Sequence[Sequence[Transfer]]) -> None:
         """Read what decides about `records` and is not known yet."""
         knows = self._counters.knows
-        if not all(
-            knows(transfer.debit.id)
-            and knows(transfer.credit.id)
-            and transfer.code not in _THREE_ACCOUNTS
+        unknown = [
+            transfer
             for record in records
             for transfer in record
-        ):
-            self._read(records)
+            if not (knows(transfer.debit.id) and knows(transfer.credit.id))
+            or transfer.code in _THREE_ACCOUNTS
+        ]
+        if unknown:
+            self._read(unknown)
         wanted = pending_ids(records) - self._pendings.keys()
         if wanted:
             self._pendings |= stored_pendings(self._lane, wanted)
         if self._careful:
             self._known |= known_digests(self._lane, ids(records) - self._known.keys())
 
-    def _read(self, records: Sequence[Sequence[Transfer]]) -> None:
-        """Read the counters that `records` may move and that nobody has told yet."""
+    def _read(self, transfers: Sequence[Transfer]) -> None:
+        """Read the counters that `transfers` may move and that nobody has told yet."""
         counters = self._counters
-        keys = touched(records, self._shard, self.local)
+        keys = touched((transfers,), self._shard, self.local)
         missing = [key for key in keys if not counters.knows(key.id)]
         counters.learn(stored_counters(self._lane, missing))
         counters.looked.update(key.id for key in keys)
-        for record in records:
-            for transfer in record:
-                counters.looked.add(transfer.debit.id)
-                counters.looked.add(transfer.credit.id)
+        for transfer in transfers:
+            counters.looked.add(transfer.debit.id)
+            counters.looked.add(transfer.credit.id)
 
     def _log(self, upto: int) -> None:
         """Write the entries of this part from where the last statement ended."""

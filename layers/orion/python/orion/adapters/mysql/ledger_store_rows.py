@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from orion.ledger.codes import Kind
+from orion.ledger.codes import Code, Kind
 from orion.ledger.model import AccountKey, Counters, Entry, Leg, Pending, Refusal, bucket
 from orion.ledger.transfer_record import VERSION, refusal_body, rfc3339
 from orion.records import canonical_json
 
-MAX_NAMES = 65_536
+MAX_NAMES = 100_000
+# A member's own `value` is looked up in Python.
+_WORDS = {code: code.value for code in Code}
 _PLAIN = (
     "INSERT INTO transfer (shard_no, number, position, id, digest, code, debit_account,"
     " credit_account, units, cause, trace_id, posted_at) VALUES "
@@ -68,19 +70,20 @@ class Names:
     """An account as rows and records name it, worked out once while it is remembered."""
 
     def __init__(self) -> None:
-        self._names: dict[bytes, tuple[str, str]] = {}
+        # By account id: for loops that look here before they call.
+        self.known: dict[bytes, tuple[str, str]] = {}
 
     def of(self, key: AccountKey) -> tuple[str, str]:
         """The id as an SQL literal, and `{"owner":…,"purpose":…}`."""
-        found = self._names.get(key.id)
+        found = self.known.get(key.id)
         if found is None:
-            if len(self._names) >= MAX_NAMES:
-                self._names.clear()
+            if len(self.known) >= MAX_NAMES:
+                self.known.clear()
             found = (
                 f"x'{key.id.hex()}'",
                 f'{{"owner":"{key.owner}","purpose":"{key.purpose.value}"}}',
             )
-            self._names[key.id] = found
+            self.known[key.id] = found
         return found
 
 
@@ -105,21 +108,17 @@ def posted_record(
     head, sql_at, told_at = f"({shard},{number},", sql_moment(at), rfc3339(at)
     rows: list[str] = []
     told: list[str] = []
-    name = names.of
+    known, name = names.known.get, names.of
+    more, meant_told, kind_told, linked_told, pending_told = "", "null", "direct", "false", "null"
+    last_trace, trace_hex = b"", ""
     for position, (transfer, digest, meant) in enumerate(entries):
         identity, kind, code, units, debit, credit, cause, trace, linked, pending = transfer
-        debit_id, debit_told = name(debit)
-        credit_id, credit_told = name(credit)
-        # A word's own text: formatting an enumeration goes through Python.
-        id_hex, digest_hex, trace_hex, word = identity.hex(), digest.hex(), trace.hex(), code.value
-        text = cause.decode()
-        more, meant_told, kind_told, linked_told, pending_told = (
-            "",
-            "null",
-            "direct",
-            "false",
-            "null",
-        )
+        debit_id, debit_told = known(debit.id) or name(debit)
+        credit_id, credit_told = known(credit.id) or name(credit)
+        id_hex, digest_hex, word, text = identity.hex(), digest.hex(), _WORDS[code], cause.decode()
+        if trace != last_trace:
+            last_trace, trace_hex = trace, trace.hex()
+        quoted = literal(text) if "'" in text or "\\" in text else text
         if not plain:
             kind_told = kind.value
             pending_id = "NULL" if pending is None else f"x'{pending.hex()}'"
@@ -129,7 +128,7 @@ def posted_record(
             pending_told = "null" if pending is None else f'"{pending.hex()}"'
         rows.append(
             f"{head}{position},x'{id_hex}',x'{digest_hex}','{word}',{debit_id},{credit_id},{units},"
-            f"'{literal(text)}',x'{trace_hex}','{sql_at}'{more})"
+            f"'{quoted}',x'{trace_hex}','{sql_at}'{more})"
         )
         told.append(
             f'{{"asset":"{debit.asset}","cause":{text},"code":"{word}","counterpart":{meant_told}'
@@ -213,8 +212,8 @@ def move_accounts_statement(accounts: Sequence[AccountRow], at: datetime) -> str
     return (
         _MOVE_ACCOUNTS
         + ",".join(
-            f"(x'{identity.hex()}',{held[0]},{held[1]},{held[2]},{held[3]})"
-            for identity, _, held in accounts
+            f"(x'{identity.hex()}',{debits},{debits_pending},{credits_},{credits_pending})"
+            for identity, _, (debits, debits_pending, credits_, credits_pending) in accounts
         )
         + " ON DUPLICATE KEY UPDATE debits_posted = VALUES(debits_posted),"
         " debits_pending = VALUES(debits_pending), credits_posted = VALUES(credits_posted),"
