@@ -234,6 +234,47 @@ def test_a_second_relay_waits_for_the_first_and_finds_what_came_meanwhile(
     assert finish(relay) == 1
 
 
+def test_a_relay_whose_session_ended_while_it_sent_marks_nothing(
+    database: Database,
+    engines: Stack,
+    mysql_admin: MariaDb,
+    kafka_cluster: Kafka,
+    surroundings: Mapping[str, str],
+) -> None:
+    rows = some_rows(3)
+    database.run(lambda cursor: outbox.append(cursor, rows, NOW))
+    mine = [row.event_id.hex() for row in rows]
+    admin = mysql_admin.connect()
+
+    def waits_for_the_broker() -> bool:
+        with admin.cursor() as cursor:
+            cursor.execute(
+                "SELECT id FROM information_schema.processlist WHERE command = 'Sleep' AND"
+                " id = IS_USED_LOCK('orion-outbox-user') AND time_ms > 300"
+            )
+            return cursor.fetchone() is not None
+
+    group = os.getpgid(engines.processes()["kafka"].pid)
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        relay = start_relay(surroundings)
+        wait_until(waits_for_the_broker)
+        with admin.cursor() as cursor:
+            cursor.execute("SELECT IS_USED_LOCK('orion-outbox-user')")
+            ((holder,),) = cursor.fetchall()
+            cursor.execute(f"KILL CONNECTION {holder:d}")
+    finally:
+        os.killpg(group, signal.SIGCONT)
+        admin.close()
+    output, _ = relay.communicate(timeout=60)
+    assert relay.returncode != 0
+    assert "LockLost" in output
+    assert waiting(database) == 3
+    sent = [r[0] for r in audit_records(kafka_cluster) if r[0] in mine]
+    assert finish(start_relay(surroundings)) == 3
+    assert [r[0] for r in audit_records(kafka_cluster) if r[0] in mine] == sent + mine
+
+
 def test_what_a_broken_session_left_unsent_never_arrives_behind_younger_records(
     engines: Stack, kafka_cluster: Kafka
 ) -> None:
