@@ -132,6 +132,8 @@ class Moneyin:
             if self.answering:
                 self.resume(event["request_id"])
             return
+        if event["kind"] == "answer":
+            return  # To a command: not for moneyin.
         self.events.append(event)
         self._apply(event)
 
@@ -182,6 +184,10 @@ class Scene:
         self._ssm.put_parameter(
             Name=f"/orion/{STAGE}/{name}", Value=value, Type="String", Overwrite=True
         )
+
+    def put_issuers(self, text: str) -> None:
+        """Who may command the agents that are started from now on."""
+        self._put("nodes/command-issuers", text)
 
     def put_networks(self, **changed: str) -> None:
         """What `chains/networks` says; without arguments, the truth."""
