@@ -127,7 +127,8 @@ def line_differences(
         difference = _judge(shard, place, {b: held[b].get(place) for b in Book}, names)
         if difference is not None:
             found.append(difference)
-    found += _lost_positions(shard, places)
+    agreed = [p for p in places if sum(p in known for known in held.values()) > 1]
+    found += _lost_positions(shard, agreed)
     return found
 
 
@@ -184,7 +185,7 @@ def _added(shard: int, place: Place, wrong: Wrong, line: bytes, names: AccountNa
 
 
 def _lost_positions(shard: int, places: Sequence[Place]) -> list[Difference]:
-    # A position that no book has while a later one of the same record is there.
+    # A position that no book has while two have a later one of the same record.
     found: list[Difference] = []
     awaited: dict[int, int] = {}
     for number, position in places:
