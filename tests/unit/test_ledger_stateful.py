@@ -161,13 +161,17 @@ class Shards(RuleBasedStateMachine):
         self.landed.append(self.flying[shard].popleft())
 
     def too_much(self, leg: Leg) -> bool:
+        """Whether one of the two counters that the leg moves is too full for it."""
         cleared = clearing(self.homes[leg.account.owner], leg.account.asset)
-        sides = ("debits posted", "credits posted")
-        own, other = sides if leg.side is Side.DEBIT else reversed(sides)
-        return any(
-            self.reference.counter(name_of(key), counter) + leg.units > MAX_COUNTER
-            for key, counter in ((leg.account, own), (cleared, other))
-        )
+        own, other = ("debits", "credits") if leg.side is Side.DEBIT else ("credits", "debits")
+        for key, side in ((leg.account, own), (cleared, other)):
+            posted, pending = (
+                self.reference.counter(name_of(key), f"{side} {phase}")
+                for phase in ("posted", "pending")
+            )
+            if posted + max(0, pending) + leg.units > MAX_COUNTER:
+                return True
+        return False
 
     @precondition(lambda self: self.landed)
     @rule(place=st.integers(0, 200))
