@@ -41,7 +41,8 @@ def _step(
             "orion",
             "base",
             *(("postgres",) if external else ()),
-            *(SIGNATURES if segments else ()),
+            # The report's adapter stands in one file with the reader of segments.
+            *(SIGNATURES if segments or reports else ()),
         ),
         memory_mb=RANGE_MEMORY_MB,
         timeout_s=RANGE_TIMEOUT_S,

@@ -17,6 +17,17 @@ LATE = {
     "billing": "import orion.billing.payment_link\n"
     "from orion.chains import bitcoin, ethereum, solana, tron",
 }
+# What a function of the reconciliation imports when it is called, for the books that it reads.
+_EXTERNAL = "import orion.adapters.postgres.reconciled_book, orion.adapters.postgres.session\n"
+_SEGMENTS = "import orion.adapters.aws.reconciled_segments, orion.runtime.ledger_book\n"
+CALLED = {
+    "log/reconcile_plan": _EXTERNAL + _SEGMENTS,
+    "log/book_roots": _EXTERNAL + _SEGMENTS,
+    "log/reconcile_compare": _EXTERNAL + _SEGMENTS,
+    "log/reconcile_causes": "import orion.adapters.mysql.reconciled_causes\n",
+    "log/reconcile_sums": _EXTERNAL + "import orion.adapters.mysql.reconciled_sums\n",
+    "log/reconcile_report": "from orion.adapters.aws.reconciled_segments import S3ReportStore\n",
+}
 SEALED = (
     "import ctypes\n"
     "assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0, 'another process may read its memory'\n"
@@ -35,6 +46,7 @@ def test_a_function_imports_with_the_layers_of_its_row_alone(row: FunctionRow) -
     )
     if "ethereum" in row.layers:
         code += LATE.get(row.module, "")
+    code += CALLED.get(row.name, "")
     if row.module == "kms" and row.file != NEEDS_NO_SEAL:
         code += SEALED
     done = run_isolated(list(row.layers), code)
