@@ -122,11 +122,8 @@ class Scene:
         self.s3: Any = boto3.client("s3", **session)
         kms: Any = boto3.client("kms", **session)
         self.bucket = f"book-{secrets.token_hex(6)}"
-        where = {"LocationConstraint": aws.region}
-        elsewhere = aws.region != "us-east-1"
-        self.s3.create_bucket(
-            Bucket=self.bucket, **({"CreateBucketConfiguration": where} if elsewhere else {})
-        )
+        where: Any = {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+        self.s3.create_bucket(Bucket=self.bucket, **(where if aws.region != "us-east-1" else {}))
         self.s3.put_bucket_versioning(
             Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"}
         )
@@ -142,10 +139,12 @@ class Scene:
         )
         log = self.database("log", "orion_log")
         self.runs = MySqlRunStore(log)
+        auditor = ExternalDatabase(self.external.config(external_scene.AUDITOR))
+        self.external_reader = PostgresBookReader(auditor)
         self.books = service.Books(
             MySqlLedgerReader(log),
             S3SegmentBook(self.s3, self.bucket, LedgerBookReader(STAGE, archive, self.signer)),
-            PostgresBookReader(ExternalDatabase(self.external.config(external_scene.AUDITOR))),
+            self.external_reader,
         )
         self.causes = MySqlCauseReader(log)
         self.sums = MySqlLedgerSums(log)
@@ -308,7 +307,7 @@ class Scene:
             service.read_segments(self.runs, self.books.segments, name, part.number)
             service.compare(self.runs, self.books, name, part.number)
             service.check_causes(self.runs, self.causes, name, part.number, now)
-        service.check_sums(self.runs, self.sums, self.books.external, name)
+        service.check_sums(self.runs, self.sums, self.external_reader, name)
         self.runs.record(planned.run.id, Step.BALANCES, "", [])
         return self.runs.findings(planned.run.id)
 
