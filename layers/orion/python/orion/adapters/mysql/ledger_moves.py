@@ -10,10 +10,11 @@ from orion.adapters.mysql.session import Cursor
 def handed_over(
     cursor: Cursor, bucket: int, map_version: int, from_shard: int, to_shard: int
 ) -> None:
-    """In the transaction of the handover, which happens once."""
+    """In the transaction of the handover."""
     cursor.execute(
         "INSERT INTO bucket_move (bucket, map_version, from_shard, to_shard)"
-        " VALUES (%s, %s, %s, %s)",
+        " VALUES (%s, %s, %s, %s) ON DUPLICATE KEY UPDATE from_shard = VALUES(from_shard),"
+        " to_shard = VALUES(to_shard), from_number = NULL, to_number = NULL",
         (bucket, map_version, from_shard, to_shard),
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from orion.adapters.mysql import outbox
+from orion.adapters.mysql import ledger_moves, outbox
 from orion.adapters.mysql.ledger_map import newest_map
 from orion.adapters.mysql.session import Cursor
 from orion.errors import OrionError, Retry
@@ -121,12 +121,13 @@ def hand_over(
     )
     row = cursor.fetchone()
     shall = None if row is None else int(row[0])
-    if not lets_go(_home(cursor, order.bucket), order, shard, shall):
+    if not lets_go(_home(cursor, order.bucket), order, shard, shall) or shall is None:
         return False
     cursor.execute(
         "UPDATE bucket SET shard_no = %s, map_version = %s, taken = 0 WHERE bucket = %s",
         (shall, order.map_version, order.bucket),
     )
+    ledger_moves.handed_over(cursor, order.bucket, order.map_version, shard, shall)
     takeover = Takeover(order.bucket, order.map_version, posted_at, order.trace_id)
     owed = outbox.kafka_row(
         TRANSFERS_TOPIC,
@@ -142,7 +143,10 @@ def is_due(cursor: Cursor, shard: int, order: Takeover) -> bool:
     """Whether this takeover is still to be carried out; False where that was done before. Raises
     MisplacedControl.
     """
-    return takes(_home(cursor, order.bucket), order, shard)
+    if not takes(_home(cursor, order.bucket), order, shard):
+        return False
+    ledger_moves.taken_over(cursor, order.bucket, order.map_version)
+    return True
 
 
 def held_records(cursor: Cursor, shard: int, number: int, limit: int) -> HeldRecords | None:
