@@ -35,7 +35,17 @@ Outcome = tuple[list[bytes], dict[bytes, str], dict[tuple[str, str], tuple[int, 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TOPIC = "ledger.transfers"
-TABLES = ("transfer", "refusal", "account", "pending", "leg", "held", "outbox", "consumer_offset")
+TABLES = (
+    "transfer",
+    "refusal",
+    "account",
+    "pending",
+    "leg",
+    "held",
+    "outbox",
+    "consumer_offset",
+    "statement_cursor",
+)
 RUN_WRITER = """
 import json, sys
 from datetime import datetime
@@ -214,9 +224,7 @@ class Ledger:
         records = self.partitions[shard][self.done[shard] :]
         place = config(self.server, "ledger")
         work = {
-            "config": [
-                getattr(place, name) for name in MySqlConfig.__slots__
-            ],
+            "config": [getattr(place, name) for name in MySqlConfig.__slots__],
             "records": [[r.topic, r.partition, r.offset, r.value.decode()] for r in records],
             "now": self.now.isoformat(),
         }

@@ -11,7 +11,7 @@ from orion.adapters.mysql.session import Database
 from orion.errors import OrionError, Retry
 from orion.ledger.buckets import ShardsOutOfRange
 from orion.runtime import clock
-from orion.runtime.body import Body, MissingField, UnknownField
+from orion.runtime.body import Body, MalformedField, MissingField, UnknownField
 from orion.runtime.log import logger, new_trace_id, set_trace_id
 from orion.runtime.metrics import count
 from orion.runtime.relay_routes import SENDERS
@@ -47,7 +47,7 @@ def shard_map(event: Mapping[str, object]) -> Mapping[str, object]:
                     raise MissingField("this field is needed", field="shards")
                 return _grow(shards, trace_id)
             case _:
-                raise UnknownField("actions are show and grow", field="action")
+                raise MalformedField("actions are show and grow", field="action")
     except OrionError as refusal:
         if refusal.retry is not Retry.NEVER:
             raise
