@@ -1,126 +1,44 @@
 """The ledger's store on a real MariaDB: one transaction a batch, one effect a record."""
 
 import json
-import secrets
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from infra.local.mariadb import MariaDb
-from orion.adapters.mysql import fence
 from orion.adapters.mysql.ledger_store import MySqlLedgerStore, UnknownShard
-from orion.adapters.mysql.session import Cursor, Database, DatabaseUnavailable, MySqlConfig
+from orion.adapters.mysql.session import Cursor
 from orion.ledger.service import post_partition
 from orion.ledger.transfer_record import MalformedTransfer
-from orion.records import Record
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-TABLES = (
-    *("transfer", "refusal", "account", "outbox", "consumer_offset", "pending", "leg", "held"),
-    "asset_freeze",
+from tests.engine.ledger_store_scene import (
+    NOW,
+    counters,
+    credit,
+    empty_ledger,
+    final,
+    payout,
+    reasons,
+    record,
+    rows,
+    settled,
+    state,
+    writer,
 )
-WAIT_S = 20
+
+MOST = 2**128 - 1
 
 
 @pytest.fixture
 def admin(mysql_admin: MariaDb) -> Iterator[Cursor]:
-    """An administrator's cursor on an empty ledger."""
-    connection = mysql_admin.connect()
-    with connection.cursor() as cursor:
-        cursor.execute("USE orion_ledger")
-        for table in TABLES:
-            cursor.execute(f"DELETE FROM {table}")
-        cursor.execute("DELETE FROM shard WHERE shard_no > 0")
-        cursor.execute("DELETE FROM shard_map WHERE map_version > 1")
-        cursor.execute("UPDATE bucket SET shard_no = 0, map_version = 1, taken = 1")
-        cursor.execute(
-            "UPDATE shard SET next_posted = 1, next_refused = 1, next_leg = 1, version = 0,"
-            " last_posted_at = '1970-01-01'"
-        )
-        connection.commit()
-        connection.autocommit(True)
+    with empty_ledger(mysql_admin) as cursor:
         yield cursor
-    connection.close()
-
-
-def database(server: MariaDb) -> Database:
-    login = server.credentials("ledger")
-    return Database(
-        MySqlConfig(
-            server.host, server.port, login.username, login.password, "orion_ledger", server.ca_pem
-        )
-    )
 
 
 @pytest.fixture
 def store(mysql_admin: MariaDb, admin: Cursor) -> MySqlLedgerStore:
-    return MySqlLedgerStore(database(mysql_admin))
-
-
-def credit(
-    units: int = 100, *, merchant: int = 0, identity: str | None = None
-) -> dict[str, object]:
-    return {
-        "id": identity or secrets.token_hex(16),
-        "kind": "direct",
-        "code": "deposit_credit",
-        "asset": "BTC.bitcoin",
-        "units": str(units),
-        "debit": {"owner": "system:bitcoin", "purpose": "custody"},
-        "credit": {"owner": f"merchant:{merchant:032x}", "purpose": "settling"},
-        "cause": {"type": "deposit", "deposit_id": "cd" * 16, "credit_epoch": 0},
-        "linked": False,
-    }
-
-
-def final(units: int) -> dict[str, object]:
-    return credit(units) | {
-        "code": "deposit_final",
-        "debit": {"owner": f"merchant:{0:032x}", "purpose": "settling"},
-        "credit": {"owner": f"merchant:{0:032x}", "purpose": "available"},
-    }
-
-
-def payout(kind: str, units: int, *, of: dict[str, object] | None = None) -> dict[str, object]:
-    asked = credit(units) | {
-        "kind": kind,
-        "code": "payout",
-        "debit": {"owner": f"merchant:{0:032x}", "purpose": "available"},
-        "credit": {"owner": "system:bitcoin", "purpose": "custody"},
-        "cause": {"type": "payout"},
-    }
-    return asked if of is None else asked | {"pending_id": of["id"]}
-
-
-def record(offset: int, *transfers: dict[str, object], partition: int = 0) -> Record:
-    body = {"v": 1, "trace_id": "ef" * 16, "transfers": transfers}
-    return Record("ledger.transfers", partition, offset, b"0", json.dumps(body).encode())
-
-
-def state(admin: Cursor) -> dict[str, Sequence[Any]]:
-    found: dict[str, Sequence[Any]] = {}
-    for table in (*TABLES, "shard"):
-        admin.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3")
-        found[table] = admin.fetchall()
-    return found
-
-
-def rows(admin: Cursor, sql: str) -> list[tuple[Any, ...]]:
-    admin.execute(sql)
-    return list(admin.fetchall())
-
-
-def settled(admin: Cursor) -> int:
-    return int(
-        rows(
-            admin, "SELECT COALESCE(SUM(credits_posted), 0) FROM account WHERE purpose='settling'"
-        )[0][0]
-    )
+    return writer(mysql_admin)
 
 
 def test_a_record_delivered_again_changes_nothing(store: MySqlLedgerStore, admin: Cursor) -> None:
@@ -240,112 +158,71 @@ def test_a_reversal_after_the_money_is_spent_is_posted_from_the_receivable(
     ) == [(70,)]
 
 
-def _together(writers: Sequence[threading.Thread]) -> None:
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(WAIT_S)
-        assert not writer.is_alive()
-
-
-def test_without_the_fence_two_writers_lose_one_of_two_updates(
-    mysql_admin: MariaDb, admin: Cursor
+def test_the_largest_amount_is_stored_exactly_and_one_more_is_refused(
+    store: MySqlLedgerStore, admin: Cursor
 ) -> None:
-    """The hazard: read, decide, write, with neither fence nor lock."""
-    post_partition(MySqlLedgerStore(database(mysql_admin)), [record(0, credit(5))], NOW)
-    meeting = threading.Barrier(2)
+    post_partition(store, [record(0, credit(MOST)), record(1, credit(1))], NOW)
+    assert reasons(admin) == ["overflow"]
+    post_partition(store, [record(2, final(MOST))], NOW)
+    assert counters(admin, "custody") == (MOST, 0, 0, 0)
+    assert counters(admin, "settling") == (MOST, 0, MOST, 0)
+    assert rows(admin, "SELECT units FROM transfer") == [(MOST,), (MOST,)]
+    told = rows(admin, "SELECT payload FROM outbox WHERE destination = 'kafka:ledger.posted'")
+    assert json.loads(told[0][0])["transfers"][0]["units"] == str(MOST)
 
-    def unguarded() -> None:
-        with database(mysql_admin).transaction() as cursor:
-            cursor.execute("SELECT credits_posted FROM account WHERE purpose = 'settling'")
-            row = cursor.fetchone()
-            assert row is not None
-            meeting.wait(WAIT_S)
-            cursor.execute(
-                "UPDATE account SET credits_posted = %s WHERE purpose = 'settling'", (row[0] + 5,)
+
+def test_every_counter_at_rest_is_the_sum_of_the_log(
+    store: MySqlLedgerStore, admin: Cursor
+) -> None:
+    for turn in range(6):
+        transfers = [credit(50 + n, merchant=n % 5) for n in range(40)]
+        transfers += [final(30 + n, merchant=n % 5) for n in range(40)]
+        opened = payout("pending", 20 + turn)
+        transfers += [opened, payout("post", 11, of=opened)]
+        post_partition(store, [record(turn, *transfers)], NOW)
+    for side, account in (("debits_posted", "debit_account"), ("credits_posted", "credit_account")):
+        assert (
+            rows(
+                admin,
+                f"SELECT a.id FROM account a LEFT JOIN (SELECT {account} AS id, SUM(units) AS units"
+                f" FROM transfer WHERE kind IN ('direct', 'post') GROUP BY {account}) t"
+                f" ON t.id = a.id WHERE a.{side} <> COALESCE(t.units, 0)",
             )
-
-    _together([threading.Thread(target=unguarded) for _ in range(2)])
-    assert settled(admin) == 10  # 5 + 5 + 5 was asked for.
-
-
-def test_of_two_writers_at_once_one_wins_and_the_other_changes_nothing(
-    mysql_admin: MariaDb, admin: Cursor
-) -> None:
-    records = [record(n, credit(5), credit(7)) for n in range(20)]
-    results = []
-
-    def write() -> None:
-        results.append(post_partition(MySqlLedgerStore(database(mysql_admin)), records, NOW))
-
-    holder = database(mysql_admin)
-    with holder.transaction() as cursor:
-        # Both writers reach the fence and wait there before either may go on.
-        cursor.execute("INSERT INTO consumer_offset VALUES ('ledger.transfers', 0, 0, 0)")
-        fence.fresh(cursor, [record(0)])
-        cursor.execute("UPDATE consumer_offset SET next_offset = 0")
-        writers = [threading.Thread(target=write) for _ in range(2)]
-        for writer in writers:
-            writer.start()
-        _until(lambda: len(_statements(admin, "consumer_offset")) == 2)
-    for writer in writers:
-        writer.join(WAIT_S)
-    assert sorted(result.posted for result in results) == [0, 40]
-    assert settled(admin) == 20 * 12
-    assert rows(admin, "SELECT next_posted FROM shard") == [(2,)]
-
-
-def _statements(admin: Cursor, part: str) -> list[tuple[Any, ...]]:
-    return [
-        row
-        for row in rows(
-            admin,
-            "SELECT id, info FROM information_schema.processlist"
-            " WHERE user = 'ledger' AND info IS NOT NULL",
+            == []
         )
-        if part in row[1]
-    ]
+    sides = "SELECT SUM(debits_posted) - SUM(credits_posted), SUM(debits_pending) FROM account"
+    assert rows(admin, sides) == [(0, 0)]
 
 
-def _until(condition: Any) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "the writers never came to the lock"
-        time.sleep(0.01)
-
-
-def test_a_connection_killed_between_insert_and_commit_stores_nothing_and_a_retry_posts_once(
-    mysql_admin: MariaDb, admin: Cursor
+def test_the_time_of_the_log_never_falls_though_the_clock_does(
+    store: MySqlLedgerStore, admin: Cursor
 ) -> None:
-    store = MySqlLedgerStore(database(mysql_admin))
-    post_partition(store, [record(0, credit(5))], NOW)
-    before = state(admin)
-    records = [record(1, credit(7), credit(8))]
-    faults: list[Exception] = []
+    for offset, seconds in enumerate((0, -90, 5)):
+        post_partition(store, [record(offset, credit())], NOW + timedelta(seconds=seconds))
+    moments = [at for (at,) in rows(admin, "SELECT posted_at FROM transfer ORDER BY number")]
+    start = NOW.replace(tzinfo=None)
+    assert moments == [start, start, start + timedelta(seconds=5)]
+    posted = rows(admin, "SELECT payload FROM outbox ORDER BY seq")
+    assert json.loads(posted[1][0])["transfers"][0]["posted_at"] == "2026-01-02T03:04:05.000000Z"
 
-    def write() -> None:
-        try:
-            post_partition(store, records, NOW)
-        except DatabaseUnavailable as exc:
-            faults.append(exc)
 
-    blocker = mysql_admin.connect()
-    with blocker.cursor() as cursor:
-        # A lock on the end of the log holds the writer after the fence and before the commit.
-        blocker.begin()
-        cursor.execute("USE orion_ledger")
-        cursor.execute("SELECT * FROM transfer WHERE number >= 2 FOR UPDATE")
-        writer = threading.Thread(target=write)
-        writer.start()
-        _until(lambda: _statements(admin, "INSERT INTO transfer"))
-        ((thread, _),) = _statements(admin, "INSERT INTO transfer")
-        assert rows(admin, "SELECT COUNT(*) FROM outbox") == [(1,)]
-        admin.execute("KILL CONNECTION %s", (thread,))
-        writer.join(WAIT_S)
-        blocker.rollback()
-    blocker.close()
-    assert len(faults) == 1
-    assert state(admin) == before
-    assert post_partition(store, records, NOW).posted == 2
-    assert post_partition(store, records, NOW).posted == 0
-    assert settled(admin) == 20
+def test_a_partition_of_more_than_a_batch_is_posted_in_several(
+    store: MySqlLedgerStore, admin: Cursor
+) -> None:
+    records = [record(n, *[credit(1) for _ in range(1000)]) for n in range(11)]
+    result = post_partition(store, records, NOW)
+    assert (result.posted, result.records) == (11_000, 11)
+    assert rows(admin, "SELECT version, next_posted FROM shard") == [(2, 18)]
+    assert settled(admin) == 11_000
+
+
+def test_a_cause_keeps_every_character_on_its_way_through_the_statements(
+    store: MySqlLedgerStore, admin: Cursor
+) -> None:
+    note = 'it\'s \\ "quoted"; -- %s \n\t\0 €𝄞'
+    transfer = credit() | {"cause": {"type": "note", "text": note}}
+    post_partition(store, [record(0, transfer)], NOW)
+    ((cause,),) = rows(admin, "SELECT cause FROM transfer")
+    ((payload,),) = rows(admin, "SELECT payload FROM outbox")
+    assert json.loads(cause)["text"] == note
+    assert json.loads(payload)["transfers"][0]["cause"]["text"] == note
