@@ -3,7 +3,7 @@
 Why a number lies in one segment only, however batches are repeated, cut or run beside each other: a
 segment always begins at the number after the newest one, so two writers that saw the same book meet
 in one key, where the store lets one win; the loser looks again. What a writer remembers of the
-book's end may therefore be old, and costs it a lost race, never a second segment.
+book's end may therefore be old, and costs it a lost race or a second look, never a second segment.
 """
 
 from collections.abc import Sequence
@@ -74,8 +74,12 @@ class LedgerBook:
         numbers = sorted(record.number for record in records)
         new = entries = segments = 0
         for _ in range(MAX_ATTEMPTS):
-            tail = self._tail(shard, numbers[0])
-            fresh, gap = following(records, tail.last_number)
+            remembered = shard in self.tails
+            fresh, gap = following(records, self._tail(shard, numbers[0]).last_number)
+            if remembered and gap is not None and not fresh:
+                # Another writer may have filled the gap since: only the store knows.
+                del self.tails[shard]
+                continue
             won = True
             for run in cut(fresh):
                 won = self._put(shard, run)
