@@ -90,9 +90,11 @@ class Database:
             with connection.cursor() as cursor:
                 yield cursor
             connection.commit()
-        except psycopg.OperationalError as exc:
+        except psycopg.Error as exc:
+            # By the connection, not by the error's class: a session that lay idle for too long ends
+            # with an InternalError (25P03).
             if not connection.closed:
-                # The server's own word (a lock, a time-out): nothing of this is stored.
+                # The server's own word (a lock, a mistake of ours): nothing of this is stored.
                 self._roll_back()
                 raise
             self.close()
