@@ -93,6 +93,19 @@ def test_a_statement_without_end_is_broken_off(book: Book, monkeypatch: pytest.M
         database.run(lambda cursor: cursor.execute("SELECT pg_sleep(60)"))
 
 
+def test_a_server_that_only_reads_is_left(database: Database, book: Book) -> None:
+    def work(cursor: Cursor) -> None:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        cursor.execute("COMMIT")
+        cursor.execute(INSERT)
+
+    with pytest.raises(DatabaseUnavailable):
+        database.run(work)
+    with database.transaction() as cursor:
+        cursor.execute(INSERT)
+    assert rows(book) == 1
+
+
 def test_a_transaction_that_lies_idle_loses_its_locks(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,8 @@ class Database:
         except psycopg.Error as exc:
             # By the connection, not by the error's class: a session that lay idle for too long ends
             # with an InternalError (25P03).
-            if not connection.closed:
+            # A server that only reads is one that lost its part in a failover: look for the other.
+            if not connection.closed and not isinstance(exc, errors.ReadOnlySqlTransaction):
                 # The server's own word (a lock, a mistake of ours): nothing of this is stored.
                 self._roll_back()
                 raise
