@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from infra.local import Stack
-from infra.local.failure import StackFailure
+from infra.local.failure import EngineFailure, StackFailure
 from tests.e2e.scene import workers
 
 FUNCTIONS = {
@@ -32,6 +32,7 @@ ONE_OF_EACH = (
 )
 _WEIGHTS = {"writer": 5, "database": 3, "broker": 2}
 _WORKER_WITHIN_S = 60.0
+_ENGINE_WITHIN_S = 60.0
 _POLL_S = 0.02
 
 
@@ -54,13 +55,26 @@ class Killer:
         """Raises StackFailure when there is nobody to kill."""
         if name in ENGINES:
             self._stack.kill(ENGINES[name])
-            self._stack.start(ENGINES[name])
+            self._start_again(ENGINES[name])
         elif name in POLLERS:
             program = self._stack.programs()[POLLERS[name]]
             self._stack.kill_program(program.name)
             self._stack.run_program(program)
         else:
             self._function(FUNCTIONS[name])
+
+    def _start_again(self, engine: str) -> None:
+        """PostgreSQL starts only when the last child of the server that was killed has seen it."""
+        deadline_s = time.monotonic() + _ENGINE_WITHIN_S
+        while True:
+            try:
+                self._stack.start(engine)
+            except EngineFailure:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(_POLL_S)
+            else:
+                return
 
     def _function(self, function: str) -> None:
         """The engine starts a worker when the next event comes."""
