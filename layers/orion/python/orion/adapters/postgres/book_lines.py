@@ -4,9 +4,7 @@ SQL text over one row of `external_book.entry`; orion.ledger.book and orion.ledg
 both are, and tests hold them equal.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 
 from orion.adapters.postgres.session import Cursor
 
@@ -31,17 +29,7 @@ ENTRY_LINE_SQL = """
 LEAF_SQL = f"sha256('\\x00'::bytea || {ENTRY_LINE_SQL})"
 
 
-@dataclass(frozen=True, slots=True)
-class RecordLeaves:
-    """One record's leaves, 32 bytes each, joined in the order of position."""
-
-    number: int
-    posted_at: datetime
-    entries: int
-    leaves: bytes
-
-
-def lines(cursor: Cursor, shard: int, numbers: list[int]) -> dict[int, list[bytes]]:
+def lines(cursor: Cursor, shard: int, numbers: Sequence[int]) -> dict[int, list[bytes]]:
     """The lines of each of `numbers` that the book holds, in order. At most MAX_NUMBERS."""
     if len(numbers) > MAX_NUMBERS:
         raise ValueError(f"at most {MAX_NUMBERS} records are read at once")
@@ -49,25 +37,8 @@ def lines(cursor: Cursor, shard: int, numbers: list[int]) -> dict[int, list[byte
     cursor.execute(
         f"SELECT number, {ENTRY_LINE_SQL} FROM external_book.entry"  # noqa: S608 - constants
         " WHERE shard_no = %s AND number = ANY(%s) ORDER BY number, position",
-        (shard, numbers),
+        (shard, list(numbers)),
     )
     for number, line in cursor:
         found.setdefault(number, []).append(line)
     return found
-
-
-def record_leaves(cursor: Cursor, shard: int, first: int, last: int) -> Iterator[RecordLeaves]:
-    """The leaves of every record that the book holds from `first` to `last`, both included, by
-    rising number. The server hashes; a record of several moments (a tampered one) shows its first.
-    """
-    if last - first >= MAX_NUMBERS:
-        raise ValueError(f"at most {MAX_NUMBERS} records are read at once")
-    cursor.execute(
-        "SELECT number, min(posted_at), count(*),"  # noqa: S608 - constants
-        f" string_agg({LEAF_SQL}, ''::bytea ORDER BY position)"
-        " FROM external_book.entry WHERE shard_no = %s AND number BETWEEN %s AND %s"
-        " GROUP BY number ORDER BY number",
-        (shard, first, last),
-    )
-    for number, posted_at, entries, leaves in cursor:
-        yield RecordLeaves(number, posted_at, entries, leaves)
