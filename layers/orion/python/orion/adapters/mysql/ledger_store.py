@@ -23,6 +23,7 @@ from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import OrionError
 from orion.ledger.model import Counters, Handover, Takeover, Transfer
 from orion.ledger.ports import PostResult
+from orion.ledger.sharding import ShardView
 from orion.ledger.transfer_record import read_record
 from orion.records import Record
 
@@ -40,13 +41,14 @@ Content = tuple[Transfer, ...] | Handover | Takeover
 @dataclass(frozen=True, slots=True)
 class _Done:
     """What a transaction did. `memory` is what was good for it, `version` the shard's after it, or
-    None where it left the shard as it was.
+    None where it left the shard as it was. `seen` is where buckets live, under which map.
     """
 
     result: PostResult
     memory: Memory | None
     version: int | None
     moved: Mapping[bytes, Counters]
+    seen: tuple[int, ShardView | None]
     fault: OrionError | None
 
 
@@ -73,6 +75,7 @@ class MySqlLedgerStore:
         if done.version is not None:
             memory = memory or Memory(done.version)
             memory.learn(done.version, done.moved)
+            memory.map_version, memory.view = done.seen
         if memory is not None:
             self._memories[shard] = memory
         if done.fault is not None:
@@ -104,7 +107,7 @@ class MySqlLedgerStore:
         unapplied = fence.unapplied(cursor, records)
         behind = len(records) - len(unapplied)
         if not unapplied:
-            return _Done(PostResult(0, 0, 0, behind), memory, None, {}, None)
+            return _Done(PostResult(0, 0, 0, behind), memory, None, {}, (0, None), None)
         shard = records[0].partition
         beside = sum(len(record.value) for record in unapplied) >= _BESIDE_BYTES
         with Lane(cursor, beside=beside) as lane:
@@ -135,8 +138,8 @@ class MySqlLedgerStore:
         )
         version = row.version + 1 if posting.changed else None
         if posting.forgets:
-            return _Done(result, None, version, {}, fed.fault)
-        return _Done(result, memory, version, posting.moved, fed.fault)
+            return _Done(result, None, version, {}, (0, None), fed.fault)
+        return _Done(result, memory, version, posting.moved, posting.seen, fed.fault)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from orion.ledger.model import AccountKey, Counters
+from orion.ledger.sharding import ShardView
 
 # Three to four hundred bytes each.
 MAX_ACCOUNTS = 100_000
@@ -18,10 +19,16 @@ MAX_ACCOUNTS = 100_000
 
 @dataclass(slots=True)
 class Memory:
-    """Counters by account id, as they stand in the database at `version` of their shard."""
+    """Counters by account id, as they stand in the database at `version` of their shard.
+
+    `view` is where its buckets live under `map_version`: handover and takeover are commits of this
+    shard, so only a newer map changes it without one.
+    """
 
     version: int
     counters: dict[bytes, Counters] = field(default_factory=dict)
+    map_version: int = 0
+    view: ShardView | None = None
 
     def learn(self, version: int, moved: Mapping[bytes, Counters]) -> None:
         """What a commit left. What was learnt first is forgotten first, and read again."""

@@ -26,10 +26,10 @@ from orion.adapters.mysql.ledger_store_reading import (
     LIST_SIZE,
     ShardRow,
     chunks,
-    frozen_assets,
     known_digests,
     stored_counters,
     stored_pendings,
+    surroundings,
 )
 from orion.adapters.mysql.ledger_store_refusals import Refusals, none_found
 from orion.adapters.mysql.ledger_store_rows import (
@@ -110,9 +110,12 @@ class Posting:
         self._at = max(now, row.last_posted_at)
         self._next_posted, self._next_refused = row.next_posted, row.next_refused
         self._next_leg = row.next_leg
-        self._frozen = frozen_assets(lane)
+        around = surroundings(lane)
+        self._frozen, self._map_version = around.frozen, around.map_version
+        if memory is not None and memory.map_version == around.map_version:
+            self._view = memory.view
         if not careful:
-            refusals.catch_up(lane)
+            refusals.catch_up(lane, around.next_refused)
         self._counters = KnownCounters({} if memory is None else memory.counters)
         self._known: dict[bytes, Collection[bytes]] = {}
         self._pendings: dict[bytes, Pending] = {}
@@ -208,6 +211,11 @@ class Posting:
         take_over(cursor, number)
         self._view = None
         return True
+
+    @property
+    def seen(self) -> tuple[int, ShardView | None]:
+        """The version of the map, and where buckets live under it as far as this batch knows."""
+        return self._map_version, self._view
 
     def _where(self) -> ShardView:
         if self._view is None:

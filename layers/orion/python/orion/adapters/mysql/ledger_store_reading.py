@@ -1,6 +1,6 @@
 """What a batch reads of its shard, in the transaction that decides."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar, TypeVar
@@ -47,10 +47,29 @@ def lock_shard(lane: Lane, shard: int) -> ShardRow:
     return ShardRow(posted, refused, leg, version, last.replace(tzinfo=UTC))
 
 
-def frozen_assets(lane: Lane) -> frozenset[str]:
-    """The assets whose payouts are refused: those with an open row of `asset_freeze`."""
-    rows = lane.ask("SELECT DISTINCT asset FROM asset_freeze WHERE lifted_at IS NULL")
-    return frozenset(asset for (asset,) in rows)
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What others than this shard's writer may have changed: the next number of refusals of each
+    shard, the newest version of the map, and the assets with an open row of `asset_freeze`.
+    """
+
+    next_refused: Mapping[int, int]
+    map_version: int
+    frozen: frozenset[str]
+
+
+def surroundings(lane: Lane) -> Surroundings:
+    """One statement, because a batch of one transfer pays for each."""
+    rows = lane.ask(
+        "SELECT shard_no, next_refused, NULL, NULL FROM shard"
+        " UNION ALL SELECT NULL, NULL, MAX(map_version), NULL FROM shard_map"
+        " UNION ALL SELECT NULL, NULL, NULL, asset FROM asset_freeze WHERE lifted_at IS NULL"
+    )
+    return Surroundings(
+        next_refused={int(shard): int(upto) for shard, upto, _, _ in rows if shard is not None},
+        map_version=max(int(map_) for _, _, map_, _ in rows if map_ is not None),
+        frozen=frozenset(asset for *_, asset in rows if asset is not None),
+    )
 
 
 def known_digests(lane: Lane, identities: Collection[bytes]) -> dict[bytes, frozenset[bytes]]:

@@ -4,7 +4,7 @@ Refusals never change and never go, so what was read once stays true, whoever wr
 reads what came since: the shards' own numbers say whether anything did.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from orion.adapters.mysql.ledger_store_lane import Lane
 from orion.adapters.mysql.ledger_store_reading import LIST_SIZE, chunks
@@ -26,15 +26,16 @@ class Refusals:
         self._upto: dict[int, int] = {}
         self._too_many = False
 
-    def catch_up(self, lane: Lane) -> None:
+    def catch_up(self, lane: Lane, next_refused: Mapping[int, int]) -> None:
         """Read what was refused since the last time, by any shard."""
-        shards = lane.ask("SELECT shard_no, next_refused FROM shard")
-        if any(upto < self._upto.get(shard, 0) for shard, upto in shards):
+        if next_refused == self._upto:
+            return
+        if any(upto < self._upto.get(shard, 0) for shard, upto in next_refused.items()):
             # Another database, or an older state of this one.
             self._ids.clear()
             self._upto.clear()
             self._too_many = False
-        for shard, upto in shards:
+        for shard, upto in next_refused.items():
             since = self._upto.get(shard, 1)
             if upto > since and not self._too_many:
                 rows = lane.ask(
