@@ -58,7 +58,7 @@ def test_what_outboxes_send_is_read_quickly_and_as_the_strict_reader_reads_it() 
         max_size=2,
     )
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_changed_record_is_read_as_the_strict_reader_reads_it(
     changes: list[tuple[int, int, bytes]],
 ) -> None:

@@ -268,6 +268,17 @@ def test_what_is_no_leg_stops_the_partition(change: dict[str, object]) -> None:
         Books(1).post(asked, move(Code.DEPOSIT_CREDIT, 1))
 
 
+def test_a_chain_of_legs_stops_the_partition() -> None:
+    sender = Books(0, merchants_only)
+    first, second = (
+        leg.as_transfer()
+        for fact in (1, 2)
+        for leg in sender.post(move(Code.DEPOSIT_CREDIT, 2, fact=fact)).legs
+    )
+    with pytest.raises(LegNotApplied):
+        Books(1, systems_only).post(first._replace(linked=True), second)
+
+
 def test_an_id_of_a_leg_that_stands_for_other_content_stops_the_partition() -> None:
     (leg,) = Books(0, merchants_only).post(move(Code.DEPOSIT_CREDIT, 2)).legs
     there = Books(1, systems_only)

@@ -72,7 +72,7 @@ class Delivered:
 
 
 @given(HISTORIES, st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_batches_of_every_size_give_one_state_and_one_order(
     history: list[Record], far: bool
 ) -> None:
@@ -83,7 +83,7 @@ def test_batches_of_every_size_give_one_state_and_one_order(
 
 
 @given(HISTORIES, st.lists(st.integers(0, 8), max_size=5), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_partition_read_again_from_any_place_gives_the_state_of_one_reading(
     history: list[Record], places: list[int], far: bool
 ) -> None:
@@ -98,7 +98,7 @@ def test_a_partition_read_again_from_any_place_gives_the_state_of_one_reading(
 
 
 @given(HISTORIES, st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_prefixes_repeated_inside_one_batch_give_the_state_of_one_reading(
     history: list[Record], repeats: list[tuple[int, int]]
 ) -> None:
@@ -110,7 +110,7 @@ def test_prefixes_repeated_inside_one_batch_give_the_state_of_one_reading(
 
 
 @given(HISTORIES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_delivered_history_delivered_again_changes_nothing(history: list[Record]) -> None:
     delivered = Delivered([history, history[::-1], history])
     assert delivered.everything() == Delivered([history]).everything()
