@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from infra.setup import entries
+from infra.setup import entries, operator_command
 from infra.setup.cache import ROOT, SetupFailed, cache_root, point
 from infra.setup.console import say
 from infra.setup.system import ENGINES, install_packages
@@ -29,6 +29,7 @@ def install() -> None:
     with ThreadPoolExecutor(max_workers=len(work)) as pool:
         started = {name: pool.submit(step) for name, step in work.items()}
     parts = {name: future.result() for name, future in started.items()}
+    operator_command.install(parts["venv"])
     point(ROOT / ".venv", parts.pop("venv"))
     point(ROOT / ".tools", entries.assembled(tools, parts))
     say("everything is installed")

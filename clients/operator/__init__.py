@@ -1,0 +1,1 @@
+"""The command `orion` for operators: what a stage's books say. docs/operations/books.md."""
