@@ -12,7 +12,7 @@ from infra.local.mariadb import MariaDb
 from orion.adapters.mysql.ledger_growth import BucketsMoving, SenderBusy, shard_states
 from orion.ledger.buckets import BUCKETS, spread
 from orion.ledger.model import AccountKey, Counters, Transfer, bucket
-from tests.engine.ledger_shards_scene import Ledger, emptied, told
+from tests.engine.ledger_shards_scene import Ledger, Relay, Sending, emptied, told
 from tests.unit.ledger_shards_world import CUSTODY, alone, life
 
 pytestmark = pytest.mark.engine
@@ -88,6 +88,7 @@ def test_growing_while_traffic_flows_gives_what_one_shard_would_have_made_of_it(
     ledger.drain()
     left = {merchant: life(merchant) for merchant in range(MERCHANTS)}
     asked: list[tuple[Transfer, ...]] = []
+    late: list[tuple[Relay, Sending]] = []
     step = 0
     while left or ledger.moving():
         step += 1
@@ -99,8 +100,14 @@ def test_growing_while_traffic_flows_gives_what_one_shard_would_have_made_of_it(
             asked.append(record)
             if not left[merchant]:
                 del left[merchant]
+        relay = ledger.relays[dice.choice(["moneyin", "ledger"])]
         if step % 2 == 0:
-            ledger.relays[dice.choice(["moneyin", "ledger"])].run(dice.randint(1, 60))
+            relay.run(dice.randint(1, 60))
+        elif step % 3 == 0:
+            late.append((relay, relay.read(dice.randint(1, 20))))  # It loses its lock.
+        elif late and dice.random() < 0.3:
+            slow, sending = late.pop(0)
+            slow.send(sending)
         if step in (12, 14):
             ledger.grow(end)
         for shard in dice.sample(range(end), 2):
@@ -155,13 +162,14 @@ def test_late_records_to_the_old_shard_are_forwarded(ledger: Ledger) -> None:
     late = ledger.relays["moneyin"].read()  # By the old map; it loses its lock and is late.
     ledger.grow(2)
     ledger.drain()  # The next relay has sent all of it by the new map.
-    ledger.relays["moneyin"].send(late)
-    result = ledger.work(0)
-    assert (result.posted, result.refused, result.unchanged) == (0, 0, 0)
+    for _ in range(2):
+        ledger.relays["moneyin"].send(late)
+        result = ledger.work(0)
+        assert (result.posted, result.refused, result.unchanged) == (0, 0, 0)
     owed = ledger.rows(
         "SELECT partition_key FROM outbox WHERE sent_at IS NULL AND destination LIKE '%%transfers'"
     )
-    assert owed == [(f"bucket:{bucket(owner(MOVED))}".encode(),)] * 4
+    assert owed == [(f"bucket:{bucket(owner(MOVED))}".encode(),)] * 8
     ledger.drain()
     same_as_one_shard(ledger, [(t,) for t in story[:4]])
 
