@@ -178,8 +178,8 @@ class Books:
     def run(self, name: str = "run-1") -> Run:
         return self.runs.begin(name, Scope.RECENT, bytes.fromhex(TRACE), NOW)
 
-    def round(self, run: Run, after_s: float = 0) -> State:
-        return self.check.round(run.id, TRACE, NOW + timedelta(seconds=after_s))
+    def round(self, run: Run, after_s: float = 0, *, last: bool = False) -> State:
+        return self.check.round(run.id, TRACE, NOW + timedelta(seconds=after_s), last=last)
 
     def commands(self) -> list[dict[str, Any]]:
         """What the relay would send, each signed by the issuer, in order."""

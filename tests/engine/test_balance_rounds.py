@@ -63,12 +63,12 @@ def test_an_equal_run_asks_each_chain_at_its_final_height_and_finds_nothing(book
     assert books.answer(by_chain["bitcoin"], chain) == Taken(1, 0)
     assert books.round(run, 2) is State.WAITING
     assert books.answer(by_chain["ethereum"], chain) == Taken(1, 0)
-    assert books.round(run, 4) is State.DONE
+    assert books.round(run, 4) is State.CHECKED
     assert books.found() == []
     assert books.ask("SELECT step, item, differences FROM orion_log.checked") == [
         ("balances", "", 0)
     ]
-    assert books.round(run, 6) is State.DONE
+    assert books.round(run, 6) is State.CHECKED
     assert len(books.commands()) == 2
 
 
@@ -82,7 +82,7 @@ def test_a_coin_that_left_is_named_and_the_custody_account_stands_by_its_deposit
     run = books.run()
     books.round(run)
     books.answer(books.commands()[0], holding({"bb" * 32: 1_000}))
-    assert books.round(run, 2) is State.DONE
+    assert books.round(run, 2) is State.CHECKED
     assert books.found() == [("balance_differs", "chain", BTC)] * 2
     told = books.ask("SELECT found, expected FROM orion_log.difference ORDER BY seq")
     assert told == [
@@ -105,7 +105,7 @@ def test_late_reversed_and_held_deposits_are_counted_where_they_belong(books: Bo
     (command,) = books.commands()
     assert [item["txid"][:2] for item in command["arguments"]["items"]] == ["aa", "cc", "dd"]
     books.answer(command, holding({"aa" * 32: 5, "cc" * 32: 10**45, "dd" * 32: 9}))
-    assert books.round(run, 2) is State.DONE
+    assert books.round(run, 2) is State.CHECKED
     assert books.found() == []
 
 
@@ -123,15 +123,15 @@ def test_a_credit_that_is_still_on_its_way_is_waited_for_and_a_missing_one_is_a_
     # Another shard owes it to the custody account; then it has come.
     books.leg(BTC, 3, applied=True)
     assert books.round(run, 4) is State.WAITING
-    assert books.round(run, 99) is State.WAITING
+    assert books.round(run, 29) is State.WAITING
     other = books.run("run-2")
     books.leg(BTC, 7)
     books.round(other, 4)
     books.answer(books.commands()[1], holding({"aa" * 32: 5, "bb" * 32: 7}), 5)
-    assert books.round(other, 6) is State.DONE
+    assert books.round(other, 6) is State.CHECKED
     assert books.found() == []
     books.do("DELETE FROM orion_ledger.leg WHERE applied_at IS NULL")
-    assert books.round(run, 100) is State.DONE
+    assert books.round(run, 30) is State.CHECKED
     assert books.found() == [("balance_differs", "mysql", BTC)]
 
 
@@ -143,7 +143,7 @@ def test_a_leg_that_takes_from_custody_counts_against_it(books: Books) -> None:
     run = books.run()
     books.round(run)
     books.answer(books.commands()[0], holding({"aa" * 32: 5}))
-    assert books.round(run, 2) is State.DONE
+    assert books.round(run, 2) is State.CHECKED
     assert books.found() == []
 
 
@@ -156,9 +156,41 @@ def test_a_node_that_does_not_answer_leaves_its_assets_unknown_at_the_deadline(
     run = books.run()
     for after_s in (0, 2, 59):
         assert books.round(run, after_s) is State.WAITING
-    assert books.round(run, 60) is State.DONE
+    assert books.round(run, 60) is State.CHECKED
     assert books.found() == [("balance_unknown", "unknown", ETH)]
     assert books.answer(books.commands()[0], holding({"a0-1/": 5}), 60) == Taken(0, 1)
+
+
+def test_the_last_round_waits_for_no_answer_and_asks_for_nothing_twice(books: Books) -> None:
+    books.chain("ethereum", 300)
+    books.deposit(ETH, 5, 290)
+    books.custody(ETH, 4)
+    run = books.run()
+    assert books.round(run) is State.WAITING
+    assert books.round(run, 2, last=True) is State.CHECKED
+    assert books.found() == [
+        ("balance_differs", "unknown", ETH),
+        ("balance_unknown", "unknown", ETH),
+    ]
+    assert len(books.commands()) == 1
+
+
+def test_the_step_ends_at_its_deadline_with_what_was_not_asked_unknown(books: Books) -> None:
+    books.chain("bitcoin", 200)
+    with books.together():
+        for number in range(4 * 500 * 4 + 1):
+            books.deposit(BTC, 1, 190, wallet=(0, number))
+    books.custody(BTC, 8_001)
+    run = books.run()
+    for after_s in (0, 60, 120, 180):
+        assert books.round(run, after_s) is State.WAITING
+    # Nine seconds are too few for an answer.
+    assert books.round(run, 231) is State.WAITING
+    assert len(books.commands()) == 16
+    assert books.round(run, 240) is State.CHECKED
+    assert books.found() == [("balance_unknown", "unknown", BTC)]
+    told = books.ask("SELECT found FROM orion_log.difference")
+    assert told == [("the chain was not heard: not_asked",)]
 
 
 def test_a_refusal_and_another_block_are_unknown_too(books: Books) -> None:
@@ -176,7 +208,7 @@ def test_a_refusal_and_another_block_are_unknown_too(books: Books) -> None:
         if command["chain"] == "ethereum":
             more = {"result": {"height": height, "hash": "0xother", "units": ["5"]}}
         assert books.answer(command, lambda _: 5, **more) == Taken(1, 0)
-    assert books.round(run, 2) is State.DONE
+    assert books.round(run, 2) is State.CHECKED
     assert books.found() == [
         ("balance_unknown", "unknown", BTC),
         ("balance_unknown", "unknown", ETH),
@@ -197,8 +229,7 @@ def test_chains_without_an_agent_or_a_final_block_are_unknown_where_something_is
     books.custody("SOL.solana", 0)
     books.custody("DOGE.elsewhere", 1)
     run = books.run()
-    assert books.round(run) is State.WAITING
-    assert books.round(run, 100) is State.DONE
+    assert books.round(run) is State.CHECKED
     unknown = [asset for kind, _, asset in books.found() if kind == "balance_unknown"]
     assert unknown == [BTC, "DOGE.elsewhere", TRX]
 
@@ -226,7 +257,7 @@ def test_places_are_asked_in_pages_without_a_gap_and_few_at_a_time(books: Books)
     items = [item["txid"] for c in books.commands() for item in c["arguments"]["items"]]
     assert len(items) == 2_300
     assert set(items) == wanted
-    assert books.round(run, 6) is State.DONE
+    assert books.round(run, 6) is State.CHECKED
     assert books.found() == []
 
 
@@ -247,7 +278,7 @@ def test_accounts_are_asked_in_pages_of_whole_wallets(books: Books) -> None:
     assert [len(c["arguments"]["items"]) for c in commands] == [200, 200, 60]
     for command in commands:
         books.answer(command, lambda item: 10**77 + 10**36 if item["contract"] else 1)
-    assert books.round(run, 2) is State.DONE
+    assert books.round(run, 2) is State.CHECKED
     assert books.found() == []
 
 
@@ -335,7 +366,7 @@ def test_answers_that_are_not_believed_do_not_stop_those_that_are(
     # The same batch again: its offsets have had their effect.
     books.offset = 0
     assert books.take(values) == Taken(kept=0, refused=0)
-    assert books.round(run, 2) is State.DONE
+    assert books.round(run, 2) is State.CHECKED
     assert books.found() == []
 
 

@@ -50,7 +50,8 @@ def check() -> BalanceCheck:
 
 
 def check_balances(event: Mapping[str, object]) -> Mapping[str, str]:
-    """One round of `{"run"}`, an execution by its name: `{"state": "waiting"}` or `"done"`.
+    """One round of `{"run"}`, an execution by its name: `{"outcome": "waiting"}` or `"checked"`.
+    With `"last": true` it waits for no node any more.
 
     Raises MalformedCall, and what `BalanceCheck.round` raises.
     """
@@ -58,9 +59,10 @@ def check_balances(event: Mapping[str, object]) -> Mapping[str, str]:
     run = _runs().run(run_call(event).run)
     set_trace_id(run.trace_id.hex())
     try:
-        state = check().round(run.id, run.trace_id.hex(), now())
+        last = event.get("last") is True
+        state = check().round(run.id, run.trace_id.hex(), now(), last=last)
     finally:
         # What was asked before an error has been stored, and waits for its relay.
         wake("log")
     _log.info("balances looked at", extra={"run": run.name, "state": state.value})
-    return {"state": state.value}
+    return {"outcome": state.value}

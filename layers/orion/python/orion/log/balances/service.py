@@ -1,6 +1,6 @@
 """The step `balances` of a reconciliation, in rounds: ask the nodes, wait, compare.
 
-A round never waits. The state machine calls again until it is told `done`, which happens at the
+A round never waits. The state machine calls again until it is told `checked`, which happens at the
 deadline at the latest, whatever the nodes do.
 """
 
@@ -27,8 +27,10 @@ from orion.log.reconciliation.ports import DifferenceStore
 
 ISSUER = PURPOSE = "reconciliation"
 COMMAND = "balances"
-# Shorter than the machine's 60 rounds of 2 s, so that a run always hears how it ended.
-STEP_TIME = timedelta(seconds=100)
+# Shorter than the machine's 60 rounds with 5 s between them.
+STEP_TIME = timedelta(seconds=240)
+# What moneyin has sent and the ledger not yet posted is younger than this: heights are final ones.
+SETTLE_TIME = timedelta(seconds=30)
 COMMAND_LIFE = timedelta(seconds=60)
 # Nothing is asked that could hardly be answered.
 SHORTEST_LIFE = timedelta(seconds=10)
@@ -40,7 +42,7 @@ class State(StrEnum):
     """What a round answers."""
 
     WAITING = "waiting"
-    DONE = "done"
+    CHECKED = "checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +54,31 @@ class BalanceCheck:
     differences: DifferenceStore
     finals: Mapping[str, int]
 
-    def round(self, run: bytes, trace_id: str, now: datetime) -> State:
-        """One round of `run`; may be repeated and run beside itself.
+    def round(self, run: bytes, trace_id: str, now: datetime, *, last: bool = False) -> State:
+        """One round of `run`; may be repeated and run beside itself. The `last` one waits for
+        nobody any more.
 
         Raises UnknownRun, DepositUnreadable, LogSignerRefused; DatabaseUnavailable and
         LogSignerUnavailable: repeat.
         """
         checks = self.store.begin(run, self.finals, now + STEP_TIME)
         if all(check.done for check in checks):
-            return State.DONE
+            return State.CHECKED
         waiting = [self._waits(check, run, trace_id, now) for check in checks]
-        over = all(check.deadline <= now for check in checks)
-        if any(waiting) and not over:
+        last = last or all(check.deadline <= now for check in checks)
+        if any(waiting) and not last:
             return State.WAITING
         checks = self.store.begin(run, self.finals, now + STEP_TIME)
         books = self.store.books(checks)
-        if not agrees(books) and not over:
-            # Sent by moneyin and not yet posted, or truly missing: the next rounds tell.
+        settled = all(check.deadline - STEP_TIME + SETTLE_TIME <= now for check in checks)
+        asked = {check.chain for check in checks if check.askable}
+        if not (agrees(row for row in books if row.chain in asked) or settled or last):
+            # On its way from moneyin to the ledger, or truly missing: the next rounds tell.
             return State.WAITING
         found = self._compared(run, checks, books)
         self.differences.record(run, Step.BALANCES, "", found)
         self.store.finish(run)
-        return State.DONE
+        return State.CHECKED
 
     def _waits(self, check: ChainCheck, run: bytes, trace_id: str, now: datetime) -> bool:
         """Ask what may be asked; whether something may still be heard."""
