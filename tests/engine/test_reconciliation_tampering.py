@@ -1,7 +1,6 @@
 """One thing changed in one of three books: found, and named with entry, account and book."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -10,15 +9,21 @@ import pytest
 from infra.local.mariadb import MariaDb
 from infra.local.postgres import Postgres
 from orion.adapters.mysql import ledger_lines
-from orion.log.gzip_lines import packed, unpacked
 from orion.log.reconciliation.model import Difference
 from tests.engine.reconciliation_scene import Scene, merchant
+from tests.engine.reconciliation_tamper import (
+    NUMBER,
+    edited,
+    external,
+    line_at,
+    mysql,
+    segment_keys,
+    segments,
+)
 
 pytestmark = pytest.mark.engine
 _runs = count()
 
-# The third record of shard 0 is the waiting merchant's credit: its only entry is tampered with.
-NUMBER = 2
 WHERE = f"shard_no = 0 AND number = {NUMBER} AND position = 0"
 ACCOUNT = f"{merchant(2)}/settling/BTC.bitcoin"
 # Where one of the accounts is what was changed, it is the one to name.
@@ -64,89 +69,6 @@ def scene(mysql_admin: MariaDb, postgres_server: Postgres, aws_engine: Any) -> I
 
 def run(scene: Scene) -> Sequence[Difference]:
     return list(scene.differences(f"run-{next(_runs)}"))
-
-
-@contextmanager
-def mysql(scene: Scene, table: str, where: str, *statements: str) -> Iterator[None]:
-    """Rows of the ledger changed by its administrator, and put back."""
-    cursor = scene.cursor
-    cursor.execute(
-        f"CREATE TEMPORARY TABLE orion_ledger.kept AS SELECT * FROM orion_ledger.{table}"
-    )
-    try:
-        for statement in statements:
-            cursor.execute(statement.format(table=f"orion_ledger.{table}", where=where))
-        yield
-    finally:
-        cursor.execute(f"DELETE FROM orion_ledger.{table}")
-        cursor.execute(f"INSERT INTO orion_ledger.{table} SELECT * FROM orion_ledger.kept")
-        cursor.execute("DROP TABLE orion_ledger.kept")
-
-
-@contextmanager
-def external(scene: Scene, table: str, where: str, *statements: str) -> Iterator[None]:
-    """Rows of the external book changed by a superuser, who can switch its triggers off."""
-    name = f"external_book.{table}"
-    ask = scene.external.ask
-    ask(f"ALTER TABLE {name} DISABLE TRIGGER USER")
-    ask(f"CREATE TABLE external_book.kept AS SELECT * FROM {name}")
-    try:
-        for statement in statements:
-            ask(statement.format(table=name, where=where))
-        yield
-    finally:
-        ask(f"DELETE FROM {name}")
-        ask(f"INSERT INTO {name} SELECT * FROM external_book.kept")
-        ask("DROP TABLE external_book.kept")
-        ask(f"ALTER TABLE {name} ENABLE TRIGGER USER")
-
-
-def segment_keys(scene: Scene, shard: int = 0) -> list[str]:
-    rows = scene.s3.list_objects_v2(Bucket=scene.bucket, Prefix=f"segments/{shard:05d}/")
-    return [row["Key"] for row in rows["Contents"]]
-
-
-@contextmanager
-def segments(scene: Scene, change: Callable[[dict[str, bytes]], None]) -> Iterator[None]:
-    """Objects of shard 0 changed by somebody who can also remove what stood there before."""
-    kept = {}
-    for key in segment_keys(scene):
-        answer = scene.s3.get_object(Bucket=scene.bucket, Key=key)
-        kept[key] = (answer["Body"].read(), answer["Metadata"])
-    changed = {key: body for key, (body, _) in kept.items()}
-    change(changed)
-    metadata = {key: told for key, (_, told) in kept.items()}
-    replace(scene, changed, metadata)
-    try:
-        yield
-    finally:
-        replace(scene, {key: body for key, (body, _) in kept.items()}, metadata)
-
-
-def replace(scene: Scene, bodies: dict[str, bytes], metadata: dict[str, dict[str, str]]) -> None:
-    listed = scene.s3.list_object_versions(Bucket=scene.bucket, Prefix="segments/00000/")
-    for row in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
-        scene.s3.delete_object(Bucket=scene.bucket, Key=row["Key"], VersionId=row["VersionId"])
-    for key, body in bodies.items():
-        scene.s3.put_object(Bucket=scene.bucket, Key=key, Body=body, Metadata=metadata.get(key, {}))
-
-
-def line_at(lines: list[bytes], number: int = NUMBER) -> int:
-    return next(at for at, line in enumerate(lines) if b'"number":%d,' % number in line)
-
-
-def edited(edit: Callable[[list[bytes]], None]) -> Callable[[dict[str, bytes]], None]:
-    """A change of the lines of the segment that holds the entry."""
-
-    def change(bodies: dict[str, bytes]) -> None:
-        for key, body in bodies.items():
-            lines = unpacked(body, limit_bytes=10_000_000)
-            if any(b'"number":%d,' % NUMBER in line for line in lines[1:-1]):
-                edit(lines)
-                bodies[key] = packed(lines)
-                return
-
-    return change
 
 
 def named(found: Sequence[Difference], wrong: str) -> list[Difference]:

@@ -3,7 +3,7 @@
 Equal roots skip the detail: entries are read and named only where the books differ.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -251,19 +251,20 @@ def check_sums(
         found += sums.counter_differences(reading, own)
         found += sums.balance_differences(reading)
         found += sums.flight_differences(reading, snapshot.flight())
-        found += _statements(snapshot)
+        found += _statements(snapshot, reading.suspects)
     found += sums.unbalanced_shards(moved, Wrong.EXTERNAL)
     store.keep_totals(run, reading.totals)
     store.record(run, Step.SUMS, "", found)
     return found
 
 
-def _statements(snapshot: CounterSnapshot) -> list[Difference]:
-    """The follower may be behind: what it has not entered is taken from the counters first."""
+def _statements(snapshot: CounterSnapshot, wrong: Container[bytes]) -> list[Difference]:
+    """The follower may be behind: what it has not entered is taken from the counters first.
+    Counters that are wrong themselves say nothing of a statement.
+    """
     later = snapshot.later(snapshot.followed())
-    return sums.statement_differences(
-        sums.followed(snapshot.counters(), later, snapshot.statements())
-    )
+    followed = sums.followed(snapshot.counters(), later, snapshot.statements())
+    return sums.statement_differences(pair for pair in followed if pair[0].id not in wrong)
 
 
 @dataclass(frozen=True, slots=True)
