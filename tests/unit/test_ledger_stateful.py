@@ -379,6 +379,6 @@ def _range(leg: Leg, next_posted: int) -> tuple[int, int]:
 
 
 Shards.TestCase.settings = settings(
-    max_examples=30, stateful_step_count=30, deadline=None, phases=[Phase.generate]
+    max_examples=25, stateful_step_count=30, deadline=None, phases=[Phase.generate]
 )
 TestShards = Shards.TestCase
