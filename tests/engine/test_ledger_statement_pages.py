@@ -253,3 +253,9 @@ def test_while_a_moved_account_waits_for_its_old_shard_it_is_complete_only_so_fa
     page = asked(mysql_admin, CUSTODY)
     assert page["complete_through"] == "2026-11-23T12:00:50.000000Z"
     assert page["lines"][0]["number"] == 3
+    # What the old shard posts from here on is of others.
+    admin.execute("INSERT INTO transfer SELECT 0, 4, 0, x'77', digest, kind, code, linked,"
+                  " pending_id, debit_account, credit_account, counterpart, units, cause, trace_id,"
+                  " posted_at FROM transfer WHERE number = 3 AND position = 0")  # fmt: skip
+    admin.execute("UPDATE shard SET next_posted = 5 WHERE shard_no = 0")
+    assert asked(mysql_admin, CUSTODY)["complete_through"] == page["complete_through"]

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orion.adapters.mysql.session import Cursor, Database
-from orion.ledger.buckets import BUCKETS
 from orion.ledger.following import GapInLog
 from orion.ledger.model import AccountKey, Counters, Purpose, Side, bucket
 from orion.ledger.statement import (
@@ -60,27 +59,19 @@ def _complete(cursor: Cursor, account: AccountKey) -> datetime | None:
     row = cursor.fetchone()
     if row is None:
         raise RuntimeError("a bucket has no row")
-    own = int(row[0])
-    followed = _followed(cursor, own)
-    return complete_through(followed, [_followed(cursor, s) for s in _earlier(cursor, own)])
+    followed = _followed(cursor, int(row[0]))
+    return complete_through(followed, [_followed(cursor, s) for s in _earlier(cursor, number)])
 
 
-def _earlier(cursor: Cursor, shard: int) -> Sequence[int]:
-    """The shards whose logs come before what `shard` has not been followed to yet."""
-    found: set[int] = set()
-    waiting = [shard]
-    while waiting:
-        cursor.execute(
-            "SELECT DISTINCT m.from_shard FROM bucket_move m"
-            " LEFT JOIN statement_cursor c ON c.shard_no = m.to_shard"
-            " WHERE m.to_shard = %s"
-            " AND (m.to_number IS NULL OR m.to_number >= COALESCE(c.next_number, 1)) LIMIT %s",
-            (waiting.pop(), BUCKETS),
-        )
-        new = {int(row[0]) for row in cursor.fetchall()} - found - {shard}
-        found |= new
-        waiting += sorted(new)
-    return sorted(found)
+def _earlier(cursor: Cursor, number: int) -> Sequence[int]:
+    """The shards where this bucket was and whose logs have not been followed to its handover."""
+    cursor.execute(
+        "SELECT DISTINCT m.from_shard FROM bucket_move m"
+        " LEFT JOIN statement_cursor c ON c.shard_no = m.from_shard WHERE m.bucket = %s"
+        " AND (m.from_number IS NULL OR m.from_number > COALESCE(c.next_number, 1))",
+        (number,),
+    )
+    return sorted(int(row[0]) for row in cursor.fetchall())
 
 
 def _followed(cursor: Cursor, shard: int) -> Followed:

@@ -33,7 +33,7 @@ def _follow(cursor: Cursor, shard: int, chunk: int) -> Step:
     if end is None or first >= end:
         return Step(0, at_end=True)
     last = _last_number(cursor, shard, first, end, chunk)
-    barrier = _barrier(cursor, shard, last)
+    barrier = _barrier(cursor, shard, first, last)
     if barrier is not None:
         waits_for, number = barrier
         if number <= first:
@@ -74,17 +74,21 @@ def _last_number(cursor: Cursor, shard: int, first: int, end: int, chunk: int) -
     return int(row[1])
 
 
-def _barrier(cursor: Cursor, shard: int, last: int) -> tuple[int, int] | None:
-    """The earliest takeover up to `last` whose other shard has not been followed to the handover:
-    (that shard, the number of this one that waits for it).
+def _barrier(cursor: Cursor, shard: int, first: int, last: int) -> tuple[int, int] | None:
+    """The earliest takeover from `first` to `last` of a bucket of which a shard where it was has
+    not been followed to its handover: (that shard, the number of this one that waits for it).
+
+    All earlier moves of the bucket count, because a shard between may have posted nothing of it.
     """
     cursor.execute(
-        "SELECT m.from_shard, m.to_number FROM bucket_move m"
-        " LEFT JOIN statement_cursor c ON c.shard_no = m.from_shard"
-        " WHERE m.to_shard = %s AND m.to_number <= %s"
-        " AND COALESCE(c.next_number, 1) < m.from_number"
-        " ORDER BY m.to_number LIMIT 1",
-        (shard, last),
+        "SELECT earlier.from_shard, m.to_number FROM bucket_move m"
+        " JOIN bucket_move earlier ON earlier.bucket = m.bucket"
+        " AND earlier.map_version <= m.map_version"
+        " LEFT JOIN statement_cursor c ON c.shard_no = earlier.from_shard"
+        " WHERE m.to_shard = %s AND m.to_number BETWEEN %s AND %s"
+        " AND COALESCE(c.next_number, 1) < earlier.from_number"
+        " ORDER BY m.to_number, earlier.map_version LIMIT 1",
+        (shard, first, last),
     )
     row = cursor.fetchone()
     return None if row is None else (int(row[0]), int(row[1]))
