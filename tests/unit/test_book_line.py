@@ -97,7 +97,7 @@ def spelled(line: BookLine) -> bytes:
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(_entries, _places, _moments)
 def test_a_line_is_canonical_json_and_reads_back_whole(
     kept: Entry, place: tuple[int, int, int], posted_at: datetime
@@ -115,7 +115,7 @@ def test_a_line_is_canonical_json_and_reads_back_whole(
     assert spelled(read) == line
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(_entries, _places, st.data())
 def test_nothing_but_a_line_reads_as_one(
     kept: Entry, place: tuple[int, int, int], data: st.DataObject
@@ -131,7 +131,7 @@ def test_nothing_but_a_line_reads_as_one(
     assert spelled(read) == changed
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(_entries, _places), max_size=4))
 def test_skimming_finds_what_reading_finds(
     kept: list[tuple[Entry, tuple[int, int, int]]],
@@ -202,6 +202,7 @@ def test_a_moment_is_written_in_utc_whatever_zone_it_came_in() -> None:
     assert hour_of(there + timedelta(minutes=60)) == MOMENT + timedelta(hours=1)
 
 
+@settings(max_examples=20, deadline=None)
 @given(_accounts)
 def test_a_directory_of_accounts_proves_itself(account: AccountKey) -> None:
     row = directory_row(account)

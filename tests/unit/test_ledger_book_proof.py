@@ -46,7 +46,7 @@ SEGMENT = segment([3, 1, 4], first=17)
 PROOF = proof_of(SEGMENT, 5)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=9), st.integers(1, 10**12))
 def test_every_entry_of_a_segment_proves(sizes: list[int], first: int) -> None:
     kept = segment(sizes, first)
@@ -60,7 +60,7 @@ def test_every_entry_of_a_segment_proves(sizes: list[int], first: int) -> None:
         assert (proven.key, proven.key_was_asked_for) == (fingerprint(KEY.public), True)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_bit_of_a_proof_can_be_changed(data: st.DataObject) -> None:
     text = bytearray(PROOF.text())

@@ -103,7 +103,7 @@ def test_segments_are_chained_by_the_digests_of_their_headers() -> None:
     assert next_head.previous == drafted(STAGE, FIRST_PREVIOUS, records[:14]).digest
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 700), max_size=40))
 def test_a_cut_keeps_records_whole_and_segments_within_their_limit(sizes: list[int]) -> None:
     records = [
@@ -121,7 +121,7 @@ def test_a_cut_keeps_records_whole_and_segments_within_their_limit(sizes: list[i
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 12), st.lists(st.integers(1, 12), max_size=14))
 def test_whatever_comes_the_book_goes_on_without_gap_or_repetition(
     last: int, numbers: list[int]
@@ -213,7 +213,7 @@ def test_a_missing_record_is_named_by_its_number() -> None:
     assert [(fault.kind, fault.number) for fault in about] == [(FaultKind.NUMBER_MISSING, 6)]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_byte_of_any_line_can_be_changed_unnoticed(data: st.DataObject) -> None:
     text = bytearray(b"\n".join(unpacked(BODY, limit_bytes=MAX_SEGMENT_BYTES)) + b"\n")
@@ -225,7 +225,7 @@ def test_no_byte_of_any_line_can_be_changed_unnoticed(data: st.DataObject) -> No
     assert kinds(packed(whole[:-1].split(b"\n")))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_byte_of_the_object_can_be_changed_into_other_lines(data: st.DataObject) -> None:
     body = bytearray(BODY)

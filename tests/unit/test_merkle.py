@@ -69,7 +69,7 @@ def test_the_audit_path_is_the_reference_vectors(
     assert check(leaves[index], index, size, found, bytes.fromhex(ROOTS[size]))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.binary(max_size=3), max_size=70))
 def test_the_root_is_the_one_that_the_rfc_defines(lines: list[bytes]) -> None:
     leaves = [leaf(line) for line in lines]
@@ -77,7 +77,7 @@ def test_the_root_is_the_one_that_the_rfc_defines(lines: list[bytes]) -> None:
     assert root(leaves) == root(b"".join(leaves)) == defined_root(lines)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 70), st.data())
 def test_a_path_proves_its_own_place_in_its_own_tree_only(size: int, data: st.DataObject) -> None:
     leaves = [leaf(bytes([at])) for at in range(size)]
