@@ -157,8 +157,9 @@ def test_one_line_that_is_none_is_noticed_among_others(place: int) -> None:
 
 def test_a_cause_that_imitates_a_line_moves_no_part_of_it() -> None:
     inner = entry_line(9, 9, 9, entry(), MOMENT).decode()
-    cause = canonical_json({"note": inner[:400], "type": '},"code":"leg"'})
+    cause = canonical_json({"a": {}, "code": "leg", "counterpart": None, "note": inner[:400]})
     line = entry_line(0, 17, 3, entry(cause=cause), MOMENT)
+    assert line.count(b'},"code":') == 2
 
     assert read_line(line).cause == cause
     assert [row[3:5] for row in skim([line]) or []] == [(b"17", b"3")]
@@ -190,6 +191,7 @@ def test_a_line_in_another_form_is_refused(old: bytes, new: bytes) -> None:
 
 def test_a_line_longer_than_any_entry_is_refused_unread() -> None:
     line = entry_line(0, 17, 0, entry(cause=canonical_json({"note": "x" * 2_048})), MOMENT)
+    assert skim([line]) is None
     with pytest.raises(MalformedEntryLine):
         read_line(line)
 

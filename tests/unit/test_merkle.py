@@ -101,6 +101,14 @@ def test_a_path_does_not_prove_the_size_which_must_be_signed_with_the_root() -> 
     assert [size for size in range(40) if check(leaves[3], 3, size, found, top)] == [5, 6, 7, 8]
 
 
+def test_a_path_longer_than_the_tree_is_high_proves_nothing() -> None:
+    # Without this, the right leaf of two would prove itself as the only leaf of a tree of one.
+    left, right = leaf(LEAVES[0]), leaf(LEAVES[1])
+
+    assert check(right, 1, 2, [left], root([left, right]))
+    assert not check(right, 0, 1, [left], root([left, right]))
+
+
 def test_a_node_never_passes_for_a_leaf() -> None:
     leaves = [leaf(line) for line in LEAVES[:4]]
     inner = node(leaves[0], leaves[1])
