@@ -91,6 +91,10 @@ class Books:
         for table, what in (("leg WHERE applied_at IS NULL", "legs fly"), ("held", "are held")):
             if count := self._number(f"SELECT COUNT(*) FROM orion_ledger.{table}"):
                 return f"{count} {what}"
+        return self.behind()
+
+    def behind(self) -> str:
+        """Which book has not followed what was posted, for people; empty when all have."""
         posted = dict(
             rows(
                 self._stack,
