@@ -298,3 +298,9 @@ def test_a_directory_that_is_unsorted_or_repeats_is_refused() -> None:
     with pytest.raises(MalformedSegmentHeader):
         read_header(row.replace(again, again + b"," + again, 1))
     assert len(read_header(header_of(falling[::-1]).line()).accounts) == 2
+
+
+@pytest.mark.parametrize("entries", [0, MAX_ENTRIES + 1])
+def test_a_header_tells_of_entries_within_a_segments_limit(entries: int) -> None:
+    with pytest.raises(MalformedSegmentHeader):
+        read_header(replace(DRAFT.header, entries=entries).line())
