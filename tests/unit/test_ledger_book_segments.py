@@ -1,5 +1,6 @@
 """Segments of the log book: what is written reads back whole, and every change of it is named."""
 
+import gzip
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -173,6 +174,8 @@ TAMPERINGS: list[tuple[str, Callable[[Lines], object], set[str]]] = [
     ("a signature", lambda x: _change(x, 13, b'"signature":"ME', b'"signature":"MF'),
      {"signature_invalid"}),
     ("a key's name", lambda x: _change(x, 13, b'"key":"', b'"key":"0'), {"segment_unreadable"}),
+    ("a trailer's spelling", lambda x: _change(x, 13, b'","signature"', b'", "signature"'),
+     {"segment_unreadable"}),
     ("a trailer removed", lambda x: x.pop(),
      {"segment_unreadable", "root_differs", "entry_missing"}),
     ("a header removed", lambda x: x.pop(0), {"segment_unreadable", "signature_invalid",
@@ -270,9 +273,10 @@ def test_a_foreign_key_signs_nothing() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\x1f\x8b", BODY[:-1], BODY + b"\0", BODY + BODY, packed([]), packed([b"{}"])],
-    ids=["empty", "short", "cut", "continued", "doubled", "no line", "one line"],
-)
+    [b"", b"\x1f\x8b", BODY[:-1], BODY + b"\0", BODY + BODY, packed([]), packed([b"{}"]),
+     gzip.compress(b"{}\n{}\n{}")],
+    ids=["empty", "short", "cut", "continued", "doubled", "no line", "one line", "no line end"],
+)  # fmt: skip
 def test_what_is_no_file_of_lines_is_unreadable(body: bytes) -> None:
     with pytest.raises(SegmentUnreadable):
         opened(body)
