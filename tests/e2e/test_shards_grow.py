@@ -13,7 +13,7 @@ from infra.local import Stack
 from tests.bench.chaos import grow
 from tests.e2e.scene import Shop, open_shop, pay, rows, transfers_of, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 SHOPS = 4  # Merchants' buckets are random: so many seldom share one shard.
 ROUNDS = 4

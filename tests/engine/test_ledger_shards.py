@@ -9,7 +9,9 @@ from itertools import pairwise
 import pytest
 
 from infra.local.mariadb import MariaDb
+from orion.adapters.mysql import ledger_shards
 from orion.adapters.mysql.ledger_growth import BucketsMoving, SenderBusy, shard_states
+from orion.adapters.mysql.ledger_shards import TooManyHeld
 from orion.ledger.buckets import BUCKETS, spread
 from orion.ledger.model import AccountKey, Counters, Transfer, bucket
 from tests.engine.ledger_shards_scene import Ledger, Relay, Sending, emptied, told
@@ -201,6 +203,46 @@ def test_a_leg_to_the_old_shard_is_forwarded_and_one_before_the_takeover_held(
     ledger.drain()
     assert len(set(four)) == 4
     same_as_one_shard(ledger, [tuple(story)])
+
+
+def test_a_shard_that_lets_the_custody_account_go_remembers_nothing_of_it(ledger: Ledger) -> None:
+    custody = bucket(CUSTODY.owner)
+    two = spread((0,) * BUCKETS, 2)
+    shards = next(n for n in range(3, 9) if spread(two, n)[custody] != two[custody])
+    giver, after = two[custody], spread(two, shards)
+    stays = next(
+        n for n in range(1_000) if two[bucket(owner(n))] == after[bucket(owner(n))] == giver
+    )
+    other = next(n for n in range(1_000) if two[bucket(owner(n))] != giver)
+    ledger.grow(2)
+    ledger.drain()
+    ledger.ask(*life(other))
+    ledger.drain()  # Legs arrive: the giver has a clearing account.
+    ledger.restart(giver)
+    ledger.ask(*life(stays)[:2])
+    ledger.relays["moneyin"].run()
+    ledger.grow(shards)
+    ledger.relays["ledger"].run()
+    ledger.work(giver)  # Credits, then the handover, in one batch.
+    ledger.ask(*life(stays)[2:])
+    ledger.drain()
+    same_as_one_shard(ledger, [tuple(life(other)), tuple(life(stays)[:2]), tuple(life(stays)[2:])])
+
+
+def test_more_than_may_be_held_stops_the_partition_and_stores_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_shards, "MAX_HELD", 2)
+    ledger.draw_map(2)
+    for transfer in life(MOVED)[:3]:
+        ledger.ask(transfer)
+    ledger.relays["moneyin"].run()
+    with pytest.raises(TooManyHeld):
+        ledger.work(1)
+    assert ledger.rows("SELECT * FROM held") == []
+    assert ledger.rows("SELECT * FROM consumer_offset WHERE partition_no = 1") == []
+    ledger.work(1, 2)
+    assert ledger.one("SELECT COUNT(*) FROM held") == 2
 
 
 def test_handover_and_takeover_delivered_again_change_nothing(ledger: Ledger) -> None:
