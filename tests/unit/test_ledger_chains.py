@@ -46,7 +46,8 @@ def test_a_failed_chain_leaves_what_stood_before_it_in_the_batch() -> None:
     books = Books()
     books.counters[SETTLING] = Counters(1, 2, 30, 4)
     first, last = move(Code.DEPOSIT_CREDIT, 3, fact=1), move(Code.DEPOSIT_CREDIT, 4, fact=2)
-    outcome = books.post(first, *linked(CREDIT, move(Code.DEPOSIT_FINAL, 99, fact=2)), last)
+    again = move(Code.DEPOSIT_CREDIT, 6, fact=3)
+    outcome = books.post(first, *linked(CREDIT, again, move(Code.DEPOSIT_FINAL, 99, fact=2)), last)
     assert [entry.transfer for entry in outcome.accepted] == [first, last]
     assert dict(outcome.counters) == {
         CUSTODY: Counters(7, 0, 0, 0), SETTLING: Counters(1, 2, 37, 4),
