@@ -1,9 +1,11 @@
 """Three books of one test, filled by their own writers, with the causes that stand behind them."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import boto3
@@ -29,7 +31,7 @@ from orion.log.external_book.model import Told
 from orion.log.ledger_book.reading import LedgerBookReader
 from orion.log.ledger_book.service import LedgerBook
 from orion.log.reconciliation import service
-from orion.log.reconciliation.model import Book, Difference, Step
+from orion.log.reconciliation.model import Book, Difference, Step, run_id
 from orion.log.reconciliation.planning import Scope
 from orion.log.reconciliation.report import Findings
 from orion.records import Record, canonical_json
@@ -293,23 +295,31 @@ class Scene:
 
     # A run, as the state machine makes it
 
-    def read(self, name: str, *, scope: Scope = Scope.ALL) -> Findings:
-        """Every step of a run in its order but the report."""
+    def steps(self, name: str, scope: Scope = Scope.ALL) -> Iterator[Callable[[], object]]:
+        """What the machine calls, in its order, but the report."""
         now = datetime.now(UTC)
-        planned = service.plan(self.runs, self.books, name, scope, bytes(16), now)
-        if planned.ranges is None:
-            later = now + service.MAX_WAIT
-            planned = service.plan(self.runs, self.books, name, scope, bytes(16), later)
-        assert planned.ranges is not None
-        for part in planned.ranges:
-            service.read_book(self.runs, self.books.ledger, Book.MYSQL, name, part.number)
-            service.read_book(self.runs, self.books.external, Book.EXTERNAL, name, part.number)
-            service.read_segments(self.runs, self.books.segments, name, part.number)
-            service.compare(self.runs, self.books, name, part.number)
-            service.check_causes(self.runs, self.causes, name, part.number, now)
-        service.check_sums(self.runs, self.sums, self.external_reader, name)
-        self.runs.record(planned.run.id, Step.BALANCES, "", [])
-        return self.runs.findings(planned.run.id)
+        yield lambda: service.plan(self.runs, self.books, name, scope, bytes(16), now)
+        later = now + service.MAX_WAIT
+        yield lambda: service.plan(self.runs, self.books, name, scope, bytes(16), later)
+        for part in self.runs.ranges(run_id(name)):
+            for book, reader in (
+                (Book.MYSQL, self.books.ledger),
+                (Book.EXTERNAL, self.books.external),
+            ):
+                yield partial(service.read_book, self.runs, reader, book, name, part.number)
+            yield partial(service.read_segments, self.runs, self.books.segments, name, part.number)
+            yield partial(service.compare, self.runs, self.books, name, part.number)
+            yield partial(service.check_causes, self.runs, self.causes, name, part.number, now)
+        yield lambda: service.check_sums(self.runs, self.sums, self.external_reader, name)
+        yield lambda: self.runs.record(run_id(name), Step.BALANCES, "", [])
+
+    def read(
+        self, name: str, *, scope: Scope = Scope.ALL, stop_after: int | None = None
+    ) -> Findings:
+        """A run; with `stop_after` one that is broken off behind so many steps."""
+        for step in islice(self.steps(name, scope), stop_after):
+            step()
+        return self.runs.findings(run_id(name))
 
     def differences(self, name: str = "run") -> Sequence[Difference]:
         return self.read(name).differences

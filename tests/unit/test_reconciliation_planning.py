@@ -37,6 +37,8 @@ def test_a_book_that_has_less_is_behind_and_one_that_has_more_has_strays() -> No
     assert not planning.behind(plans, heads(10))
     plans, _ = planning.plan_shards(mysql(10), heads(12, lowest=-3))
     assert plans == (ShardPlan(0, 10, (Span(-3, 0), Span(11, 12))),)
+    plans, _ = planning.plan_shards(mysql(10), heads(11, lowest=0))
+    assert plans == (ShardPlan(0, 10, (Span(0, 0), Span(11, 11))),)
 
 
 def test_a_shard_that_only_another_book_knows_is_all_strays() -> None:
