@@ -40,7 +40,7 @@ from tests.engine.external_book_scene import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 20
+WAIT_S = 60
 # A writer as a process of its own: what it gets are the arguments of a configuration and records.
 WRITER_PROCESS = """
 import pickle, sys
