@@ -159,6 +159,11 @@ TAMPERINGS: list[tuple[str, Callable[[Lines], object], set[str]]] = [
      {"root_differs", "entry_added", "number_missing"}),
     ("two lines swapped", lambda x: _move(x, 4, 5),
      {"root_differs", "entry_added", "entry_missing"}),
+    ("two lines of a record swapped", lambda x: _move(x, 5, 6),
+     {"root_differs", "entry_added", "entry_missing"}),
+    ("a record's number", lambda x: [_change(x, at, b'"number":6', b'"number":9')
+                                     for at in (4, 5, 6)],
+     {"root_differs", "number_missing", "entry_added"}),
     ("a line of another shard", lambda x: _change(x, 6, b'"shard":0', b'"shard":1'),
      {"root_differs", "entry_added"}),
     ("a moment", lambda x: _change(x, 6, b":06.000000Z", b":06.000001Z"),

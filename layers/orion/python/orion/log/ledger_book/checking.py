@@ -135,7 +135,7 @@ def _in_order(rows: Sequence[Skimmed], header: SegmentHeader) -> bool:
     which says only that there is no fault to be named.
     """
     number, position, shard = header.first_number, -1, b"%d" % header.shard
-    moment = posted_from = posted_at_text(header.posted_from).encode()
+    moment = posted_at_text(header.posted_from).encode()
     for _, _, _, number_here, position_here, posted_at, shard_here in rows:
         position += 1
         if position and position_here == b"0":
@@ -148,7 +148,7 @@ def _in_order(rows: Sequence[Skimmed], header: SegmentHeader) -> bool:
         ):
             return False
     told = (header.last_number, header.entries, posted_at_text(header.posted_to).encode())
-    return (number, len(rows), moment) == told and moment >= posted_from
+    return (number, len(rows), moment) == told
 
 
 def _directory_faults(
