@@ -93,6 +93,8 @@ def test_suspects_are_the_records_that_differ_and_holes_what_nobody_has() -> Non
         (2, "numbers 2 to 3"),
         (5, "numbers 5 to 6"),
     ]
+    torn = [RecordLeaves(1, TEN, good[0].leaves, whole=False), good[1]]
+    assert comparison.suspects(dict.fromkeys(Book, tuple(torn)), part).numbers == (1,)
     twice = [*good, good[1]]
     found = comparison.suspects({Book.MYSQL: good, Book.SEGMENTS: twice, Book.EXTERNAL: good}, part)
     assert found.numbers == (4,)
