@@ -174,6 +174,17 @@ def test_only_a_post_of_the_two_phases_sends_a_leg() -> None:
     assert books.counters[CLEARING_0] == Counters(100, 0, 40, 0)
 
 
+def test_an_entry_with_a_clearing_account_is_else_what_was_asked_for() -> None:
+    books = Books(0, merchants_only)
+    books.available(100)
+    payout = move(Code.PAYOUT, 50, linked=True)._replace(trace_id=b"t" * 16)
+    asked = (payout, then(Kind.POST, payout, 40, cause=b'{"type":"another"}'))
+    outcome = books.post(*asked)
+    assert [entry.transfer for entry in outcome.accepted] == [
+        transfer._replace(credit=CLEARING_0) for transfer in asked
+    ]
+
+
 def test_a_pending_transfer_keeps_the_accounts_that_were_asked_for() -> None:
     books = Books(0, merchants_only)
     books.available(100)
