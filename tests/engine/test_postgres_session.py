@@ -44,6 +44,11 @@ def test_what_raises_inside_a_transaction_takes_it_back(database: Database, book
 
     with pytest.raises(KeyError):
         database.run(work)
+    # At once, and not only when the connection is used again: others wait for its locks.
+    assert book.ask(
+        "SELECT state FROM pg_stat_activity WHERE datname = %s AND usename = %s",
+        book.database, WRITER,
+    ) == [("idle",)]  # fmt: skip
     assert rows(book) == 0
     with database.transaction() as cursor:
         cursor.execute(INSERT)
@@ -126,14 +131,17 @@ def test_a_transaction_that_lies_idle_loses_its_locks(
 
 
 def test_a_server_of_another_authority_or_name_is_not_spoken_to(
-    book: Book, tmp_path_factory: pytest.TempPathFactory
+    book: Book, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = book.config(WRITER)
+    # libpq goes there, whatever name is asked for.
+    monkeypatch.setenv("PGHOSTADDR", good.host)
     other = Authority(Layout(tmp_path_factory.mktemp("authority")))
     other.ensure()
     for config in (
         replace(good, ca_pem=other.ca_pem),
         replace(good, ca_pem=None),
+        replace(good, host="elsewhere.example"),
         replace(good, password="another"),
         replace(good, port=1),
     ):
