@@ -45,6 +45,7 @@ TABLES = (
     "outbox",
     "consumer_offset",
     "statement_cursor",
+    "bucket_move",
 )
 RUN_WRITER = """
 import json, sys

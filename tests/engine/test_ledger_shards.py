@@ -11,11 +11,13 @@ import pytest
 from infra.local.mariadb import MariaDb
 from orion.adapters.mysql import ledger_shards
 from orion.adapters.mysql.ledger_growth import BucketsMoving, SenderBusy, shard_states
+from orion.adapters.mysql.ledger_map import BrokenShardMap
 from orion.adapters.mysql.ledger_shards import TooManyHeld
 from orion.ledger.buckets import BUCKETS, spread
+from orion.ledger.codes import Code
 from orion.ledger.model import AccountKey, Counters, Transfer, bucket
 from tests.engine.ledger_shards_scene import Ledger, Relay, Sending, emptied, told
-from tests.unit.ledger_shards_world import CUSTODY, alone, life
+from tests.unit.ledger_shards_world import CUSTODY, alone, life, step
 
 pytestmark = pytest.mark.engine
 
@@ -224,9 +226,27 @@ def test_a_shard_that_lets_the_custody_account_go_remembers_nothing_of_it(ledger
     ledger.grow(shards)
     ledger.relays["ledger"].run()
     ledger.work(giver)  # Credits, then the handover, in one batch.
-    ledger.ask(*life(stays)[2:])
+    again = step(stays, 20, Code.DEPOSIT_CREDIT, 5)
+    ledger.ask(again)
     ledger.drain()
-    same_as_one_shard(ledger, [tuple(life(other)), tuple(life(stays)[:2]), tuple(life(stays)[2:])])
+    same_as_one_shard(ledger, [tuple(life(other)), tuple(life(stays)[:2]), (again,)])
+
+
+@pytest.mark.parametrize(
+    "rows", [[(0, 254, 0)], [(1, 255, 0)], [(0, 99, 0), (101, 255, 1)], [(0, 99, 0), (99, 255, 1)]]
+)
+def test_a_map_that_leaves_a_bucket_out_or_gives_it_twice_stops_relays_and_writers(
+    ledger: Ledger, rows: list[tuple[int, int, int]]
+) -> None:
+    ledger.ask(*life(MOVED))
+    ledger.relays["moneyin"].run()
+    for row in rows:
+        ledger.rows("INSERT INTO shard_map VALUES (2, %s, %s, %s)", *row)
+    with pytest.raises(BrokenShardMap):
+        ledger.relays["moneyin"].read()
+    with pytest.raises(BrokenShardMap):
+        ledger.work(0)
+    assert ledger.rows("SELECT * FROM transfer") == []
 
 
 def test_more_than_may_be_held_stops_the_partition_and_stores_nothing(

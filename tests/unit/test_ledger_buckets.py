@@ -49,6 +49,11 @@ def test_a_map_is_level_and_moves_no_bucket_more_than_it_must(steps: list[int]) 
         before = after
 
 
+def test_nothing_moves_for_the_sake_of_the_remainder() -> None:
+    uneven = (0,) * 85 + (1,) * 86 + (2,) * 85
+    assert spread(uneven, 3) == uneven
+
+
 @pytest.mark.parametrize("shards", [0, 3, MAX_SHARDS + 1])
 def test_a_map_neither_shrinks_nor_passes_its_limit(shards: int) -> None:
     with pytest.raises(ShardsOutOfRange):
