@@ -10,6 +10,7 @@ from orion.records import Record, canonical_json
 TOPIC = "ledger.transfers"
 MERCHANTS = 10_000
 FUNDS = 10**18
+_OFFSETS_A_RUN = 10**9
 _ASSET = "BTC.bitcoin"
 _CUSTODY = {"owner": "system:bitcoin", "purpose": "custody"}
 Content = dict[str, object]
@@ -39,6 +40,10 @@ class Load:
         self._owners = owners(buckets)
         self._random = random.Random(seed * 1_000 + partition)  # noqa: S311 - a load, no secret
         self._offset = 0
+
+    def skip(self, run: int) -> None:
+        """Begin at offsets above those of the runs before."""
+        self._offset = run * _OFFSETS_A_RUN
 
     def funding(self) -> Sequence[Record]:
         """So much for every merchant that no batch uses it up; all accounts exist afterwards."""

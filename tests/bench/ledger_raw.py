@@ -29,8 +29,9 @@ _ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\0", b"\\0"))
 class Raw:
     """Repeats what the ledger's batches wrote. `catch_up` first."""
 
-    def __init__(self, server: MariaDb, folder: Path) -> None:
+    def __init__(self, server: MariaDb, folder: Path, shard: int = 0) -> None:
         self._folder = folder
+        self._shard = shard
         self._connection = pymysql.connect(
             host=server.host,
             port=server.port,
@@ -44,9 +45,11 @@ class Raw:
         self._columns: dict[str, Sequence[str]] = {}
         self._do(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
         for table in _TABLES:
-            self._do(f"CREATE TABLE {_SCHEMA}.{table} LIKE orion_ledger.{table}")
+            self._do(f"CREATE TABLE IF NOT EXISTS {_SCHEMA}.{table} LIKE orion_ledger.{table}")
             self._cursor.execute(f"SELECT * FROM {_SCHEMA}.{table} LIMIT 0")
             self._columns[table] = [column[0] for column in self._cursor.description]
+        # An open transaction would keep the other shard's copy from being emptied.
+        self._connection.commit()
 
     def close(self) -> None:
         self._connection.close()
@@ -58,9 +61,9 @@ class Raw:
         for table in ("account", "shard", "consumer_offset"):
             self._do(f"INSERT INTO {_SCHEMA}.{table} SELECT * FROM orion_ledger.{table}")
 
-    def seconds(self, means: str, shard: int, first_number: int, at: datetime) -> float:
+    def seconds(self, means: str, first_number: int, at: datetime) -> float:
         """How long the rows of the batch from `first_number` on, written at `at`, take."""
-        moment = at.replace(tzinfo=None)
+        moment, shard = at.replace(tzinfo=None), self._shard
         rows = {
             "transfer": self._read(
                 f"transfer WHERE shard_no = {shard} AND number >= {first_number}"
@@ -83,12 +86,12 @@ class Raw:
         self._connection.commit()
         return time.perf_counter() - started
 
-    def bare_commit(self, shard: int) -> float:
+    def bare_commit(self) -> float:
         """The seconds of a durable transaction that changes one row."""
         started = time.perf_counter()
         self._connection.begin()
         self._cursor.execute(
-            f"UPDATE {_SCHEMA}.shard SET version = version + 1 WHERE shard_no = {shard}"
+            f"UPDATE {_SCHEMA}.shard SET version = version + 1 WHERE shard_no = {self._shard}"
         )
         self._connection.commit()
         return time.perf_counter() - started
@@ -104,7 +107,7 @@ class Raw:
     def _files(self, tables: Mapping[str, Sequence[Row]]) -> Sequence[str]:
         statements = []
         for table, rows in tables.items():
-            path = self._folder / f"{table}.tsv"
+            path = self._folder / f"{table}-{self._shard}.tsv"
             path.write_bytes(b"".join(b"\t".join(map(_field, row)) + b"\n" for row in rows))
             replace = " REPLACE" if table == "account" else ""
             statements.append(
