@@ -85,12 +85,16 @@ def sort_records(records: Iterable[Sequence[Transfer]], view: ShardView) -> Sort
     aside: Mapping[Place, list[Piece]] = {Place.HOLD: [], Place.FORWARD: []}
     if all(view.decides):  # As long as there is one shard.
         return Sorted(tuple(tuple(record) for record in records), (), ())
+    decides = view.decides
     for record in records:
+        if all(decides[bucket(decider(transfer))] for transfer in record):
+            decide.append(tuple(record))  # Nearly always, while no bucket moves.
+            continue
         pieces: dict[int, list[Transfer]] = {}
         here: list[Transfer] = []
         for chain in chains(record):
             number = bucket(decider(chain[0]))
-            if view.decides[number]:
+            if decides[number]:
                 here += chain
             else:
                 pieces.setdefault(number, []).extend(chain)
