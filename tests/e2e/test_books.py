@@ -20,6 +20,7 @@ from demos.first_light.customers import BitcoinCustomer
 from infra.local import Stack
 from infra.local.deploy_aws import Account
 from orion.ids import parse_public_id
+from orion.records import canonical_json
 from tests.bench.chaos_verdict import Books
 from tests.e2e.scene import Shop, pay, rows, transfers_of, wait_until
 
@@ -148,7 +149,7 @@ def test_a_proof_is_verified_by_whoever_has_it_and_the_key_and_nothing_else(
     body["line"] = body["line"].replace(
         f'"units":"{booked.units}"', f'"units":"{booked.units + 1}"'
     )
-    proof.write_text(json.dumps(body))
+    proof.write_bytes(canonical_json(body))
     forged = orion(booked.stack, *words, environment=offline)
     assert forged.returncode == 1
     assert "proves nothing" in forged.stderr
