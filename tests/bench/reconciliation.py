@@ -12,6 +12,7 @@ Run: `make bench BENCH=reconciliation`.
 """
 
 import multiprocessing
+import os
 import resource
 import tempfile
 import time
@@ -40,6 +41,7 @@ from tests.bench.reconciliation_books import NAME, STAGE, Place, fill, place
 TRANSFERS = 1_000_000
 PLANTED = "UPDATE orion_ledger.transfer SET units = units + {} WHERE shard_no = 0 AND number = 700"
 _REFERENCE_S = "reading the same rows of MariaDB into one process, same run"
+Peak = tuple[int, int]  # A process, and its greatest resident size so far, in bytes.
 _COLUMNS = (
     "shard_no, number, position, id, digest, kind, code, linked, pending_id, debit_account,"
     " credit_account, counterpart, units, cause, trace_id, posted_at"
@@ -58,36 +60,36 @@ def books(where: Place) -> service.Books:
     )  # fmt: skip
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _peak() -> Peak:
+    return os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def read(where: Place, book: Book, name: str, ranges: int) -> int:
-    """One book over all ranges, in this process; its greatest resident size in bytes."""
+def read(where: Place, book: Book, name: str, ranges: int) -> Peak:
+    """One book over all ranges, in this process."""
     runs, reader = MySqlRunStore(Database(where.mysql)), books(where)
     for number in range(ranges):
         if book is Book.SEGMENTS:
             service.read_segments(runs, reader.segments, name, number)
         else:
             service.read_book(runs, reader.of(book), book, name, number)
-    return _peak_bytes()
+    return _peak()
 
 
-def compare(where: Place, name: str, ranges: int) -> tuple[list[Difference], int]:
-    """Every range compared; what differs, and this process's greatest resident size."""
+def compare(where: Place, name: str, ranges: int) -> tuple[list[Difference], Peak]:
+    """Every range compared; what differs."""
     runs, reader = MySqlRunStore(Database(where.mysql)), books(where)
     found: list[Difference] = []
     for number in range(ranges):
         found += service.compare(runs, reader, name, number)
-    return found, _peak_bytes()
+    return found, _peak()
 
 
-def sums(where: Place, name: str) -> tuple[int, int]:
-    """Counters against sums; how many differences, and this process's greatest resident size."""
+def sums(where: Place, name: str) -> tuple[int, Peak]:
+    """Counters against sums; how many differences."""
     runs = MySqlRunStore(Database(where.mysql))
     external = PostgresBookReader(ExternalDatabase(where.postgres))
     found = service.check_sums(runs, MySqlLedgerSums(Database(where.mysql)), external, name)
-    return len(found), _peak_bytes()
+    return len(found), _peak()
 
 
 def plan(where: Place, name: str) -> int:
@@ -102,14 +104,15 @@ def plan(where: Place, name: str) -> int:
 def reconcile(where: Place, name: str) -> tuple[float, int, list[Difference]]:
     """Seconds, bytes, differences of one run: plan, roots of three books, comparison."""
     spawning = multiprocessing.get_context("spawn")
-    # A process a book, as there is a function's environment a book: started before the clock.
-    with spawning.Pool(4) as pool:
+    # A process a book, as there is a function's environment a book: started before the clock. One
+    # of them compares.
+    with spawning.Pool(len(Book)) as pool:
         pool.map(abs, range(16))
         begun = time.perf_counter()
         ranges = pool.apply(plan, (where, name))
         planned_s = time.perf_counter() - begun
         reading = [pool.apply_async(read, (where, book, name, ranges)) for book in Book]
-        peaks = [each.get() for each in reading]
+        peaks = dict(each.get() for each in reading)
         read_s = time.perf_counter() - begun
         found, peak = pool.apply(compare, (where, name, ranges))
         taken = time.perf_counter() - begun
@@ -118,7 +121,8 @@ def reconcile(where: Place, name: str) -> tuple[float, int, list[Difference]]:
         f"{name}: {ranges} ranges, planned after {planned_s:.1f} s, read after {read_s:.1f} s,"
         f" {len(found)} differences",
     )
-    return taken, sum(peaks) + peak, found
+    peaks |= dict([peak])
+    return taken, sum(peaks.values()), found
 
 
 def plain(stack: Stack) -> float:
@@ -154,7 +158,7 @@ def measure(stack: Stack) -> None:
         differences, summed_peak = pool.apply(sums, (where, "equal"))
     if differences:
         raise StackFailure("equal books have other sums")
-    show("counters against sums", time.perf_counter() - begun, summed_peak, reference_s)
+    show("counters against sums", time.perf_counter() - begun, summed_peak[1], reference_s)
     change(stack, 1)
     taken, peak, found = reconcile(where, "planted")
     change(stack, -1)

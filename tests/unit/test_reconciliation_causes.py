@@ -116,9 +116,40 @@ UNTRUE: dict[str, tuple[CausedEntry, DepositFact | None, str]] = {
     "no deposit": (CREDIT, None, "cause_not_found"),
     "another deposit's id": (replace(CREDIT, id=bytes(16)), deposit(), "cause_differs"),
     "other units": (replace(CREDIT, units=101), deposit(), "cause_differs"),
+    "other units asked": (
+        entry(asked(Code.DEPOSIT_CREDIT, units=101)), deposit(), "cause_differs",
+    ),
     "other digest": (replace(CREDIT, digest=bytes(16)), deposit(), "cause_differs"),
     "linked": (replace(CREDIT, linked=True), deposit(), "cause_differs"),
     "pending id": (replace(CREDIT, pending_id=bytes(16)), deposit(), "cause_differs"),
+    "two merchants": (
+        entry(
+            asked(Code.DEPOSIT_FINAL)._replace(
+                credit=AccountKey("merchant:x", Purpose.AVAILABLE, ASSET)
+            )
+        ),
+        FINAL, "cause_differs",
+    ),
+    "another account moved": (
+        replace(
+            CREDIT, debit=AccountName("system:x", "custody", ASSET), counterpart=name(CUSTODY)
+        ),
+        deposit(), "cause_differs",
+    ),
+    "another shard's clearing": (
+        replace(CREDIT, debit=name(clearing(1, ASSET)), counterpart=name(CUSTODY)),
+        deposit(), "cause_differs",
+    ),
+    "clearing of another asset": (
+        replace(CREDIT, debit=name(clearing(0, "ETH.ethereum")), counterpart=name(CUSTODY)),
+        deposit(), "cause_differs",
+    ),
+    "another account credited": (
+        replace(
+            CREDIT, credit=AccountName("system:x", "custody", ASSET), counterpart=name(SETTLING)
+        ),
+        deposit(), "cause_differs",
+    ),
     "no account's name": (replace(CREDIT, credit=None), deposit(), "cause_differs"),
     "unknown kind": (replace(CREDIT, kind="odd"), deposit(), "cause_differs"),
     "asset": (CREDIT, deposit(asset="ETH.ethereum"), "cause_differs"),
@@ -175,6 +206,12 @@ def test_a_deposit_does_not_bear_what_moneyin_does_not_say(case: str) -> None:
         assert found.account == caused.credit.text
 
 
+def test_a_cause_bears_only_the_codes_of_its_rule() -> None:
+    for caused in (replace(CREDIT, code="payout"), replace(CREDIT, code="leg")):
+        [found] = judged(caused, deposit())
+        assert found.found == f"code {caused.code}"
+
+
 def test_a_waiting_credit_may_be_as_old_as_its_chain_allows() -> None:
     # Six confirmations of two hours each, and a day.
     assert rules.finality_allowed(deposit()) == timedelta(hours=36)
@@ -195,6 +232,15 @@ def reversal(covered: int) -> tuple[CausedEntry, CausedEntry]:
     return entry(whole, units=covered), entry(rest)
 
 
+def other(
+    rest: CausedEntry, debit: AccountKey = RECEIVABLE, credit: AccountKey = CUSTODY
+) -> CausedEntry:
+    """A shortfall between other accounts, with the digest of just that."""
+    code = Code.REVERSAL_SHORTFALL
+    moved = Transfer(rest.id, Kind.DIRECT, code, rest.units, debit, credit, rest.cause, bytes(16))
+    return entry(moved)
+
+
 def test_a_reversal_and_its_shortfall_are_together_what_was_asked() -> None:
     taken, rest = reversal(40)
     assert judged(taken, REVERSED, transfers={rest.id: rest}) == []
@@ -213,17 +259,20 @@ def test_a_reversal_and_its_shortfall_are_together_what_was_asked() -> None:
         (lambda taken, rest: (taken, replace(rest, units=61)), "cause_differs"),
         (lambda taken, rest: (replace(taken, units=41), rest), "cause_differs"),
         (lambda taken, rest: (taken, replace(rest, digest=bytes(16))), "cause_differs"),
-        (lambda taken, rest: (taken, replace(rest, debit=name(SETTLING))), "cause_differs"),
+        (lambda taken, rest: (taken, other(rest, debit=SETTLING)), "cause_differs"),
         (
             lambda taken, rest: (
                 taken,
-                replace(rest, debit=AccountName("merchant:x", "reversal_receivable", ASSET)),
+                other(
+                    rest,
+                    debit=AccountKey("merchant:x", Purpose.REVERSAL_RECEIVABLE, ASSET),
+                ),
             ),
             "cause_differs",
         ),
         (
             lambda taken, rest: (
-                taken, replace(rest, credit=AccountName("system:x", "custody", ASSET))
+                taken, other(rest, credit=AccountKey("system:x", Purpose.CUSTODY, ASSET))
             ),
             "cause_differs",
         ),

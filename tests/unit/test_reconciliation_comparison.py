@@ -115,6 +115,12 @@ def test_the_book_that_stands_alone_is_wrong() -> None:
         assert found.account == MERCHANT.text
 
 
+def test_an_account_that_was_changed_is_the_one_to_name() -> None:
+    moved = line().replace(CUSTODY.id.hex().encode(), b"e" * 32)
+    [found] = three(all_have(line()) | {Book.MYSQL: [moved]})
+    assert (found.account, found.found) == (CUSTODY.text, f"debit {'e' * 32}")
+
+
 def test_where_no_two_agree_the_wrong_book_is_unknown() -> None:
     [found] = three({Book.MYSQL: [line(5)], Book.SEGMENTS: [line(6)], Book.EXTERNAL: [line(7)]})
     assert str(found.wrong) == "unknown"
@@ -144,9 +150,9 @@ def test_a_position_that_no_book_has_is_missing_and_one_book_alone_proves_none()
 def test_a_line_of_any_bytes_can_be_told() -> None:
     assert parts(b"\xff\x00")["line"] == "\\xff\x00"
     assert parts(b'{"cause":{,"code":')["line"].startswith("{")
-    told = parts(line(cause='{"note":",\\"code\\":\\""}'))
-    assert told["code"] == "deposit_credit"
-    assert told["cause"] == '{"note":",\\"code\\":\\""}'
+    nested = '{"a":{"b":1,"code":"x"}}'
+    told = parts(line(cause=nested))
+    assert (told["code"], told["cause"]) == ("deposit_credit", nested)
     nobody = subject(b"nothing", NAMES)
     assert (nobody.transfer_id, nobody.account, nobody.asset) == (None, None, None)
     # Without names: the credited account's id.

@@ -64,6 +64,8 @@ def test_a_run_is_equal_only_when_all_was_checked_and_nothing_found() -> None:
     assert outcome(RUN, WHOLE) == "equal"
     assert outcome(RUN, DIFFERENT) == "different"
     assert outcome(RUN, replace(DIFFERENT, checked=frozenset())) == "different"
+    # What is beyond the stored ones is a difference all the same.
+    assert outcome(RUN, replace(DIFFERENT, differences=())) == "different"
     for left_out in awaited(WHOLE):
         part = replace(WHOLE, checked=WHOLE.checked - {left_out})
         assert outcome(RUN, part) == "not_checked"

@@ -1,5 +1,7 @@
 """Counters beside sums, and what follows from them by asset."""
 
+from dataclasses import replace
+
 from orion.log.reconciliation import sums
 from orion.log.reconciliation.model import AccountName, Wrong
 from orion.log.reconciliation.sums import AccountSums, Flight, Reading, Sums
@@ -34,6 +36,9 @@ def test_the_wrong_one_of_counter_and_sums_stands_alone() -> None:
         reading = sums.read([account(A, held, 0)], {}, [account(A, summed, 0)])
         [found] = sums.counter_differences(reading, {A.id: Sums(own, 0, 0, 0)})
         assert (str(found.wrong), found.account, found.asset) == (wrong, A.text, "BTC.bitcoin")
+    for field in ("debits_posted", "debits_pending", "credits_posted", "credits_pending"):
+        moved = [AccountSums(A.id, A, replace(Sums(), **{field: 1}))]
+        assert list(sums.read(moved, {}, [account(A, 0, 0)]).suspects) == [A.id], field
     for mysql, external in (([], [account(A, 1, 0)]), ([account(A, 1, 0)], [])):
         reading = sums.read(mysql, {}, external)
         assert list(reading.suspects) == [A.id]

@@ -244,10 +244,11 @@ def _meant(entry: CausedEntry) -> tuple[AccountName, AccountName]:
         raise _differs("an account without a name", "accounts that the books name")
     if entry.counterpart is None:
         return debit, credit
-    if debit.purpose == Purpose.CLEARING:
-        return entry.counterpart, credit
-    _must("the account in the counterpart's place", credit.purpose, Purpose.CLEARING.value)
-    return debit, entry.counterpart
+    debits = debit.purpose == Purpose.CLEARING
+    place = debit if debits else credit
+    here = AccountName(f"shard:{entry.shard}", Purpose.CLEARING.value, entry.counterpart.asset)
+    _must("account in the counterpart's place", place.text, here.text)
+    return (entry.counterpart, credit) if debits else (debit, entry.counterpart)
 
 
 def _digest(
