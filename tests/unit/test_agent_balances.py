@@ -74,9 +74,15 @@ def test_what_is_no_amount_of_bitcoins_fails_the_command(value: object) -> None:
     assert failed.value.failure is Failure.ANSWER_MALFORMED
 
 
+ITEM: Mapping[str, object] = {"txid": TXID, "index": 0, "address": ADDRESS}
+
+
+def test_a_command_asks_for_at_most_five_hundred_items() -> None:
+    assert len(read_outpoints({"height": 7, "items": [ITEM] * ITEMS_MAX}, "regtest")) == 500
+
+
 def outpoint(**changed: Any) -> Mapping[str, object]:
-    row: dict[str, Any] = {"txid": TXID, "index": 0, "address": ADDRESS} | changed
-    return {"height": 7, "items": [row]}
+    return {"height": 7, "items": [{**ITEM, **changed}]}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,7 @@ def outpoint(**changed: Any) -> Mapping[str, object]:
         outpoint(more=1),
         {"height": 7, "items": [{"txid": TXID, "index": 0}]},
         {"height": 7, "items": []},
-        {"height": 7, "items": [ARGUMENTS["items"]] * (ITEMS_MAX + 1)},
+        {"height": 7, "items": [ITEM] * (ITEMS_MAX + 1)},
         {"height": 7, "items": {}},
     ],
 )
@@ -119,6 +125,13 @@ def test_items_that_are_no_outputs_of_this_network_are_malformed(
 def test_items_that_are_no_accounts_are_malformed(row: Mapping[str, object]) -> None:
     with pytest.raises(MalformedArguments):
         read_holdings({"height": 7, "items": [row]})
+
+
+def test_arguments_of_another_form_are_malformed() -> None:
+    odd: list[Mapping[str, object]] = [{"height": 7}, {"items": []}, {**ARGUMENTS, "more": 1}, {}]
+    for arguments in odd:
+        with pytest.raises(MalformedArguments):
+            asyncio.run(bitcoin_balances(PlayedNode([Point(7, "a")]), "regtest", arguments))
 
 
 @pytest.mark.parametrize("height", [-1, 2**53 + 1, True, "7", None])
@@ -170,6 +183,27 @@ def test_a_tip_that_never_stands_still_fails_the_command() -> None:
     with pytest.raises(CommandFailed) as failed:
         units(node)
     assert failed.value.failure is Failure.CHAIN_MOVED
+
+
+def test_a_tip_that_moved_back_to_the_same_height_is_asked_again() -> None:
+    # The head is what it was; the block that was asked for is another one.
+    class Replaced(PlayedNode):
+        async def hash_at(self, height: int) -> str | None:
+            return "b" if self.asked else "a"
+
+    node = Replaced([Point(7, "a")])
+    found = asyncio.run(bitcoin_balances(node, "regtest", ARGUMENTS))
+    assert (found.at, node.asked) == (Point(7, "b"), 2)
+
+
+def test_a_tip_that_rose_above_an_unchanged_block_is_asked_again() -> None:
+    class Higher(PlayedNode):
+        async def hash_at(self, height: int) -> str | None:
+            return "same"
+
+    node = Higher([Point(7, "a"), Point(8, "b")], confirmations=2)
+    assert units(node) == 41_234
+    assert node.asked == 2
 
 
 def test_an_output_above_the_height_asked_for_is_none() -> None:

@@ -89,6 +89,14 @@ def test_expired_commands_are_forgotten_a_minute_later_and_unexpired_ones_never(
     assert not memory.remember("b" * 32, NOW + timedelta(seconds=600), NOW)
 
 
+def test_a_command_is_never_forgotten_within_a_minute_of_its_expiry(folder: Path) -> None:
+    memory = ReplayMemory(folder)
+    expiry = NOW + timedelta(milliseconds=900)
+    memory.remember("a" * 32, expiry, NOW)
+    memory.remember("b" * 32, LATER, expiry + timedelta(seconds=60))
+    assert not memory.remember("a" * 32, expiry, NOW)
+
+
 def test_a_full_memory_refuses_instead_of_forgetting(folder: Path) -> None:
     kept = {f"{number:032x}": int(LATER.timestamp()) for number in range(REMEMBERED_MAX)}
     write_private(folder / "commands.json", canonical_json({"v": 1, "expiry_s": kept}))
