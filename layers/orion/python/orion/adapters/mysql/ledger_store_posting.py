@@ -73,8 +73,9 @@ from orion.records import canonical_json
 TRANSFERS_TOPIC = "ledger.transfers"
 POSTED_TOPIC = "ledger.posted"
 REFUSED_TOPIC = "ledger.refused"
-# Records of `ledger.posted` that one statement writes: under 3 MB whatever they hold.
-_RECORDS_A_STATEMENT = 3
+# Records of `ledger.posted` that one statement writes: under 2 MB whatever they hold. More would
+# leave the server idle longer at the beginning, and the writer at the end.
+_RECORDS_A_STATEMENT = 2
 _ACCOUNTS_A_STATEMENT = 2_500
 # These codes touch a third account.
 _THREE_ACCOUNTS = frozenset(code for code, rule in CODES.items() if rule.reversal or rule.pays_out)
