@@ -233,7 +233,7 @@ def test_a_shard_that_lets_the_custody_account_go_remembers_nothing_of_it(ledger
 
 
 @pytest.mark.parametrize(
-    "rows", [[(0, 254, 0)], [(1, 255, 0)], [(0, 99, 0), (101, 255, 1)], [(0, 99, 0), (99, 255, 1)]]
+    "rows", [[(0, 254, 0)], [(1, 255, 0)], [(0, 99, 0), (101, 255, 1)], [(0, 99, 0), (99, 254, 1)]]
 )
 def test_a_map_that_leaves_a_bucket_out_or_gives_it_twice_stops_relays_and_writers(
     ledger: Ledger, rows: list[tuple[int, int, int]]
