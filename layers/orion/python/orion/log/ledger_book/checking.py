@@ -180,7 +180,7 @@ class _Walk:
         rows = skim([line])
         if rows is None:
             yield self.place.fault(FaultKind.SEGMENT_UNREADABLE, f"{name} is no entry", self.number)
-            self.lost = self.told = True
+            self.lost = True
             return
         _, _, _, number_text, position_text, posted_at, shard = rows[0]
         found = (int(number_text), int(position_text))
@@ -220,10 +220,10 @@ class _Walk:
                 self.number,
                 self.position,
             )
-        moments = [self.first_moment, self.moment]
-        if moments != [
+        told = [
             posted_at_text(moment).encode() for moment in (header.posted_from, header.posted_to)
-        ]:
+        ]
+        if not self.lost and [self.first_moment, self.moment] != told:
             yield self.place.fault(
                 FaultKind.SEGMENT_MISPLACED,
                 "its entries are of other moments than its header says",
