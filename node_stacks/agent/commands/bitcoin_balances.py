@@ -91,9 +91,9 @@ async def _unspent(node: Calls, height: int, tip: Point, item: Outpoint) -> int 
     if type(confirmations) is not int or not isinstance(paid, str):
         raise CommandFailed(Failure.ANSWER_MALFORMED, "gettxout tells no output")
     units = sats(row.get("value"))
+    # Without a confirmation it would be made above the tip. And only what pays whom the books name.
     made_at = tip.height - confirmations + 1
-    # A confirmed output only, and only one that pays whom the books name.
-    if confirmations < 1 or made_at > height or paid != item.script.hex():
+    if made_at > height or paid != item.script.hex():
         return None
     return units
 

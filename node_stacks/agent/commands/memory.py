@@ -50,8 +50,7 @@ class ReplayMemory:
         kept = {known: at_s for known, at_s in self._expiry_s.items() if at_s + _KEPT_S >= now_s}
         if len(kept) >= REMEMBERED_MAX:
             raise MemoryFull("too many commands are under way", remembered=len(kept))
-        # Rounded up: an id is never forgotten before its command expires.
-        kept[command_id] = int(expires_at.timestamp()) + 1
+        kept[command_id] = int(expires_at.timestamp())
         write_private(self._path, canonical_json({"v": 1, "expiry_s": kept}))
         self._expiry_s = kept
         return True
