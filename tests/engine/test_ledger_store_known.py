@@ -218,6 +218,10 @@ def test_a_leg_that_no_shard_put_in_flight_stops_the_partition(
     )
     with pytest.raises(ledger_store_legs.UnknownLeg):
         post_partition(store, [leg(51)], NOW)
+    admin.execute("UPDATE leg SET applied_at = '2026-01-01'")
+    with pytest.raises(ledger_store_legs.UnknownLeg):
+        post_partition(store, [leg(50)], NOW)
+    admin.execute("UPDATE leg SET applied_at = NULL")
     assert post_partition(store, [leg(50)], NOW).posted == 1
     assert counters(admin, "custody") == (50, 0, 0, 0)
     assert rows(admin, "SELECT COUNT(*) FROM leg WHERE applied_at IS NULL") == [(0,)]
