@@ -36,7 +36,7 @@ class Replay:
     def __init__(self) -> None:
         self.counters: dict[AccountKey, Counters] = {}
         self.accepted: dict[bytes, Code] = {}
-        self.refused: set[tuple[bytes, str]] = set()
+        self.refused: set[tuple[bytes, bytes, str]] = set()
         self._known: dict[bytes, set[bytes]] = {}
         self._pendings: dict[bytes, Pending] = {}
 
@@ -64,7 +64,7 @@ class Replay:
             self.accepted[entry.transfer.id] = entry.transfer.code
             self._known.setdefault(entry.transfer.id, set()).add(entry.digest)
         for refusal in outcome.refused:
-            self.refused.add((refusal.transfer.id, refusal.reason.value))
+            self.refused.add((refusal.transfer.id, refusal.digest, refusal.reason.value))
             self._known.setdefault(refusal.transfer.id, set()).add(refusal.digest)
         return outcome
 

@@ -161,14 +161,16 @@ class Books:
             bytes(each) for (each,) in rows(self._stack, "SELECT id FROM orion_ledger.transfer")
         )
         refused = Counter(
-            (bytes(each), str(reason))
-            for each, reason in rows(self._stack, "SELECT id, reason FROM orion_ledger.refusal")
+            (bytes(each), bytes(digest), str(reason))
+            for each, digest, reason in rows(
+                self._stack, "SELECT id, digest, reason FROM orion_ledger.refusal"
+            )
         )
         for replay in replays:
             for entry in replay.accepted:
                 _same(f"posted {entry.hex()}", posted[entry], 1)
             for refusal in replay.refused:
-                _same(f"refused {refusal[0].hex()} {refusal[1]}", refused[refusal], 1)
+                _same(f"refused {refusal[0].hex()} {refusal[2]}", refused[refusal], 1)
 
     def _counters_as_replayed(self, replays: Sequence[Replay]) -> None:
         """Merchants' accounts in full; of custody what is posted, less what others posted: here
