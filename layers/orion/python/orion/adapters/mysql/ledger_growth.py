@@ -130,9 +130,7 @@ def ensure_map(cursor: Cursor, shards: int) -> MapState:
     return map_state(cursor)
 
 
-def pass_barrier(
-    database: Database, locks: Sequence[str], *, wait_s: int = BARRIER_WAIT_S
-) -> None:
+def pass_barrier(database: Database, locks: Sequence[str], *, wait_s: int = BARRIER_WAIT_S) -> None:
     """Take each sender's lock and give it back, waiting at most `wait_s` for each.
 
     Whoever sends afterwards has taken its lock after the map was stored, and reads it. Whoever lost
