@@ -60,18 +60,31 @@ def books(where: Place) -> service.Books:
     )  # fmt: skip
 
 
+def _warm(_place: int) -> None:
+    """Long enough for every process to get one, and with it this module's imports."""
+    time.sleep(1)
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
 def _peak() -> Peak:
     return os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def read(where: Place, book: Book, name: str, ranges: int) -> Peak:
     """One book over all ranges, in this process."""
+    begun, worked = time.perf_counter(), _cpu_s()
     runs, reader = MySqlRunStore(Database(where.mysql)), books(where)
     for number in range(ranges):
         if book is Book.SEGMENTS:
             service.read_segments(runs, reader.segments, name, number)
         else:
             service.read_book(runs, reader.of(book), book, name, number)
+    taken, worked = time.perf_counter() - begun, _cpu_s() - worked
+    progress(NAME, f"{book} read in {taken:.1f} s, {worked:.1f} s of them this process's work")
     return _peak()
 
 
@@ -107,7 +120,7 @@ def reconcile(where: Place, name: str) -> tuple[float, int, list[Difference]]:
     # A process a book, as there is a function's environment a book: started before the clock. One
     # of them compares.
     with spawning.Pool(len(Book)) as pool:
-        pool.map(abs, range(16))
+        pool.map(_warm, range(len(Book)), chunksize=1)
         begun = time.perf_counter()
         ranges = pool.apply(plan, (where, name))
         planned_s = time.perf_counter() - begun
