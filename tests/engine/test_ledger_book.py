@@ -222,6 +222,8 @@ def test_without_its_key_nothing_is_written(book: Scene) -> None:
         signer = KmsP256Signer(book.kms, alias)
         with pytest.raises(LogSignerRefused):
             LedgerBook(book.stage, book.store(), signer).write(0, records(1, 2))
+    with pytest.raises(LogSignerRefused):
+        KmsP256Signer(book.kms, f"alias/orion/{book.stage}/other").public_key()
     assert book.keys() == []
 
 
