@@ -310,3 +310,23 @@ def test_a_writer_killed_in_its_commit_has_one_effect_with_the_redelivery(
     assert rows(admin, "SELECT COUNT(*), MIN(number), MAX(number) FROM transfer") == [(1000, 1, 2)]
     assert settled(admin) == 7000 == counters(admin, "custody")[0]
     assert rows(admin, "SELECT next_posted, version FROM shard") == [(3, 1)]
+
+
+def test_a_writer_waits_for_whoever_holds_its_shard_and_sees_what_that_one_left(
+    mysql_admin: MariaDb, admin: Cursor
+) -> None:
+    store = writer(mysql_admin)
+    post_partition(store, [record(0, credit(5))], NOW)
+    posting = threading.Thread(target=post_partition, args=(store, [record(1, credit(7))], NOW))
+    holder = mysql_admin.connect()
+    with holder.cursor() as cursor:
+        cursor.execute("USE orion_ledger")
+        holder.begin()
+        cursor.execute("UPDATE shard SET version = version + 1")
+        cursor.execute("UPDATE account SET credits_posted = 50 WHERE purpose = 'settling'")
+        posting.start()
+        until(lambda: statements(admin, "FROM shard WHERE shard_no = 0 FOR UPDATE"))
+        holder.commit()
+    posting.join(WAIT_S)
+    holder.close()
+    assert settled(admin) == 57
