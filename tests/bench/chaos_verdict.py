@@ -5,7 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -13,7 +13,7 @@ import boto3
 from infra.local import Stack
 from infra.local.failure import StackFailure
 from orion.ledger.codes import Code, Purpose
-from orion.ledger.model import AccountKey, Counters
+from orion.ledger.model import Counters
 from tests.bench.chaos_load import Wakes
 from tests.bench.chaos_traffic import Replay
 from tests.e2e.scene import rows
@@ -31,10 +31,13 @@ class NotSurvived(StackFailure):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What the ledger held before the traffic: entries that are no legs, and refusals."""
+    """What the ledger held before the traffic: entries that are no legs, refusals, and what the
+    custody account of each asset had.
+    """
 
     entries: int
     refusals: int
+    custody: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 class Books:
@@ -53,7 +56,16 @@ class Books:
         return Base(
             self._number("SELECT COUNT(*) FROM orion_ledger.transfer WHERE code <> 'leg'"),
             self._number("SELECT COUNT(*) FROM orion_ledger.refusal"),
+            self._custody(),
         )
+
+    def _custody(self) -> Mapping[str, int]:
+        found = rows(
+            self._stack,
+            "SELECT asset, debits_posted - credits_posted FROM orion_ledger.account"
+            " WHERE purpose = 'custody'",
+        )
+        return {str(asset): int(units) for asset, units in found}
 
     def _number(self, statement: str) -> int:
         [(value,)] = rows(self._stack, statement)
@@ -148,10 +160,10 @@ class Books:
             for line in gzip.decompress(body).splitlines()[1:-1]:
                 yield json.loads(line)
 
-    def check(self, *replays: Replay) -> None:
+    def check(self, base: Base, *replays: Replay) -> None:
         """Raises NotSurvived with the first thing that is not as it must be."""
         self._every_sent_id_once(replays)
-        self._counters_as_replayed(replays)
+        self._counters_as_replayed(base, replays)
         self._sums_are_zero()
         self._statements_equal_accounts()
         self._ids_once_in_every_book()
@@ -172,10 +184,8 @@ class Books:
             for refusal in replay.refused:
                 _same(f"refused {refusal[0].hex()} {refusal[2]}", refused[refusal], 1)
 
-    def _counters_as_replayed(self, replays: Sequence[Replay]) -> None:
-        """Merchants' accounts in full; of custody what is posted, less what others posted: here
-        the sum of the replays alone, so that no other traffic may use these assets.
-        """
+    def _counters_as_replayed(self, base: Base, replays: Sequence[Replay]) -> None:
+        """Merchants' accounts in full; of custody what was added since, where legs add up."""
         found = {
             (str(owner), str(purpose), str(asset)): Counters(*(int(value) for value in values))
             for owner, purpose, asset, *values in rows(
@@ -183,17 +193,18 @@ class Books:
                 f"SELECT owner, purpose, asset, {_COUNTERS} FROM orion_ledger.account",
             )
         }
-        custody: Counter[AccountKey] = Counter()
+        custody: Counter[str] = Counter()
         for replay in replays:
             for key, counters in replay.counters.items():
                 stands = found.get((key.owner, key.purpose.value, key.asset), Counters())
                 if key.purpose is Purpose.CUSTODY:
-                    custody[key] += counters.debits_posted - counters.credits_posted
+                    custody[key.asset] += counters.debits_posted - counters.credits_posted
                 else:
                     _same(str(key), stands, counters)
-        for key, units in custody.items():
-            stands = found[(key.owner, key.purpose.value, key.asset)]
-            _same(str(key), stands.debits_posted - stands.credits_posted, units)
+        stands_now = self._custody()
+        for asset, units in custody.items():
+            added = stands_now[asset] - base.custody.get(asset, 0)
+            _same(f"custody of {asset}", added, units)
 
     def _sums_are_zero(self) -> None:
         for asset, posted, pending in rows(

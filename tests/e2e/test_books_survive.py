@@ -36,6 +36,6 @@ def test_who_posts_and_who_keeps_the_books_dies_while_buckets_move_and_nothing_i
         grow(running_stack, SHARDS)
         load.finish()
     books.await_followed(before, traffic.replay)
-    books.check(traffic.replay)
+    books.check(before, traffic.replay)
     assert len(traffic.sent) > 100
     assert legs_of(running_stack) > 0
