@@ -42,6 +42,8 @@ class Raw:
             ssl_ca=server.ca_path,
         )
         self._cursor: Cursor = self._connection.cursor()
+        # As the store's own: two shards' REPLACE would lock each other's gaps otherwise.
+        self._cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         self._columns: dict[str, Sequence[str]] = {}
         self._do(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
         for table in _TABLES:

@@ -125,7 +125,7 @@ class Posting:
         self._rows: Sequence[tuple[bytes, AccountKey, Counters]] = ()
         # Of the part that is being decided: up to a control record, numbers and legs are its own.
         self._batch: Batch | None = None
-        self._written = self._refused = 0
+        self._written = 0
         self.posted = self.refused = self.decided = 0
         # Transfers that were held or forwarded, and those that were held before and are not now.
         self.aside = self.taken = 0
