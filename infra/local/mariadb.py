@@ -1,6 +1,7 @@
 """MariaDB 10.11 in the place of Aurora MySQL: durable at every commit, TLS only, strict SQL."""
 
 import shutil
+from pathlib import Path
 from typing import ClassVar
 
 import pymysql
@@ -89,9 +90,17 @@ class MariaDb(Engine):
             shutil.copyfile(source, self.data / source.name)
         key = self.data / self.authority.key_path.name
         write_private(key, self.authority.key_path.read_bytes())
+        # A folder of its own: a server that starts deletes what another left in a shared one.
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(mode=0o700)
+        give_to(user, self._temporary)
         first_statements = self.data / "first.sql"
         write_private(first_statements, self._first_statements().encode())
         give_to(user, key, first_statements)
+
+    @property
+    def _temporary(self) -> Path:
+        return self.data.with_name("mariadb.tmp")
 
     def _user(self) -> str | None:
         """Whom the server runs as when we are root, None when we are not."""
@@ -147,6 +156,7 @@ class MariaDb(Engine):
             tool_path("mariadbd"),
             "--no-defaults",
             f"--datadir={self.data}",
+            f"--tmpdir={self._temporary}",
             f"--bind-address={LOOPBACK}",
             f"--port={self.port}",
             "--init-file=first.sql",
