@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from node_stacks.agent import events as agent
+from node_stacks.agent.commands.answer_key import answer_key
 from node_stacks.agent.node import Point
 from orion.billing.model import DepositState
 from orion.billing.progress import read_deposit
@@ -83,6 +85,11 @@ def test_an_agent_reads_the_answer_to_its_question_and_an_unasked_resume() -> No
     assert agent.parse_resume(asked, SOURCE) == agent.Resume("r1", points)
     unasked = resume_unasked(TRACE, "ethereum", "ethereum-1", recent, b"e" * 16)
     assert agent.parse_resume(canonical_json(unasked.body), SOURCE) == agent.Resume(None, points)
+
+
+def test_an_agents_answer_to_a_command_is_nothing_to_moneyin(tmp_path: Path) -> None:
+    value = answer_key(tmp_path / "state").signed({"v": 1, "trace_id": TRACE, "kind": "answer"})
+    assert read_node_answer(parse_json(value)) is None
 
 
 def whole_life(merchant: bytes = b"m" * 16) -> Sequence[Change]:
