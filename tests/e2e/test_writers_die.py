@@ -1,6 +1,7 @@
 """Writers, relays, databases, the broker and the books' writers die under traffic; the books agree.
 
-The bench of the same name kills two hundred times (`make bench BENCH=chaos`).
+Last of its folder by its name: what it leaves in the ledger has neither causes nor a chain, and a
+reconciliation says so. The bench kills two hundred times (`make bench BENCH=chaos`).
 """
 
 import secrets
@@ -24,7 +25,7 @@ SHARDS = 4
 def test_who_posts_and_who_keeps_the_books_dies_while_buckets_move_and_nothing_is_lost_or_twice(
     running_stack: Stack,
 ) -> None:
-    # Its assets are used by no other test, and its causes never happened.
+    # Its assets are used by no other test.
     books, killer = Books(running_stack), Killer(running_stack)
     before, traffic = books.base(), Traffic(SEED, secrets.token_hex(4), MERCHANTS)
     with Load(running_stack, traffic, RECORDS_PER_S) as load:
