@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 SEED = 4
 RECORDS_PER_S = 60.0
-SHARDS = 4
+SHARDS = 8  # Other tests may have given it some of them.
 
 
 def test_who_posts_and_who_keeps_the_books_dies_while_buckets_move_and_nothing_is_lost_or_twice(
