@@ -265,6 +265,28 @@ def test_more_than_may_be_held_stops_the_partition_and_stores_nothing(
     assert ledger.one("SELECT COUNT(*) FROM held") == 2
 
 
+def test_what_stands_in_front_of_its_takeover_is_held_beyond_the_limit(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_shards, "MAX_HELD", 2)
+    ledger.draw_map(2)
+    story = life(MOVED)
+    for transfer in story:
+        ledger.ask(transfer)
+    ledger.relays["moneyin"].run()
+    ledger.pass_barrier()
+    ledger.owe_handovers()
+    with pytest.raises(TooManyHeld):
+        ledger.work(1)
+    ledger.relays["ledger"].run()
+    ledger.work(0)
+    ledger.work(1)
+    assert ledger.one("SELECT COUNT(*) FROM held") == len(story)
+    ledger.drain()
+    assert ledger.one("SELECT COUNT(*) FROM held") == 0
+    same_as_one_shard(ledger, [(transfer,) for transfer in story])
+
+
 def test_handover_and_takeover_delivered_again_change_nothing(ledger: Ledger) -> None:
     story = life(MOVED)
     ledger.ask(*story[:3])

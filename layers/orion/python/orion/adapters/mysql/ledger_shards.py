@@ -66,12 +66,16 @@ def load_view(cursor: Cursor, shard: int) -> ShardView:
 
 
 def hold(cursor: Cursor, shard: int, pieces: Sequence[Piece], now: datetime) -> None:
-    """Store what came before its takeover, in order. Raises TooManyHeld."""
+    """Store what came before its takeover, in order. Raises TooManyHeld.
+
+    The limit is for buckets that their shard has not let go yet. Once it has, the takeover stands
+    in this partition, behind what is held: to stop in front of it would be to stop for ever.
+    """
     if not pieces:
         return
     cursor.execute("SELECT COUNT(*) FROM held WHERE shard_no = %s", (shard,))
     row = cursor.fetchone()
-    if row is None or row[0] + len(pieces) > MAX_HELD:
+    if (row is None or row[0] + len(pieces) > MAX_HELD) and _awaited(cursor, shard, pieces):
         raise TooManyHeld("no more can be held for buckets on their way", shard=shard)
     rows = [(shard, number, _body(transfers), _stored(now)) for number, transfers in pieces]
     for start in range(0, len(rows), _HELD_ROWS):
@@ -79,6 +83,17 @@ def hold(cursor: Cursor, shard: int, pieces: Sequence[Piece], now: datetime) -> 
             "INSERT INTO held (shard_no, bucket, body, held_at) VALUES (%s, %s, %s, %s)",
             rows[start : start + _HELD_ROWS],
         )
+
+
+def _awaited(cursor: Cursor, shard: int, pieces: Sequence[Piece]) -> bool:
+    """Whether any of these buckets still lives elsewhere, as others have committed it by now."""
+    marks = ",".join(["%s"] * len(pieces))
+    cursor.execute(
+        f"SELECT COUNT(*) FROM bucket WHERE bucket IN ({marks}) AND shard_no <> %s",  # noqa: S608
+        (*(number for number, _ in pieces), shard),
+    )
+    row = cursor.fetchone()
+    return row is None or row[0] > 0
 
 
 def forward(
