@@ -18,7 +18,7 @@ from orion.log.reconciliation import service
 from orion.log.reconciliation.errors import RootsMissing, UnknownIncident, UnknownRun
 from orion.log.reconciliation.incidents import closing
 from orion.log.reconciliation.model import Book, Difference, DifferenceKind, Step, Wrong, run_id
-from orion.log.reconciliation.planning import Scope
+from orion.log.reconciliation.planning import Scope, ShardPlan, Span
 from orion.records import canonical_json, parse_object
 from tests.engine.reconciliation_scene import ASSET, Deposit, Scene, merchant
 from tests.engine.reconciliation_tamper import NUMBER, mysql
@@ -235,6 +235,14 @@ def test_what_was_posted_after_the_start_is_not_compared(scene: Scene) -> None:
     assert scene.differences("run") == ()
 
 
+def test_of_two_plans_at_once_the_first_stands(scene: Scene) -> None:
+    run = scene.runs.begin("run", Scope.ALL, bytes(16), NOW).id
+    first = [ShardPlan(0, 7, (Span(-1, 0), Span(8, 9)))]
+    assert scene.runs.keep_shards(run, first) == first
+    assert scene.runs.keep_shards(run, [ShardPlan(0, 9, ())]) == first
+    assert scene.runs.shards(run) == first
+
+
 def test_a_range_is_not_compared_before_all_books_were_read(scene: Scene) -> None:
     scene.story()
     now = datetime.now(UTC)
@@ -257,6 +265,7 @@ def test_a_thousand_differences_are_stored_and_all_are_counted(scene: Scene) -> 
     findings = scene.runs.findings(run_id("run"))
     assert len(findings.differences) == 1_000
     assert sum(each.differences for each in findings.counted) == 1_400
+    assert ask(scene, "SELECT COUNT(*) FROM orion_log.difference") == [(1_000,)]
 
 
 def test_the_recent_run_reads_the_last_days_and_each_old_piece_once_a_cycle(scene: Scene) -> None:

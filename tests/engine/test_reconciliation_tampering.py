@@ -116,6 +116,7 @@ LINE_PARTS = {
     "trace_id": (b'"trace_id":"', b'"trace_id":"1'),
     "debit": (b'"debit":"', b'"debit":"g'),
     "credit": (b'"credit":"', b'"credit":"g'),
+    "name": (b',"number":', b',"numbre":'),
     "spaces": (b'"v":1}', b'"v": 1}'),
 }
 
