@@ -18,7 +18,11 @@ _HEX_ID = "([0-9a-f]{32})"
 _ACCOUNT = r'(\{"owner":"[a-z0-9:-]{1,64}","purpose":"[a-z_]{1,32}"\})'
 # An object of texts without escapes and of whole numbers that no other digits could write.
 _VALUE = r'(?:"[^"\\\x00-\x1f]*"|0|-?[1-9][0-9]{0,18})'
-_CAUSE = rf'(\{{"[a-z0-9_]+":{_VALUE}(?:,"[a-z0-9_]+":{_VALUE})*\}})'
+# That of a deposit first, whose names are seen to be in order.
+_CAUSE = (
+    rf'(?:(\{{"credit_epoch":{_VALUE},"deposit_id":{_VALUE},"type":{_VALUE}\}})'
+    rf'|(\{{"[a-z0-9_]+":{_VALUE}(?:,"[a-z0-9_]+":{_VALUE})*\}}))'
+)
 _HEAD = re.compile(rf'\{{"trace_id":"{_HEX_ID}","transfers":\[')
 _TRANSFER = re.compile(
     rf'\{{"asset":"([A-Za-z0-9.]{{1,32}})","cause":{_CAUSE},"code":"([a-z_]{{1,32}})"'
@@ -53,40 +57,45 @@ def read_canonical(value: bytes, limit: int) -> tuple[Transfer, ...] | None:
 def _transfers(text: str, head: re.Match[str], limit: int) -> tuple[Transfer, ...]:
     trace_id = bytes.fromhex(head[1])
     transfers: list[Transfer] = []
-    match = _TRANSFER.match
+    match, fromhex = _TRANSFER.match, bytes.fromhex
+    # As the class would, without its own Python function.
+    make = tuple.__new__
     place, more = head.end(), ","
     while more == ",":
         found = match(text, place)
         if found is None:
             raise _NotCanonical
         place = found.end()
-        asset, cause, code, credit, debit, identity, kind, linked, pending_id, units, more = (
-            found.groups()
-        )
+        (
+            asset, cause, other_cause, code, credit, debit, identity, kind, linked, pending_id,
+            units, more,
+        ) = found.groups()  # fmt: skip
         kinds = _FIRST_KINDS if pending_id is None else _SECOND_KINDS
-        if (
-            asset not in ASSETS
-            or code not in _CODES
-            or kind not in kinds
-            or not _sorted(*_NAME.findall(cause))
-        ):
+        if asset not in ASSETS or code not in _CODES or kind not in kinds:
             raise _NotCanonical
+        if cause is None:
+            cause = other_cause
+            if not _sorted(*_NAME.findall(cause)):
+                raise _NotCanonical
         cause_bytes = cause.encode()
         amount = int(units)
         if len(cause_bytes) > MAX_CAUSE_BYTES or amount > MAX_UNITS:
             raise _NotCanonical
         transfers.append(
-            Transfer(
-                bytes.fromhex(identity),
-                kinds[kind],
-                _CODES[code],
-                amount,
-                _account(debit, asset),
-                _account(credit, asset),
-                cause_bytes,
-                trace_id,
-                linked == "true",
-                None if pending_id is None else bytes.fromhex(pending_id),
+            make(
+                Transfer,
+                (
+                    fromhex(identity),
+                    kinds[kind],
+                    _CODES[code],
+                    amount,
+                    _account(debit, asset),
+                    _account(credit, asset),
+                    cause_bytes,
+                    trace_id,
+                    linked == "true",
+                    None if pending_id is None else fromhex(pending_id),
+                ),
             )
         )
     if len(transfers) > limit:

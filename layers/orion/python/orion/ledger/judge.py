@@ -36,6 +36,8 @@ from orion.ledger.working import Accounts, Held
 from orion.records import canonical_json, parse_object
 
 CHAIN_FINAL = "chain_final"
+# Two of these do not overflow.
+_HALF = MAX_COUNTER // 2
 _ENDED = {
     PendingState.POSTED: Reason.PENDING_ALREADY_POSTED,
     PendingState.VOIDED: Reason.PENDING_ALREADY_VOIDED,
@@ -142,14 +144,21 @@ class Judge:
         reason = broken_rule(shape.debit_rule, shape.credit_rule, debited, credited, units)
         if reason is not None:
             return reason
-        if overflows(debited.debits_posted + units, debited.debits_pending) or overflows(
-            credited.credits_posted + units, credited.credits_pending
-        ):
+        debits, credits_ = debited.debits_posted + units, credited.credits_posted + units
+        if (
+            debits > _HALF or debited.debits_pending > _HALF
+            or credits_ > _HALF or credited.credits_pending > _HALF
+        ) and (
+            overflows(debits, debited.debits_pending)
+            or overflows(credits_, credited.credits_pending)
+        ):  # fmt: skip
             return Reason.OVERFLOW
-        self.accounts.changes(debited)
-        self.accounts.changes(credited)
-        debited.debits_posted += units
-        credited.credits_posted += units
+        if self._chain_owner is not None:
+            self.accounts.changes(debited)
+            self.accounts.changes(credited)
+        debited.moved = credited.moved = True
+        debited.debits_posted = debits
+        credited.credits_posted = credits_
         self._accept(transfer, digest, debited, credited, meant)
         return None
 

@@ -3,7 +3,7 @@
 This file knows identities and chains; what a single transfer does is `orion.ledger.judge`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from orion.ledger.codes import CODES, Code, Purpose, debit_decides
 from orion.ledger.judge import Judge, LegNotApplied, receivable_of, shortfall_id
@@ -11,13 +11,16 @@ from orion.ledger.legs import MAX_ANSWERED, sum_legs
 from orion.ledger.model import (
     AccountKey,
     Entry,
+    Leg,
     Outcome,
+    Pending,
     Reason,
     Refusal,
     State,
     Transfer,
     clearing,
 )
+from orion.ledger.working import Held
 
 __all__ = [
     "MAX_ANSWERED",
@@ -129,27 +132,41 @@ class Batch:
             if chain:
                 self._refuse_chain(chain, Reason.LINKED_OPEN)
 
+    @property
+    def pendings(self) -> Mapping[bytes, Pending]:
+        """The pending transfers that changed."""
+        return self._judge.pendings
+
+    def moved(self) -> Iterator[Held]:
+        """The accounts that moved. They move on with the next part."""
+        return self._judge.accounts.moved()
+
+    def legs(self) -> tuple[Leg, ...]:
+        """What other shards are owed."""
+        state = self._state
+        return sum_legs(self.accepted, state.shard, state.next_posted, state.next_leg)
+
     def outcome(self) -> Outcome:
         """What all parts came to."""
-        state, judge = self._state, self._judge
+        judge = self._judge
         return Outcome(
             tuple(self.accepted),
             tuple(self.refused),
-            judge.accounts.moved(),
+            {held.key: held.counters() for held in judge.accounts.moved()},
             judge.pendings,
-            sum_legs(self.accepted, state.shard, state.next_posted, state.next_leg),
+            self.legs(),
         )
 
     def _decide(self, transfer: Transfer) -> None:
         """A transfer of its own."""
-        judge = self._judge
         digest = transfer.digest
-        earlier = judge.earlier(transfer.id)
-        if digest in earlier:
-            return
-        reason = Reason.ID_CONFLICT if earlier else judge.decide(transfer, digest)
-        if reason is not None:
-            self._refuse(transfer, digest, reason)
+        earlier = self._judge.earlier(transfer.id)
+        if not earlier:
+            reason = self._judge.decide(transfer, digest)
+            if reason is not None:
+                self._refuse(transfer, digest, reason)
+        elif digest not in earlier:
+            self._refuse(transfer, digest, Reason.ID_CONFLICT)
 
     def _decide_chain(self, chain: Sequence[Transfer]) -> None:
         """All of `chain`, or nothing of it."""

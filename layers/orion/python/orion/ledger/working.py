@@ -1,6 +1,6 @@
 """The accounts of a shard while a batch is decided: counters that move, and can be taken back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from orion.ledger.codes import Purpose
 from orion.ledger.model import AccountKey, Counters, clearing
@@ -29,8 +29,10 @@ class Held:
         ) = counters
 
     def counters(self) -> Counters:
-        return Counters(
-            self.debits_posted, self.debits_pending, self.credits_posted, self.credits_pending
+        # As the class would, without its own Python function.
+        return tuple.__new__(
+            Counters,
+            (self.debits_posted, self.debits_pending, self.credits_posted, self.credits_pending),
         )
 
 
@@ -59,28 +61,30 @@ class Accounts:
 
     def place(self, asked: AccountKey) -> Place:
         """What moves here for `asked`."""
-        found = self.places.get(asked.id)
+        identity = asked.id
+        found = self.places.get(identity)
         if found is None:
-            found = self._find(asked)
-            self.places[asked.id] = found
+            if asked.purpose is Purpose.CLEARING:
+                found = self._clearing(asked.asset), None
+            elif self._local(asked.owner):
+                # Nothing else comes to this account, so it is not held yet.
+                held = self._held[identity] = Held(asked, self._counters.get(asked, _NEW))
+                found = held, None
+            else:
+                found = self._clearing(asked.asset), asked
+            self.places[identity] = found
         return found
 
-    def _find(self, asked: AccountKey) -> Place:
-        if asked.purpose is Purpose.CLEARING:
-            return self._hold(clearing(self._shard, asked.asset)), None
-        if self._local(asked.owner):
-            return self._hold(asked), None
-        return self._hold(clearing(self._shard, asked.asset)), asked
-
-    def _hold(self, key: AccountKey) -> Held:
+    def _clearing(self, asset: str) -> Held:
+        key = clearing(self._shard, asset)
         held = self._held.get(key.id)
         if held is None:
             held = self._held[key.id] = Held(key, self._counters.get(key, _NEW))
         return held
 
-    def moved(self) -> dict[AccountKey, Counters]:
-        """The counters of every account that moved."""
-        return {held.key: held.counters() for held in self._held.values() if held.moved}
+    def moved(self) -> Iterator[Held]:
+        """Every account that moved."""
+        return (held for held in self._held.values() if held.moved)
 
     def begin(self) -> None:
         """From now on, remember what `changes` is told of."""

@@ -6,15 +6,20 @@ beginning of a batch and puts it back after the commit was acknowledged, so an e
 outcome in between forgets it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from orion.ledger.model import AccountKey, Counters
+from orion.adapters.mysql.ledger_store_rows import AccountRow
+from orion.ledger.codes import CODES
+from orion.ledger.model import AccountKey, Counters, Transfer
 from orion.ledger.sharding import ShardView
+from orion.ledger.working import Held
 
 # Three to four hundred bytes each.
 MAX_ACCOUNTS = 100_000
+# These codes touch a third account.
+_THREE_ACCOUNTS = frozenset(code for code, rule in CODES.items() if rule.reversal or rule.pays_out)
 
 
 @dataclass(slots=True)
@@ -53,10 +58,15 @@ class KnownCounters(Mapping[AccountKey, Counters]):
         self.looked: set[bytes] = set()
 
     def get(self, key: AccountKey, default: Counters | None = None) -> Counters | None:  # type: ignore[override]
-        moved = self._moved.get(key.id)
-        if moved is not None:
-            return moved[1]
-        return self.before(key.id) or default
+        identity = key.id
+        if self._moved:
+            moved = self._moved.get(identity)
+            if moved is not None:
+                return moved[1]
+        found = self._remembered.get(identity)
+        if found is None:
+            found = self._read.get(identity)
+        return default if found is None else found
 
     def __getitem__(self, key: AccountKey) -> Counters:
         found = self.get(key)
@@ -74,31 +84,54 @@ class KnownCounters(Mapping[AccountKey, Counters]):
         """Whether nothing has to be read to say what this account holds."""
         return identity in self._remembered or identity in self.looked
 
-    def before(self, identity: bytes) -> Counters | None:
-        """As it stood before the batch; None for an account that nobody has seen."""
-        return self._remembered.get(identity) or self._read.get(identity)
+    def unknown(self, records: Iterable[Sequence[Transfer]]) -> list[Transfer]:
+        """The transfers that something has to be read for."""
+        remembered, looked, three = self._remembered, self.looked, _THREE_ACCOUNTS
+        found = []
+        for record in records:
+            for transfer in record:
+                _, _, code, _, debit, credit, _, _, _, _ = transfer
+                one, other = debit.id, credit.id
+                if (
+                    (one not in remembered and one not in looked)
+                    or (other not in remembered and other not in looked)
+                    or code in three
+                ):
+                    found.append(transfer)
+        return found
 
     def learn(self, found: Mapping[AccountKey, Counters]) -> None:
         """What the database says."""
         self._read |= {key.id: held for key, held in found.items()}
 
-    def move(self, moved: Mapping[AccountKey, Counters]) -> None:
+    def move(self, moved: Iterable[Held]) -> None:
         """What a part of the batch left."""
-        self._moved |= {key.id: (key, held) for key, held in moved.items()}
+        left = self._moved
+        for held in moved:
+            key = held.key
+            left[key.id] = (key, held.counters())
 
     def forget(self) -> None:
         """A bucket came or went: everything is read again. What this batch moved stays moved."""
-        kept = {identity: self.before(identity) for identity in self._moved}
-        self._read = {identity: held for identity, held in kept.items() if held is not None}
+        known = {**self._read, **self._remembered}
+        self._read = {identity: known[identity] for identity in self._moved if identity in known}
         self._remembered = {}
         self.looked = set()
 
-    def changed(self) -> list[tuple[bytes, AccountKey, Counters]]:
-        """All that differs from before the batch, by rising id: the order of the table."""
+    def changed(self) -> tuple[list[AccountRow], list[AccountRow]]:
+        """The accounts that nobody had seen before the batch, and those that differ from before
+        it; each by rising id: the order of the table.
+        """
         moved, read, remembered = self._moved, self._read, self._remembered
-        rows = []
+        made: list[AccountRow] = []
+        differ: list[AccountRow] = []
         for identity in sorted(moved):
             key, held = moved[identity]
-            if (remembered.get(identity) or read.get(identity)) != held:
-                rows.append((identity, key, held))
-        return rows
+            before = remembered.get(identity)
+            if before is None:
+                before = read.get(identity)
+            if before is None:
+                made.append((identity, key, held))
+            elif before != held:
+                differ.append((identity, key, held))
+        return made, differ

@@ -6,6 +6,7 @@ posted before, and a look at the small table of refusals what was refused. Where
 all, everything is rolled back and the batch is decided again with all that is known about its ids.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -49,7 +50,7 @@ from orion.adapters.mysql.ledger_store_rows import (
     sql_moment,
 )
 from orion.ids import fact_id
-from orion.ledger.codes import CODES, debit_decides
+from orion.ledger.codes import debit_decides
 from orion.ledger.legs import MAX_ANSWERED
 from orion.ledger.model import (
     AccountKey,
@@ -77,8 +78,6 @@ REFUSED_TOPIC = "ledger.refused"
 # leave the server idle longer at the beginning, and the writer at the end.
 _RECORDS_A_STATEMENT = 2
 _ACCOUNTS_A_STATEMENT = 2_500
-# These codes touch a third account.
-_THREE_ACCOUNTS = frozenset(code for code, rule in CODES.items() if rule.reversal or rule.pays_out)
 
 
 class Posting:
@@ -159,7 +158,7 @@ class Posting:
             self._batch = Batch(
                 State(
                     shard=self._shard,
-                    local=self.local,
+                    local=self._where().local,
                     counters=self._counters,
                     known=self._known,
                     pendings=self._pendings,
@@ -170,7 +169,7 @@ class Posting:
             )
         self._batch.post(records)
         if not self._careful:
-            self._refusals.hold_none(self._lane, ids(records))
+            self._refusals.hold_none(self._lane, records)
         whole = (len(self._batch.accepted) - self._written) // MAX_ANSWERED
         if whole >= _RECORDS_A_STATEMENT:
             self._log(self._written + whole * MAX_ANSWERED)
@@ -246,19 +245,20 @@ class Posting:
         self._batch = batch
         self._log(len(batch.accepted))
         self._refuse(batch.refused)
-        outcome = batch.outcome()
+        legs, accepted = batch.legs(), batch.accepted
         self._batch, self._written = None, 0
-        self._next_posted += -(-len(outcome.accepted) // MAX_ANSWERED)
-        self._next_leg += len(outcome.legs)
-        self._send(outcome.legs)
-        self._counters.move(outcome.counters)
-        self._pendings.update(outcome.pendings)
-        self._changed.update(outcome.pendings)
-        self._applied += [e for e in outcome.accepted if e.transfer.code is Code.LEG]
-        shortfalls = sum(e.transfer.code is Code.REVERSAL_SHORTFALL for e in outcome.accepted)
-        self.posted += len(outcome.accepted)
-        self.refused += len(outcome.refused)
-        self.decided += len(outcome.accepted) - shortfalls + len(outcome.refused)
+        self._next_posted += -(-len(accepted) // MAX_ANSWERED)
+        self._next_leg += len(legs)
+        self._send(legs)
+        self._counters.move(batch.moved())
+        self._pendings.update(batch.pendings)
+        self._changed.update(batch.pendings)
+        codes = Counter([transfer.code for transfer, _, _ in accepted])
+        if codes[Code.LEG]:
+            self._applied += [entry for entry in accepted if entry.transfer.code is Code.LEG]
+        self.posted += len(accepted)
+        self.refused += len(batch.refused)
+        self.decided += len(accepted) - codes[Code.REVERSAL_SHORTFALL] + len(batch.refused)
 
     def finish(self) -> None:
         """Write what the whole batch left: counters, pending transfers, legs and the shard."""
@@ -279,14 +279,7 @@ class Posting:
 
     def _learn(self, records: Sequence[Sequence[Transfer]]) -> None:
         """Read what decides about `records` and is not known yet."""
-        knows = self._counters.knows
-        unknown = [
-            transfer
-            for record in records
-            for transfer in record
-            if not (knows(transfer.debit.id) and knows(transfer.credit.id))
-            or transfer.code in _THREE_ACCOUNTS
-        ]
+        unknown = self._counters.unknown(records)
         if unknown:
             self._read(unknown)
         wanted = pending_ids(records) - self._pendings.keys()
@@ -364,10 +357,8 @@ class Posting:
 
     def _store_counters(self) -> None:
         """Make the accounts that are new, move those that exist."""
-        self._rows = self._counters.changed()
-        before = self._counters.before
-        made = [row for row in self._rows if before(row[0]) is None]
-        moved = [row for row in self._rows if before(row[0]) is not None] if made else self._rows
+        made, moved = self._counters.changed()
+        self._rows = made + moved
         for some in chunks(made, _ACCOUNTS_A_STATEMENT):
             self._lane.tell(open_accounts_statement(some, self._at))
         for some in chunks(moved, _ACCOUNTS_A_STATEMENT):

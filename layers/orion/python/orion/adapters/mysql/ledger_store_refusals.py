@@ -4,11 +4,13 @@ Refusals never change and never go, so what was read once stays true, whoever wr
 reads what came since: the shards' own numbers say whether anything did.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from orion.adapters.mysql.ledger_store_lane import Lane
 from orion.adapters.mysql.ledger_store_reading import LIST_SIZE, chunks
 from orion.adapters.mysql.ledger_store_rows import listed
+from orion.ledger.model import Transfer
+from orion.ledger.posting import ids
 
 # A hundred bytes each. With more refusals than that, the database is asked.
 MAX_REFUSED = 50_000
@@ -46,8 +48,11 @@ class Refusals:
                 self._too_many = len(self._ids) > MAX_REFUSED
             self._upto[shard] = upto
 
-    def hold_none(self, lane: Lane, identities: Collection[bytes]) -> None:
-        """Raise KnownIdentity, now or before the commit, where one of `identities` was refused."""
+    def hold_none(self, lane: Lane, records: Sequence[Sequence[Transfer]]) -> None:
+        """Raise KnownIdentity, now or before the commit, where an id of `records` was refused."""
+        if not self._ids and not self._too_many:
+            return
+        identities = ids(records)
         if not self._too_many:
             if not self._ids.isdisjoint(identities):
                 raise KnownIdentity
