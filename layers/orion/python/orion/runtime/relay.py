@@ -2,7 +2,7 @@
 
 Only one relay of a module sends at a time: it holds a named lock of the database session, and a
 second one waits for it (so no wake-up is lost between the holder's last look and its release). The
-lock ends with its session, and a session whose process vanished ends after `_SESSION_IDLE_S`.
+lock ends with its session, and a session whose process vanished ends after `DIRECT_IDLE_S`.
 Should a holder outlive its session, records are sent twice, never lost, and consumers know each by
 its event id. Rows are marked only after every acknowledgement, and only under the lock: what a
 relay sends that has lost it is sent again by the next one. So everything that is marked was sent
@@ -34,7 +34,6 @@ BATCH_ROWS = 500
 BATCH_BYTES = 8_000_000  # What the client buffers and a delivery's time can carry.
 MAX_BATCHES = 40
 _LOCK_WAIT_S = 5
-_SESSION_IDLE_S = 30
 _STOP_BEFORE_DEADLINE_MS = 25_000  # One attempt may take as long as a delivery's time-out.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 _KEEP_SENT = timedelta(days=7)
@@ -230,7 +229,6 @@ def _forget(cursor: Cursor) -> None:
 
 
 def _take_lock(cursor: Cursor, module: str) -> bool:
-    cursor.execute("SET SESSION wait_timeout = %s", (_SESSION_IDLE_S,))
     cursor.execute("SELECT GET_LOCK(%s, %s)", (outbox.relay_lock(module), _LOCK_WAIT_S))
     row = cursor.fetchone()
     return row is not None and row[0] == 1

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 POSTGRES_DATABASE = "orion"
 NOTHING = "none"
+# How long a single writer that is frozen or cut off can keep what its transaction locked. Behind
+# the proxy it is not set: a session variable would pin the connection to one caller.
+DIRECT_IDLE_S = 30
 _SYSTEM_TRUST = "system"
 # Short time-outs: the whole request has 10 s, and a retry is cheaper than a hanging socket.
 AWS_CLIENT = Config(
@@ -124,8 +127,8 @@ def secret(name: str) -> Mapping[str, str]:
 
 
 def mysql_config(principal: str, schema: str, *, direct: bool) -> "MySqlConfig":
-    """Where `principal` finds `schema`: the writer itself for single-writer functions, else the
-    proxy.
+    """Where `principal` finds `schema`: the writer itself for single-writer functions, whose
+    sessions end when they idle for `DIRECT_IDLE_S`; else the proxy.
     """
     from orion.adapters.mysql.session import MySqlConfig
 
@@ -139,6 +142,7 @@ def mysql_config(principal: str, schema: str, *, direct: bool) -> "MySqlConfig":
         password=login["password"],
         schema=schema,
         ca_pem=known.ca_pem(f"{host}-ca-pem"),
+        idle_s=DIRECT_IDLE_S if direct else None,
     )
 
 

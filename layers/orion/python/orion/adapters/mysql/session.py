@@ -43,6 +43,10 @@ def _connection_lost(error: pymysql.err.OperationalError) -> bool:
     return not isinstance(number, int) or 2000 <= number < 3000 or number in _SERVER_GONE
 
 
+def _idle(idle_s: int | None) -> str:
+    return "" if idle_s is None else f", wait_timeout = {idle_s:d}"
+
+
 class DatabaseUnavailable(OrionError):
     """The connection failed. A transaction under way may or may not have been committed."""
 
@@ -53,7 +57,8 @@ class DatabaseUnavailable(OrionError):
 @dataclass(frozen=True, slots=True, repr=False)
 class MySqlConfig:
     """Where a schema is. `ca_pem` None trusts the system's authorities; the connection is always
-    TLS with the host verified.
+    TLS with the host verified. `idle_s` is after how long without a statement the server ends a
+    session and undoes its transaction; None leaves it to the server (8 h unless told otherwise).
     """
 
     host: str
@@ -62,6 +67,7 @@ class MySqlConfig:
     password: str
     schema: str
     ca_pem: str | None
+    idle_s: int | None = None
 
     def __repr__(self) -> str:
         return f"MySqlConfig({self.user}@{self.host}:{self.port}/{self.schema})"
@@ -164,7 +170,7 @@ class Database:
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=READ_TIMEOUT_S,
                 write_timeout=READ_TIMEOUT_S,
-                init_command=_SESSION,
+                init_command=_SESSION + _idle(config.idle_s),
             )
             with self._connection.cursor() as cursor:
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
