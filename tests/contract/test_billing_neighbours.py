@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from orion.billing.progress import PostedCredit, read_credits
 from orion.ledger.model import Entry
-from orion.ledger.transfer_record import entry_body, read_transfers
+from orion.ledger.transfer_record import PostedRecord, posted_body, read_transfers
 from orion.records import Record, canonical_json
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -37,14 +37,8 @@ def test_billing_reads_the_credits_that_the_ledger_posts_and_nothing_else() -> N
             transfer("deposit_reversal", settling, custody),
         ],
     }
-    posted = {
-        "v": 1,
-        "trace_id": "00" * 16,
-        "shard": 0,
-        "number": 1,
-        "transfers": [
-            entry_body(Entry(one, b"0" * 32), NOW) for one in read_transfers(canonical_json(asked))
-        ],
-    }
-    read = read_credits(Record("ledger.posted", 0, 0, b"0", canonical_json(posted)))
-    assert read == [PostedCredit(TRACE, bytes.fromhex(DEPOSIT), 3, b"\xc1" * 16)]
+    entries = tuple(Entry(one, b"0" * 16) for one in read_transfers(canonical_json(asked)))
+    for trace_id in (bytes(16), bytes.fromhex(TRACE)):
+        posted = posted_body(PostedRecord(0, 1, trace_id, NOW, entries))
+        read = read_credits(Record("ledger.posted", 0, 0, b"0", canonical_json(posted)))
+        assert read == [PostedCredit(TRACE, bytes.fromhex(DEPOSIT), 3, b"\xc1" * 16)]

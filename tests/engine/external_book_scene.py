@@ -29,7 +29,7 @@ from orion.ledger.model import (
     leg_cause,
     leg_id,
 )
-from orion.ledger.transfer_record import entry_body
+from orion.ledger.transfer_record import PostedRecord, posted_body
 from orion.records import Record, canonical_json
 
 WRITER, AUDITOR = "external-book", "book-auditor"
@@ -157,15 +157,10 @@ def record(
     posted_at: datetime = NOON,
 ) -> Record:
     """As the relay sends it; the offset follows the number unless it is given."""
-    body = {
-        "v": 1,
-        "trace_id": entries[0].transfer.trace_id.hex(),
-        "shard": shard,
-        "number": number,
-        "transfers": [entry_body(each, posted_at) for each in entries],
-    }
+    trace_id = entries[0].transfer.trace_id
+    told = PostedRecord(shard, number, trace_id, posted_at, tuple(entries))
     place = number - 1 if offset is None else offset
-    return Record(TOPIC, shard, place, str(shard).encode(), canonical_json(body))
+    return Record(TOPIC, shard, place, str(shard).encode(), canonical_json(posted_body(told)))
 
 
 def history(records: int, entries: int = 3, *, shard: int = 0, start: int = 0) -> list[Record]:

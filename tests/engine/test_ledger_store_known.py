@@ -236,7 +236,7 @@ def test_what_is_told_of_a_batch_is_what_the_log_has(
     )
     ((payload,),) = rows(admin, "SELECT payload FROM outbox")
     told = [
-        (row["id"], row["kind"], row["digest"], row["units"], row["pending_id"])
+        (row["id"], row["kind"], row["digest"], row["units"], row.get("pending_id"))
         for row in json.loads(payload)["transfers"]
     ]
     logged = rows(

@@ -13,7 +13,7 @@ from orion.ids import fact_id
 from orion.ledger.model import AccountKey, Code, Entry, Kind, Purpose, Transfer, clearing
 from orion.ledger.segment_header import FIRST_PREVIOUS
 from orion.ledger.signature import fingerprint
-from orion.ledger.transfer_record import PostedRecord, entry_body
+from orion.ledger.transfer_record import PostedRecord, posted_body
 from orion.log.ledger_book.model import cut, drafted, sealed
 from orion.records import canonical_json
 
@@ -62,15 +62,7 @@ def posted(number: int, entries: int = 2, shard: int = 0) -> PostedRecord:
 
 def value(record: PostedRecord) -> bytes:
     """The record as it stands on `ledger.posted`."""
-    return canonical_json(
-        {
-            "v": 1,
-            "trace_id": record.trace_id.hex(),
-            "shard": record.shard,
-            "number": record.number,
-            "transfers": [entry_body(kept, record.posted_at) for kept in record.entries],
-        }
-    )
+    return canonical_json(posted_body(record))
 
 
 @dataclass(frozen=True)

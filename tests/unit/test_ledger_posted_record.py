@@ -11,6 +11,7 @@ from orion.ledger.transfer_record import (
     MalformedTransfer,
     PostedRecord,
     entry_body,
+    posted_body,
     read_posted,
 )
 from orion.records import MalformedRecord, canonical_json
@@ -19,6 +20,10 @@ from tests.unit.ledger_scene import AVAILABLE, BTC, CUSTODY, Books, move, then
 AT = datetime(2026, 11, 23, 10, 0, 0, 7, tzinfo=UTC)
 TRACE = b"\xef" * 16
 Body = dict[str, object]
+# What every entry has.
+SHORTEST = (
+    "id", "kind", "code", "asset", "units", "debit", "credit", "cause", "linked", "digest",
+)  # fmt: skip
 
 
 def merchants_only(owner: str) -> bool:
@@ -40,13 +45,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 def body(*posted: Entry) -> Body:
-    return {
-        "v": 1,
-        "trace_id": TRACE.hex(),
-        "shard": 3,
-        "number": 17,
-        "transfers": [entry_body(entry, AT) for entry in posted],
-    }
+    return posted_body(PostedRecord(3, 17, TRACE, AT, posted))
 
 
 def test_every_kind_of_entry_is_read_as_it_was_posted() -> None:
@@ -60,7 +59,7 @@ def test_an_entry_has_the_form_of_the_contract() -> None:
     payout = move(Code.PAYOUT, 5)
     end = then(Kind.POST, payout, 3)
     entry = Entry(end._replace(credit=clearing(0, BTC)), end.digest, CUSTODY)
-    assert entry_body(entry, AT) == {
+    assert entry_body(entry, TRACE) == {
         "id": end.id.hex(),
         "kind": "post",
         "code": "payout",
@@ -74,15 +73,30 @@ def test_an_entry_has_the_form_of_the_contract() -> None:
         "digest": end.digest.hex(),
         "counterpart": {"owner": "system:bitcoin", "purpose": "custody"},
         "trace_id": "00" * 16,
-        "posted_at": "2026-11-23T10:00:00.000007Z",
     }
+
+
+def test_a_record_has_the_form_of_the_contract() -> None:
+    (one, other) = entries()[:2]
+    alike = other._replace(transfer=other.transfer._replace(trace_id=TRACE))
+    assert body(one, alike) == {
+        "v": 1,
+        "trace_id": TRACE.hex(),
+        "shard": 3,
+        "number": 17,
+        "posted_at": "2026-11-23T10:00:00.000007Z",
+        "transfers": [entry_body(one, TRACE), entry_body(alike, TRACE)],
+    }
+    assert entry_body(alike, TRACE).keys() == set(SHORTEST)
+    assert read_posted(canonical_json(body(one, alike))).entries == (one, alike)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"v": 2}, {"shard": -1}, {"shard": "0"}, {"shard": True}, {"number": 0}, {"number": 2**63},
-        {"trace_id": "x"}, {"transfers": []}, {"transfers": {}}, {"more": 1}, {"transfers": [1]},
+        {"trace_id": "x"}, {"posted_at": "2026-11-23T10:00:00Z"}, {"transfers": []},
+        {"transfers": {}}, {"more": 1}, {"transfers": [1]},
     ],
 )  # fmt: skip
 def test_a_posted_record_of_another_form_is_refused(change: Body) -> None:
@@ -95,39 +109,48 @@ def test_a_posted_record_of_another_form_is_refused(change: Body) -> None:
     "change",
     [
         {"digest": "x"}, {"digest": None}, {"trace_id": None}, {"counterpart": {}},
-        {"counterpart": "system:bitcoin"}, {"posted_at": "2026-11-23T10:00:00Z"},
-        {"pending_id": "ab" * 16}, {"pending_id": 5}, {"reason": "overflow"}, {"units": "0"},
-        {"kind": "both"}, {"linked": None},
+        {"counterpart": "system:bitcoin"}, {"counterpart": None},
+        {"posted_at": "2026-11-23T10:00:00.000007Z"},
+        {"pending_id": "ab" * 16}, {"pending_id": 5}, {"pending_id": None},
+        {"reason": "overflow"}, {"units": "0"}, {"kind": "both"}, {"linked": None},
     ],
 )  # fmt: skip
 def test_an_entry_of_another_form_is_refused(change: Body) -> None:
-    row = json.loads(json.dumps(entry_body(entries()[0], AT)))
+    row = json.loads(json.dumps(entry_body(entries()[0], TRACE)))
     with pytest.raises(MalformedTransfer) as caught:
         read_posted(canonical_json(body() | {"transfers": [row | change]}))
     assert next(iter(change)) in str(caught.value.fields["field"])
 
 
-@pytest.mark.parametrize("name", sorted(entry_body(entries()[0], AT)))
+@pytest.mark.parametrize("name", SHORTEST)
 def test_an_entry_that_lacks_a_name_is_refused(name: str) -> None:
-    row = entry_body(entries()[0], AT)
+    row = entry_body(entries()[0], TRACE)
     del row[name]
     with pytest.raises(MalformedTransfer):
         read_posted(canonical_json(body() | {"transfers": [row]}))
 
 
-def test_an_entry_of_the_second_phase_names_what_it_acts_on() -> None:
-    row = next(entry_body(e, AT) for e in entries() if e.transfer.kind is Kind.POST)
+@pytest.mark.parametrize("name", sorted(body(entries()[0])))
+def test_a_record_that_lacks_a_name_is_refused(name: str) -> None:
+    whole = body(entries()[0])
+    del whole[name]
     with pytest.raises(MalformedTransfer):
-        read_posted(canonical_json(body() | {"transfers": [row | {"pending_id": None}]}))
+        read_posted(canonical_json(whole))
 
 
-def test_a_record_was_posted_at_one_moment_and_holds_at_most_700_entries() -> None:
-    row = entry_body(entries()[0], AT)
-    later = row | {"posted_at": "2026-11-23T10:00:00.000008Z"}
-    for rows in ([row, later], [row] * (MAX_ANSWERED + 1)):
-        with pytest.raises(MalformedTransfer):
-            read_posted(canonical_json(body() | {"transfers": rows}))
-    assert read_posted(canonical_json(body() | {"transfers": [row, row]})).posted_at == AT
+def test_an_entry_of_the_second_phase_names_what_it_acts_on() -> None:
+    row = next(entry_body(e, TRACE) for e in entries() if e.transfer.kind is Kind.POST)
+    del row["pending_id"]
+    with pytest.raises(MalformedTransfer):
+        read_posted(canonical_json(body() | {"transfers": [row]}))
+
+
+def test_a_record_holds_at_most_700_entries() -> None:
+    row = entry_body(entries()[0], TRACE)
+    with pytest.raises(MalformedTransfer):
+        read_posted(canonical_json(body() | {"transfers": [row] * (MAX_ANSWERED + 1)}))
+    full = read_posted(canonical_json(body() | {"transfers": [row] * MAX_ANSWERED}))
+    assert len(full.entries) == MAX_ANSWERED
 
 
 @pytest.mark.parametrize("value", [b"", b"[]", b'{"v":1,"v":1}', b'{"v":1.0}', b"\xff"])

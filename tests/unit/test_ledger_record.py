@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import pytest
 
@@ -169,14 +168,20 @@ def test_a_full_answer_of_the_largest_transfers_fits_into_one_message() -> None:
         "cause": {"x": "\u0663" * ((MAX_CAUSE_BYTES - len('{"x":""}')) // 2)},
     }
     (transfer,) = read_transfers(record(largest))
-    now = datetime(2026, 1, 1, tzinfo=UTC)
     for body in (
-        entry_body(Entry(transfer, b"d" * 16, transfer.debit), now),
+        entry_body(Entry(transfer, b"d" * 16, transfer.debit), bytes(16)),
         refusal_body(Refusal(transfer, b"", max(Reason, key=len))),
     ):
         (full, rest) = packed([body] * (MAX_ANSWERED + 1))
         assert (len(full), len(rest)) == (MAX_ANSWERED, 1)
-        message = {"v": 1, "trace_id": "00" * 16, "shard": 0, "number": 2**63, "transfers": full}
+        message = {
+            "v": 1,
+            "trace_id": "00" * 16,
+            "shard": 65_535,
+            "number": 2**63,
+            "posted_at": "2026-01-01T00:00:00.000000Z",
+            "transfers": full,
+        }
         assert len(canonical_json(message)) <= MAX_PAYLOAD_BYTES
 
 

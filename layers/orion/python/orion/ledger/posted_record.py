@@ -23,13 +23,13 @@ from orion.ledger.record_parts import (
     whole,
 )
 
-_RECORD = frozenset({"v", "trace_id", "shard", "number", "transfers"})
+_RECORD = frozenset({"v", "trace_id", "shard", "number", "posted_at", "transfers"})
 _ENTRY = frozenset(
-    {
-        "id", "kind", "code", "asset", "units", "debit", "credit", "cause", "linked",
-        "pending_id", "trace_id", "digest", "counterpart", "posted_at",
-    }
-)  # fmt: skip
+    {"id", "kind", "code", "asset", "units", "debit", "credit", "cause", "linked", "digest"}
+)
+# What only some entries have: a transfer that they act on, a trace that is not the record's, an
+# account of another shard that was meant.
+_AT_TIMES = frozenset({"pending_id", "trace_id", "counterpart"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +50,23 @@ def read_posted(value: bytes) -> PostedRecord:
     rows = body["transfers"]
     if not isinstance(rows, list) or not 1 <= len(rows) <= MAX_ANSWERED:
         raise MalformedTransfer(f"a record has 1 to {MAX_ANSWERED} entries", field="transfers")
-    objects = [as_object(row, "transfers") for row in rows]
-    entries = tuple(_entry(row) for row in objects)
-    posted_at = objects[0]["posted_at"]
-    if any(row["posted_at"] != posted_at for row in objects):
-        raise MalformedTransfer("a record was posted at one moment", field="posted_at")
+    trace_id = hex_id(body["trace_id"], "trace_id")
     return PostedRecord(
         shard=whole(body["shard"], 0, MAX_SHARD, "shard"),
         number=whole(body["number"], 1, MAX_NUMBER, "number"),
-        trace_id=hex_id(body["trace_id"], "trace_id"),
-        posted_at=moment(posted_at, "posted_at"),
-        entries=entries,
+        trace_id=trace_id,
+        posted_at=moment(body["posted_at"], "posted_at"),
+        entries=tuple(_entry(as_object(row, "transfers"), trace_id) for row in rows),
     )
 
 
-def _entry(row: Mapping[str, object]) -> Entry:
-    names_only(row, _ENTRY, "transfer")
-    transfer = read_transfer(row, hex_id(row["trace_id"], "trace_id"))
-    counterpart = row["counterpart"]
-    return Entry(
-        transfer,
-        hex_id(row["digest"], "digest"),
-        None if counterpart is None else account(counterpart, transfer.debit.asset, "counterpart"),
-    )
+def _entry(row: Mapping[str, object], trace_id: bytes) -> Entry:
+    names_only(row, _ENTRY | (row.keys() & _AT_TIMES), "transfer")
+    own = hex_id(row["trace_id"], "trace_id") if "trace_id" in row else trace_id
+    if "pending_id" in row:
+        hex_id(row["pending_id"], "pending_id")
+    transfer = read_transfer(row, own)
+    meant = None
+    if "counterpart" in row:
+        meant = account(row["counterpart"], transfer.debit.asset, "counterpart")
+    return Entry(transfer, hex_id(row["digest"], "digest"), meant)

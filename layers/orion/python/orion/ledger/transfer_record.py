@@ -6,7 +6,6 @@ would let later ones act on a state that never was.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 
 from orion.ledger.canonical_record import read_canonical
 from orion.ledger.codes import SECOND_PHASE
@@ -39,6 +38,7 @@ __all__ = [
     "entry_body",
     "handover_body",
     "packed",
+    "posted_body",
     "read_posted",
     "read_record",
     "read_transfers",
@@ -155,17 +155,27 @@ def takeover_body(takeover: Takeover) -> dict[str, object]:
     }
 
 
-def entry_body(entry: Entry, posted_at: datetime) -> dict[str, object]:
-    """One transfer of a posted record."""
-    transfer, digest, counterpart = entry
-    meant = counterpart and {"owner": counterpart.owner, "purpose": counterpart.purpose.value}
-    return _asked(transfer) | {
-        "trace_id": transfer.trace_id.hex(),
-        "digest": digest.hex(),
-        "pending_id": None if transfer.pending_id is None else transfer.pending_id.hex(),
-        "counterpart": meant,
-        "posted_at": rfc3339(posted_at),
+def posted_body(record: PostedRecord) -> dict[str, object]:
+    """The record that `read_posted` reads as `record`."""
+    return {
+        "v": VERSION,
+        "trace_id": record.trace_id.hex(),
+        "shard": record.shard,
+        "number": record.number,
+        "posted_at": rfc3339(record.posted_at),
+        "transfers": [entry_body(entry, record.trace_id) for entry in record.entries],
     }
+
+
+def entry_body(entry: Entry, trace_id: bytes) -> dict[str, object]:
+    """One transfer of a posted record of this trace."""
+    transfer, digest, counterpart = entry
+    body = _asked(transfer) | {"digest": digest.hex()}
+    if transfer.trace_id != trace_id:
+        body["trace_id"] = transfer.trace_id.hex()
+    if counterpart is not None:
+        body["counterpart"] = {"owner": counterpart.owner, "purpose": counterpart.purpose.value}
+    return body
 
 
 def refusal_body(refusal: Refusal) -> dict[str, object]:

@@ -100,17 +100,20 @@ class PostedRecord:
 def posted_record(
     shard: int, number: int, entries: Sequence[Entry], at: datetime, names: Names
 ) -> PostedRecord:
-    """`entries` under `number`. The payload equals `canonical_json` of their `entry_body`s."""
+    """`entries` under `number`. The payload equals `canonical_json` of their `posted_body`."""
     plain = all(
         meant is None and transfer.kind is Kind.DIRECT and not transfer.linked
         for transfer, _, meant in entries
     )
-    head, sql_at, told_at = f"({shard},{number},", sql_moment(at), rfc3339(at)
+    head, sql_at = f"({shard},{number},", sql_moment(at)
     rows: list[str] = []
     told: list[str] = []
     known, name = names.known.get, names.of
-    more, meant_told, kind_told, linked_told, pending_told = "", "null", "direct", "false", "null"
-    last_trace, trace_hex = b"", ""
+    more, meant_told, kind_told, linked_told, pending_told = "", "", "direct", "false", ""
+    # Most entries have the record's trace.
+    first_trace = last_trace = entries[0].transfer.trace_id
+    first_hex = trace_hex = first_trace.hex()
+    trace_told = ""
     for position, (transfer, digest, meant) in enumerate(entries):
         identity, kind, code, units, debit, credit, cause, trace, linked, pending = transfer
         debit_id, debit_told = known(debit.id) or name(debit)
@@ -118,28 +121,30 @@ def posted_record(
         id_hex, digest_hex, word, text = identity.hex(), digest.hex(), _WORDS[code], cause.decode()
         if trace != last_trace:
             last_trace, trace_hex = trace, trace.hex()
+            trace_told = "" if trace == first_trace else f',"trace_id":"{trace_hex}"'
         quoted = literal(text) if "'" in text or "\\" in text else text
         if not plain:
             kind_told = kind.value
             pending_id = "NULL" if pending is None else f"x'{pending.hex()}'"
-            meant_id, meant_told = ("NULL", "null") if meant is None else name(meant)
+            meant_id, meant_told = "NULL", ""
+            if meant is not None:
+                meant_id, body = name(meant)
+                meant_told = f',"counterpart":{body}'
             more = f",'{kind_told}',{int(linked)},{pending_id},{meant_id}"
             linked_told = "true" if linked else "false"
-            pending_told = "null" if pending is None else f'"{pending.hex()}"'
+            pending_told = "" if pending is None else f',"pending_id":"{pending.hex()}"'
         rows.append(
             f"{head}{position},x'{id_hex}',x'{digest_hex}','{word}',{debit_id},{credit_id},{units},"
             f"'{quoted}',x'{trace_hex}','{sql_at}'{more})"
         )
         told.append(
-            f'{{"asset":"{debit.asset}","cause":{text},"code":"{word}","counterpart":{meant_told}'
+            f'{{"asset":"{debit.asset}","cause":{text},"code":"{word}"{meant_told}'
             f',"credit":{credit_told},"debit":{debit_told},"digest":"{digest_hex}"'
-            f',"id":"{id_hex}","kind":"{kind_told}","linked":{linked_told}'
-            f',"pending_id":{pending_told},"posted_at":"{told_at}","trace_id":"{trace_hex}"'
-            f',"units":"{units}"}}'
+            f',"id":"{id_hex}","kind":"{kind_told}","linked":{linked_told}{pending_told}'
+            f'{trace_told},"units":"{units}"}}'
         )
-    trace_id = entries[0].transfer.trace_id.hex()
     payload = (
-        f'{{"number":{number},"shard":{shard},"trace_id":"{trace_id}"'
+        f'{{"number":{number},"posted_at":"{rfc3339(at)}","shard":{shard},"trace_id":"{first_hex}"'
         f',"transfers":[{",".join(told)}],"v":{VERSION}}}'
     )
     return PostedRecord(number, plain, ",".join(rows), payload)
