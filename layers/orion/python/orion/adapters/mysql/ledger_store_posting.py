@@ -237,7 +237,7 @@ class Posting:
         """Whether this shard moves the accounts of `owner` itself."""
         return self._where().local(owner)
 
-    def settle(self) -> None:
+    def settle(self, *, last: bool = False) -> None:
         """End a part of the batch: what was decided is numbered, summed into legs and written."""
         batch, self._batch = self._batch, None
         if batch is None:
@@ -253,6 +253,8 @@ class Posting:
         self._counters.move(batch.moved())
         self._pendings.update(batch.pendings)
         self._changed.update(batch.pendings)
+        if not last:
+            self._remember(batch)
         codes = Counter([transfer.code for transfer, _, _ in accepted])
         if codes[Code.LEG]:
             self._applied += [entry for entry in accepted if entry.transfer.code is Code.LEG]
@@ -260,9 +262,17 @@ class Posting:
         self.refused += len(batch.refused)
         self.decided += len(accepted) - codes[Code.REVERSAL_SHORTFALL] + len(batch.refused)
 
+    def _remember(self, batch: Batch) -> None:
+        """What this part decided is known to the next one, as if another batch had."""
+        known = self._known
+        for entry in batch.accepted:
+            known[entry.transfer.id] = (*known.get(entry.transfer.id, ()), entry.digest)
+        for refusal in batch.refused:
+            known[refusal.transfer.id] = (*known.get(refusal.transfer.id, ()), refusal.digest)
+
     def finish(self) -> None:
         """Write what the whole batch left: counters, pending transfers, legs and the shard."""
-        self.settle()
+        self.settle(last=True)
         self._store_counters()
         self._store_pendings()
         apply_legs(self._lane, self._applied, self._at)
