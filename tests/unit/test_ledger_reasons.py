@@ -21,6 +21,7 @@ from orion.ledger.model import (
 )
 from orion.ledger.posting import LegNotApplied
 from orion.ledger.working import Held
+from orion.money import ASSETS
 from tests.unit.ledger_scene import (
     AVAILABLE,
     BTC,
@@ -274,6 +275,13 @@ def test_a_code_is_used_only_by_its_kinds(code: Code, kind: Kind) -> None:
     assert reasons(Books().post(asked)) == [Reason.CODE_MISMATCH]
 
 
+def test_custody_of_an_asset_is_its_chains_and_fiat_has_none() -> None:
+    systems = {f"system:{row.chain}" for row in ASSETS.values()}
+    for code, row in ASSETS.items():
+        fitting = {o for o in systems if AccountKey(o, Purpose.CUSTODY, code).fits}
+        assert fitting == ({f"system:{row.chain}"} if row.chain else set())
+
+
 def test_a_shortfall_is_never_asked_for() -> None:
     asked = move(Code.DEPOSIT_REVERSAL, 5)._replace(
         code=Code.REVERSAL_SHORTFALL, debit=RECEIVABLE, id=fact_id("shortfall", bytes(16))
@@ -290,6 +298,8 @@ def test_a_shortfall_is_never_asked_for() -> None:
         {"credit": AccountKey("system:bitcoin", Purpose.SETTLING, BTC)},
         {"debit": AccountKey(MERCHANT, Purpose.CUSTODY, BTC)},
         {"debit": AccountKey("shard:0", Purpose.CUSTODY, BTC)},
+        {"debit": AccountKey("system:ethereum", Purpose.CUSTODY, BTC)},
+        {"debit": AccountKey("system:bitcoin-cash", Purpose.CUSTODY, BTC)},
     ],
     ids=[
         "code",
@@ -298,6 +308,8 @@ def test_a_shortfall_is_never_asked_for() -> None:
         "system's settling",
         "merchant's custody",
         "shard's custody",
+        "another chain's custody",
+        "custody of a longer name",
     ],
 )
 def test_money_moves_only_between_the_right_owners(change: dict[str, object]) -> None:

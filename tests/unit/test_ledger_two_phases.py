@@ -4,7 +4,6 @@ import pytest
 
 from orion.ids import fact_id
 from orion.ledger.model import (
-    AccountKey,
     Code,
     Counters,
     Entry,
@@ -152,9 +151,8 @@ def test_what_has_ended_stays_ended(end: Kind, late: Kind) -> None:
         {"debit": key(AVAILABLE.purpose, OTHER)},
         {"debit": key(AVAILABLE.purpose, asset="ETH.ethereum"),
          "credit": key(CUSTODY.purpose, asset="ETH.ethereum")},
-        {"credit": AccountKey("system:tron", CUSTODY.purpose, BTC)},
     ],
-    ids=["units", "debit", "asset", "credit"],
+    ids=["units", "debit", "asset"],
 )  # fmt: skip
 def test_the_second_phase_repeats_what_was_opened(kind: Kind, change: dict[str, object]) -> None:
     books, payout = opened()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from orion.ids import fact_id
 from orion.ledger.codes import CODES, OWNERS, RULES, Code, CodeRule, Kind, Purpose, Rule
-from orion.money import MAX_UNITS
+from orion.money import ASSETS, MAX_UNITS
 from orion.records import canonical_json
 
 __all__ = [
@@ -52,6 +52,13 @@ _REMEMBERED = 65_536
 SIDES: Mapping[Code, tuple[Purpose, Purpose]] = MappingProxyType(
     {code: (rule.debit, rule.credit) for code, rule in CODES.items() if not rule.by_ledger}
 )
+_CUSTODIANS: Mapping[str, str] = MappingProxyType(
+    {
+        code: OWNERS[Purpose.CUSTODY] + row.chain
+        for code, row in ASSETS.items()
+        if row.chain is not None
+    }
+)
 REVERSALS = frozenset(code for code, rule in CODES.items() if rule.reversal)
 
 
@@ -91,7 +98,7 @@ class AccountKey:
     id: bytes = field(init=False, repr=False, compare=False)
     is_merchant: bool = field(init=False, repr=False, compare=False)
     rule: Rule = field(init=False, repr=False, compare=False)
-    # Whether an owner of this kind may have an account of this purpose.
+    # Whether this owner may have an account of this purpose: custody of an asset has its chain.
     fits: bool = field(init=False, repr=False, compare=False)
     # Owner and purpose as a digest has them.
     words: str = field(init=False, repr=False, compare=False)
@@ -102,7 +109,11 @@ class AccountKey:
         derive(self, "id", fact_id("account", owner, purpose.value, self.asset))
         derive(self, "is_merchant", owner.startswith("merchant:"))
         derive(self, "rule", RULES[purpose])
-        derive(self, "fits", owner.startswith(OWNERS[purpose]))
+        custody = purpose is Purpose.CUSTODY
+        fits = (
+            owner == _CUSTODIANS.get(self.asset) if custody else owner.startswith(OWNERS[purpose])
+        )
+        derive(self, "fits", fits)
         derive(self, "words", f"{owner}\0{purpose.value}")
 
     def __hash__(self) -> int:
