@@ -5,7 +5,7 @@ the server stores one part, the next one is read and decided (docs/ledger.md, "P
 """
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +48,7 @@ class _Done:
     memory: Memory | None
     version: int | None
     moved: Mapping[bytes, Counters]
+    absent: Collection[bytes]
     seen: tuple[int, ShardView | None]
     fault: OrionError | None
 
@@ -74,7 +75,7 @@ class MySqlLedgerStore:
         memory = done.memory
         if done.version is not None:
             memory = memory or Memory(done.version)
-            memory.learn(done.version, done.moved)
+            memory.learn(done.version, done.moved, done.absent)
             memory.map_version, memory.view = done.seen
         if memory is not None:
             self._memories[shard] = memory
@@ -107,7 +108,7 @@ class MySqlLedgerStore:
         unapplied = fence.unapplied(cursor, records)
         behind = len(records) - len(unapplied)
         if not unapplied:
-            return _Done(PostResult(0, 0, 0, behind), memory, None, {}, (0, None), None)
+            return _Done(PostResult(0, 0, 0, behind), memory, None, {}, (), (0, None), None)
         shard = records[0].partition
         beside = sum(len(record.value) for record in unapplied) >= _BESIDE_BYTES
         with Lane(cursor, beside=beside) as lane:
@@ -138,8 +139,10 @@ class MySqlLedgerStore:
         )
         version = row.version + 1 if posting.changed else None
         if posting.forgets:
-            return _Done(result, None, version, {}, (0, None), fed.fault)
-        return _Done(result, memory, version, posting.moved, posting.seen, fed.fault)
+            return _Done(result, None, version, {}, (), (0, None), fed.fault)
+        return _Done(
+            result, memory, version, posting.moved, posting.absent, posting.seen, fed.fault
+        )
 
 
 @contextmanager

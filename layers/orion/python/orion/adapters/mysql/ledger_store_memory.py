@@ -6,12 +6,13 @@ beginning of a batch and puts it back after the commit was acknowledged, so an e
 outcome in between forgets it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from orion.adapters.mysql.ledger_store_rows import AccountRow
 from orion.ledger.codes import CODES
+from orion.ledger.judge import receivable_of
 from orion.ledger.model import AccountKey, Counters, Transfer
 from orion.ledger.sharding import ShardView
 from orion.ledger.working import Held
@@ -32,11 +33,19 @@ class Memory:
 
     version: int
     counters: dict[bytes, Counters] = field(default_factory=dict)
+    # Accounts of this shard that were looked for and do not exist: what most merchants owe.
+    absent: set[bytes] = field(default_factory=set)
     map_version: int = 0
     view: ShardView | None = None
 
-    def learn(self, version: int, moved: Mapping[bytes, Counters]) -> None:
+    def learn(
+        self, version: int, moved: Mapping[bytes, Counters], absent: Collection[bytes]
+    ) -> None:
         """What a commit left. What was learnt first is forgotten first, and read again."""
+        if len(self.absent) + len(absent) > MAX_ACCOUNTS:
+            self.absent.clear()
+        self.absent.update(absent)
+        self.absent.difference_update(moved)
         counters = self.counters
         counters.update(moved)
         for identity in list(islice(counters, max(0, len(counters) - MAX_ACCOUNTS))):
@@ -50,8 +59,13 @@ class KnownCounters(Mapping[AccountKey, Counters]):
     By account id inside: a key's own hash is worked out in Python, and a batch has ten thousand.
     """
 
-    def __init__(self, remembered: Mapping[bytes, Counters]) -> None:
+    def __init__(
+        self, remembered: Mapping[bytes, Counters], absent: Collection[bytes] = frozenset()
+    ) -> None:
         self._remembered = remembered
+        self._absent_before = absent
+        # Accounts of this shard that this batch has looked for in vain.
+        self.absent: set[bytes] = set()
         self._read: dict[bytes, Counters] = {}
         self._moved: dict[bytes, tuple[AccountKey, Counters]] = {}
         # Ids that were looked for and what stands for them, found or not.
@@ -82,7 +96,11 @@ class KnownCounters(Mapping[AccountKey, Counters]):
 
     def knows(self, identity: bytes) -> bool:
         """Whether nothing has to be read to say what this account holds."""
-        return identity in self._remembered or identity in self.looked
+        return (
+            identity in self._remembered
+            or identity in self.looked
+            or identity in self._absent_before
+        )
 
     def unknown(self, records: Iterable[Sequence[Transfer]]) -> list[Transfer]:
         """The transfers that something has to be read for."""
@@ -95,14 +113,15 @@ class KnownCounters(Mapping[AccountKey, Counters]):
                 if (
                     (one not in remembered and one not in looked)
                     or (other not in remembered and other not in looked)
-                    or code in three
+                    or (code in three and not self.knows(receivable_of(debit).id))
                 ):
                     found.append(transfer)
         return found
 
-    def learn(self, found: Mapping[AccountKey, Counters]) -> None:
-        """What the database says."""
+    def learn(self, asked: Iterable[AccountKey], found: Mapping[AccountKey, Counters]) -> None:
+        """What the database says of accounts of this shard."""
         self._read |= {key.id: held for key, held in found.items()}
+        self.absent.update(key.id for key in asked if key not in found)
 
     def move(self, moved: Iterable[Held]) -> None:
         """What a part of the batch left."""
@@ -115,8 +134,9 @@ class KnownCounters(Mapping[AccountKey, Counters]):
         """A bucket came or went: everything is read again. What this batch moved stays moved."""
         known = {**self._read, **self._remembered}
         self._read = {identity: known[identity] for identity in self._moved if identity in known}
-        self._remembered = {}
-        self.looked = set()
+        self._remembered, self._absent_before = {}, frozenset()
+        self.looked.clear()
+        self.absent.clear()
 
     def changed(self) -> tuple[list[AccountRow], list[AccountRow]]:
         """The accounts that nobody had seen before the batch, and those that differ from before

@@ -116,7 +116,10 @@ class Posting:
             self._view = memory.view
         if not careful:
             refusals.catch_up(lane, around.next_refused)
-        self._counters = KnownCounters({} if memory is None else memory.counters)
+        known = Memory(row.version) if memory is None else memory
+        self._counters = KnownCounters(known.counters, known.absent)
+        # Accounts of this shard that were looked for and did not exist before this batch.
+        self.absent: Collection[bytes] = self._counters.absent
         self._known: dict[bytes, Collection[bytes]] = {}
         self._pendings: dict[bytes, Pending] = {}
         self._changed: dict[bytes, Pending] = {}
@@ -303,7 +306,7 @@ class Posting:
         counters = self._counters
         keys = touched((transfers,), self._shard, self.local)
         missing = [key for key in keys if not counters.knows(key.id)]
-        counters.learn(stored_counters(self._lane, missing))
+        counters.learn(missing, stored_counters(self._lane, missing))
         counters.looked.update(key.id for key in keys)
         for transfer in transfers:
             counters.looked.add(transfer.debit.id)
