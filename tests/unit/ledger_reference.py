@@ -175,6 +175,8 @@ class Reference:
             return "exceeds_credits"
         phase = "posted" if asked.kind == "direct" else "pending"
         self._both(shard, asked, phase, asked.units)
+        if asked.code == "deposit_final":
+            self._repay(shard, asked)
         if phase == "pending":
             self.story.phases.append((asked.id, "open", asked))
         return ""
@@ -212,6 +214,9 @@ class Reference:
     def _reversal(self, shard: int, asked: Transfer) -> str:
         left = max(0, self.movable(name_of(asked.debit)))
         taken = min(left, asked.units)
+        identity = fact_id("shortfall", asked.id)
+        if 0 < taken < asked.units and self._contents(identity):
+            taken = 0
         owing = AccountKey(asked.debit.owner, type(asked.debit.purpose)("reversal_receivable"),
                            asked.debit.asset)  # fmt: skip
         if taken:
@@ -220,9 +225,6 @@ class Reference:
             return ""
         rest = asked._replace(units=asked.units - taken, debit=owing)
         if taken:
-            identity = fact_id("shortfall", asked.id)
-            if self._contents(identity):
-                return "id_conflict"
             cause = {"transfer_id": asked.id.hex(), "type": "shortfall"}
             text = json.dumps(cause, separators=(",", ":")).encode()
             rest = rest._replace(
@@ -231,6 +233,23 @@ class Reference:
             self.story.told.append((identity, content_of(rest)))
         self._both(shard, rest, "posted", rest.units)
         return ""
+
+    def _repay(self, shard: int, final: Transfer) -> None:
+        """As much of the debt as what can be moved now, the deposit with it."""
+        purpose = type(final.credit.purpose)("reversal_receivable")
+        owing = AccountKey(final.credit.owner, purpose, final.credit.asset)
+        debt = -self.movable(name_of(owing))
+        units = min(debt, self.movable(name_of(final.credit)))
+        identity = fact_id("repaid", final.id)
+        if units < 1 or self._contents(identity):
+            return
+        text = '{"transfer_id":"' + final.id.hex() + '","type":"repayment"}'
+        repaid = final._replace(
+            id=identity, code=type(final.code)("reversal_repaid"), units=units,
+            debit=final.credit, credit=owing, cause=text.encode(),
+        )  # fmt: skip
+        self.story.told.append((identity, content_of(repaid)))
+        self._both(shard, repaid, "posted", units)
 
     def _both(self, shard: int, asked: Transfer, phase: str, units: int) -> None:
         debit, credit = name_of(asked.debit), name_of(asked.credit)
@@ -275,8 +294,11 @@ def well_formed(asked: Transfer) -> bool:
         return False
     if str(asked.kind) not in (TWO_PHASES if asked.code == "payout" else ("direct",)):
         return False
-    for owner, purpose, _ in (debit, credit):
-        if owner.split(":")[0] != ("system" if purpose == "custody" else "merchant"):
+    for owner, purpose, asset in (debit, credit):
+        kind, _, whose = owner.partition(":")
+        if kind != ("system" if purpose == "custody" else "merchant"):
+            return False
+        if purpose == "custody" and whose != asset.partition(".")[2]:
             return False
     merchants = {name[0] for name in (debit, credit) if name[0].startswith("merchant:")}
     return len(merchants) == 1

@@ -37,6 +37,7 @@ def entries() -> tuple[Entry, ...]:
         [move(Code.DEPOSIT_CREDIT, 9, linked=True), move(Code.DEPOSIT_FINAL, 9)],
         [payout, then(Kind.SIGNED, payout), then(Kind.POST, payout, 3)],
         [move(Code.DEPOSIT_REVERSAL_FINAL, 9)],
+        [move(Code.DEPOSIT_CREDIT, 9, fact=1), move(Code.DEPOSIT_FINAL, 9, fact=1)],
     ]
     far = Books(0, merchants_only).post_records(records)
     leg = far.legs[0].as_transfer()

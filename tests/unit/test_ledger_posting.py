@@ -87,11 +87,20 @@ def test_what_is_pending_covers_no_reversal() -> None:
     assert books.counters[RECEIVABLE].debits_posted == 6
 
 
-def test_a_reversal_whose_shortfall_id_is_taken_is_an_id_conflict() -> None:
+def test_a_reversal_whose_shortfall_id_is_taken_is_owed_as_a_whole() -> None:
     books = Books()
     asked = move(Code.DEPOSIT_REVERSAL, 8)
     books.post(move(Code.DEPOSIT_CREDIT, 5)._replace(id=fact_id("shortfall", asked.id)))
-    assert reasons(books.post(asked)) == [Reason.ID_CONFLICT]
+    outcome = books.post(asked)
+    assert outcome.refused == ()
+    assert [(e.transfer, e.digest) for e in outcome.accepted] == [
+        (asked._replace(debit=RECEIVABLE), asked.digest)
+    ]
+    assert books.counters == {
+        CUSTODY: Counters(5, 0, 8, 0),
+        SETTLING: Counters(0, 0, 5, 0),
+        RECEIVABLE: Counters(8, 0, 0, 0),
+    }
 
 
 def test_a_covered_reversal_does_not_mind_what_its_shortfall_would_be_called() -> None:

@@ -76,6 +76,7 @@ class Code(StrEnum):
     DEPOSIT_REVERSAL = "deposit_reversal"
     DEPOSIT_REVERSAL_FINAL = "deposit_reversal_final"
     REVERSAL_SHORTFALL = "reversal_shortfall"
+    REVERSAL_REPAID = "reversal_repaid"
     PAYOUT = "payout"
     LEG = "leg"
 
@@ -87,7 +88,8 @@ class CodeRule:
     """What a code joins, and how. `leg` joins its two purposes either way round.
 
     `reversal`: what its account lacks is taken from the receivable. `pays_out`: not while its asset
-    is frozen or its merchant owes. `by_ledger`: made by the ledger itself.
+    is frozen or its merchant owes. `repays`: what it credits pays the receivable back.
+    `by_ledger`: made by the ledger itself.
     """
 
     debit: Purpose
@@ -95,7 +97,13 @@ class CodeRule:
     kinds: frozenset[Kind]
     reversal: bool = False
     pays_out: bool = False
+    repays: bool = False
     by_ledger: bool = False
+
+    @property
+    def owing(self) -> bool:
+        """Whether what the merchant owes has a say: a third account is looked at."""
+        return self.reversal or self.pays_out or self.repays
 
 
 _DIRECT = frozenset({Kind.DIRECT})
@@ -104,7 +112,7 @@ _TWO_PHASES = SECOND_PHASE | {Kind.PENDING}
 CODES: Mapping[Code, CodeRule] = MappingProxyType(
     {
         Code.DEPOSIT_CREDIT: CodeRule(Purpose.CUSTODY, Purpose.SETTLING, _DIRECT),
-        Code.DEPOSIT_FINAL: CodeRule(Purpose.SETTLING, Purpose.AVAILABLE, _DIRECT),
+        Code.DEPOSIT_FINAL: CodeRule(Purpose.SETTLING, Purpose.AVAILABLE, _DIRECT, repays=True),
         Code.DEPOSIT_REVERSAL: CodeRule(Purpose.SETTLING, Purpose.CUSTODY, _DIRECT, reversal=True),
         Code.DEPOSIT_REVERSAL_FINAL: CodeRule(
             Purpose.AVAILABLE, Purpose.CUSTODY, _DIRECT, reversal=True
@@ -112,9 +120,16 @@ CODES: Mapping[Code, CodeRule] = MappingProxyType(
         Code.REVERSAL_SHORTFALL: CodeRule(
             Purpose.REVERSAL_RECEIVABLE, Purpose.CUSTODY, _DIRECT, by_ledger=True
         ),
+        Code.REVERSAL_REPAID: CodeRule(
+            Purpose.AVAILABLE, Purpose.REVERSAL_RECEIVABLE, _DIRECT, by_ledger=True
+        ),
         Code.PAYOUT: CodeRule(Purpose.AVAILABLE, Purpose.CUSTODY, _TWO_PHASES, pays_out=True),
         Code.LEG: CodeRule(Purpose.CUSTODY, Purpose.CLEARING, _DIRECT, by_ledger=True),
     }
+)
+# Made beside another transfer by the shard that decides it. Legs are the ledger's too, but travel.
+MADE_BESIDE = frozenset(
+    code for code, rule in CODES.items() if rule.by_ledger and code is not Code.LEG
 )
 
 

@@ -10,17 +10,17 @@ from functools import partial
 from typing import ClassVar
 
 from orion.errors import OrionError
-from orion.ids import fact_id
 from orion.ledger.codes import (
     CODES,
+    MADE_BESIDE,
     RULES,
     Code,
     CodeRule,
     Kind,
-    Purpose,
     Rule,
     debit_decides,
 )
+from orion.ledger.debts import receivable_of, repayment, repayment_id, shortfall, shortfall_id
 from orion.ledger.model import (
     MAX_COUNTER,
     AccountKey,
@@ -30,10 +30,9 @@ from orion.ledger.model import (
     Reason,
     State,
     Transfer,
-    account_key,
 )
 from orion.ledger.working import Accounts, Held
-from orion.records import canonical_json, parse_object
+from orion.records import parse_object
 
 CHAIN_FINAL = "chain_final"
 # Two of these do not overflow.
@@ -61,6 +60,7 @@ class _Shape:
         "kinds",
         "leg",
         "pays_out",
+        "repays",
         "reversal",
     )
 
@@ -69,10 +69,11 @@ class _Shape:
         self.joins = {(rule.debit, rule.credit)}
         if self.leg:
             self.joins.add((rule.credit, rule.debit))
-        # Of the ledger's own codes only legs travel; a shortfall is never asked for.
-        self.kinds = rule.kinds if self.leg or not rule.by_ledger else frozenset[Kind]()
+        # Of the ledger's own codes only legs travel; the others are never asked for.
+        self.kinds = frozenset[Kind]() if code in MADE_BESIDE else rule.kinds
         self.reversal = rule.reversal
         self.pays_out = rule.pays_out
+        self.repays = rule.repays
         self.debit_rule = RULES[rule.debit]
         self.credit_rule = RULES[rule.credit]
         self.debit_decides = debit_decides(rule.debit, rule.credit)
@@ -160,6 +161,8 @@ class Judge:
         debited.debits_posted = debits
         credited.credits_posted = credits_
         self._accept(transfer, digest, debited, credited, meant)
+        if shape.repays:
+            self._repay(transfer, credited)
         return None
 
     def _unfit(
@@ -203,6 +206,31 @@ class Judge:
         if self._chain_owner is not None:
             self._undo.append(partial(self._seen.pop, transfer.id))
 
+    def _repay(self, final: Transfer, available: Held) -> None:
+        """Pay back what the merchant owes, as far as what he has now goes. No counter overflows:
+        debits stay within the credits that they use, and credits within the debits they undo.
+        """
+        key = receivable_of(available.key)
+        place = self.accounts.places.get(key.id)
+        if place is None:
+            if self._state.counters.get(key) is None:
+                return
+            place = self.accounts.place(key)
+        receivable, _ = place
+        units = min(
+            receivable.debits_posted - receivable.credits_posted,
+            available.credits_posted - available.debits_posted - available.debits_pending,
+        )
+        # Where the id stands for something else, the next deposit pays back.
+        if units <= 0 or self.earlier(repayment_id(final)):
+            return
+        self.accounts.changes(available)
+        self.accounts.changes(receivable)
+        available.debits_posted += units
+        receivable.credits_posted += units
+        repaid = repayment(final, units)
+        self._accept(repaid, repaid.digest, available, receivable, None)
+
     def _owes(self, debit: AccountKey) -> bool:
         receivable, _ = self.accounts.place(receivable_of(debit))
         return receivable.debits_posted > receivable.credits_posted
@@ -218,15 +246,15 @@ class Judge:
         """Take what is left from the account and the rest from the receivable.
 
         A reversal of 41,234 with 11,234 left takes 11,234 from the account and 30,000 from the
-        receivable.
+        receivable; all from the receivable where the second entry's id stands for something else.
         """
         units = transfer.units
         movable = debited.credits_posted - debited.debits_posted - debited.debits_pending
         covered = min(units, max(0, movable))
+        if covered < units and self.earlier(shortfall_id(transfer)):
+            covered = 0
         lacking = units - covered
         receivable, _ = self.accounts.place(receivable_of(transfer.debit))
-        if covered and lacking and self.earlier(shortfall_id(transfer)):
-            return Reason.ID_CONFLICT
         if (
             overflows(debited.debits_posted + covered, debited.debits_pending)
             or overflows(receivable.debits_posted + lacking, receivable.debits_pending)
@@ -243,13 +271,9 @@ class Judge:
         if lacking:
             self.accounts.changes(receivable)
             receivable.debits_posted += lacking
-            rest = transfer._replace(units=lacking, debit=receivable.key)
+            rest = transfer._replace(debit=receivable.key)
             if covered:
-                rest = rest._replace(
-                    id=shortfall_id(transfer),
-                    code=Code.REVERSAL_SHORTFALL,
-                    cause=canonical_json({"type": "shortfall", "transfer_id": transfer.id.hex()}),
-                )
+                rest = shortfall(transfer, lacking)
                 digest = rest.digest
             self._accept(rest, digest, receivable, credited, meant)
         return None
@@ -373,11 +397,3 @@ def broken_rule(
     ):
         return Reason.EXCEEDS_DEBITS
     return None
-
-
-def receivable_of(debit: AccountKey) -> AccountKey:
-    return account_key(debit.owner, Purpose.REVERSAL_RECEIVABLE, debit.asset)
-
-
-def shortfall_id(transfer: Transfer) -> bytes:
-    return fact_id("shortfall", transfer.id)

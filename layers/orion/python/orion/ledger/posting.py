@@ -6,7 +6,8 @@ This file knows identities and chains; what a single transfer does is `orion.led
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from orion.ledger.codes import CODES, Code, Purpose, debit_decides
-from orion.ledger.judge import Judge, LegNotApplied, receivable_of, shortfall_id
+from orion.ledger.debts import receivable_of, repayment_id, shortfall_id
+from orion.ledger.judge import Judge, LegNotApplied
 from orion.ledger.legs import MAX_ANSWERED, sum_legs
 from orion.ledger.model import (
     AccountKey,
@@ -36,9 +37,13 @@ __all__ = [
     "touched",
 ]
 
-_REVERSALS = frozenset(code for code, rule in CODES.items() if rule.reversal)
-# The codes about which the receivable has a say.
-_OWING = _REVERSALS | {code for code, rule in CODES.items() if rule.pays_out}
+_OWING = frozenset(code for code, rule in CODES.items() if rule.owing)
+# The codes that may make a second entry, and the id that it would have.
+_BESIDE: Mapping[Code, Callable[[Transfer], bytes]] = {
+    code: repayment_id if rule.repays else shortfall_id
+    for code, rule in CODES.items()
+    if rule.repays or rule.reversal
+}
 _DEBIT_DECIDES = {
     (debit, credit): debit_decides(debit, credit) for debit in Purpose for credit in Purpose
 }
@@ -74,13 +79,14 @@ def touched(
 
 
 def ids(records: Iterable[Sequence[Transfer]]) -> frozenset[bytes]:
-    """Every id whose earlier meaning decides about `records`, those of shortfalls included."""
+    """Every id whose earlier meaning decides about `records`, those of second entries included."""
     found = set()
     for record in records:
         for transfer in record:
             found.add(transfer.id)
-            if transfer.code in _REVERSALS:
-                found.add(shortfall_id(transfer))
+            beside = _BESIDE.get(transfer.code)
+            if beside is not None:
+                found.add(beside(transfer))
     return frozenset(found)
 
 

@@ -20,7 +20,7 @@ from orion.ledger.working import Held
 # Three to four hundred bytes each.
 MAX_ACCOUNTS = 100_000
 # These codes touch a third account.
-_THREE_ACCOUNTS = frozenset(code for code, rule in CODES.items() if rule.reversal or rule.pays_out)
+_THREE_ACCOUNTS = frozenset(code for code, rule in CODES.items() if rule.owing)
 
 
 @dataclass(slots=True)

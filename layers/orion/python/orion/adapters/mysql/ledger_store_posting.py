@@ -50,7 +50,7 @@ from orion.adapters.mysql.ledger_store_rows import (
     sql_moment,
 )
 from orion.ids import fact_id
-from orion.ledger.codes import debit_decides
+from orion.ledger.codes import MADE_BESIDE, debit_decides
 from orion.ledger.legs import MAX_ANSWERED
 from orion.ledger.model import (
     AccountKey,
@@ -263,7 +263,8 @@ class Posting:
             self._applied += [entry for entry in accepted if entry.transfer.code is Code.LEG]
         self.posted += len(accepted)
         self.refused += len(batch.refused)
-        self.decided += len(accepted) - codes[Code.REVERSAL_SHORTFALL] + len(batch.refused)
+        made = sum(codes[code] for code in MADE_BESIDE)
+        self.decided += len(accepted) - made + len(batch.refused)
 
     def _remember(self, batch: Batch) -> None:
         """What this part decided is known to the next one, as if another batch had."""
