@@ -12,7 +12,7 @@ from itertools import islice
 
 from orion.adapters.mysql.ledger_store_rows import AccountRow
 from orion.ledger.codes import CODES
-from orion.ledger.judge import receivable_of
+from orion.ledger.debts import receivable_of
 from orion.ledger.model import AccountKey, Counters, Transfer
 from orion.ledger.sharding import ShardView
 from orion.ledger.working import Held
