@@ -31,7 +31,7 @@ from orion.adapters.mysql.session import Database, MySqlConfig
 from orion.ledger.service import post_partition
 from orion.records import Record
 from tests.bench.figures import Figure, machine, progress, quantile
-from tests.bench.ledger_load import Load
+from tests.bench.ledger_load import MERCHANTS, Load
 from tests.bench.ledger_raw import MEANS, Raw
 from tests.bench.process_time import server_seconds
 
@@ -203,7 +203,8 @@ def fund(mariadb: MariaDb, load: Load) -> None:
 
 def case_of(size: Size, *, hot: bool) -> str:
     """A batch in words."""
-    words = f"batch {size.transfers}, {'hot account in every transfer' if hot else 'uniform'}"
+    shape = "one hot account in every transfer" if hot else f"uniform over {2 * MERCHANTS} accounts"
+    words = f"batch {size.transfers}, {shape}"
     return words if size.a_record > 1 or size.transfers == 1 else f"{words}, a record each"
 
 

@@ -70,8 +70,8 @@ class Raw:
             "transfer": self._read(
                 f"transfer WHERE shard_no = {shard} AND number >= {first_number}"
             ),
-            "account": self._read("account WHERE updated_at = %s ORDER BY id", moment),
             "outbox": self._read("outbox WHERE created_at = %s ORDER BY seq", moment),
+            "account": self._read("account WHERE updated_at = %s ORDER BY id", moment),
         }
         statements = self._files(rows) if means == MEANS[0] else self._literals(rows)
         started = time.perf_counter()
