@@ -1,4 +1,4 @@
-"""Counts what the ledger's shards owe each other for too long."""
+"""Counts what the ledger's shards owe each other for too long, and carries on their growth."""
 
 from collections.abc import Mapping
 

@@ -249,13 +249,21 @@ class Ledger:
         ledger_growth.pass_barrier(self.operator, locks, wait_s=wait_s)
 
     def owe_handovers(self) -> int:
-        return self.operator.run(lambda cursor: ledger_growth.owe_handovers(cursor, TRACE, NOW))
+        def owe(cursor: Cursor) -> int:
+            version = ledger_growth.map_state(cursor).version
+            return ledger_growth.owe_handovers(cursor, version, TRACE, NOW)
+
+        return self.operator.run(owe)
+
+    def carry_on(self, wait_s: int = 0) -> int:
+        """What the watch does every minute."""
+        locks = [outbox.relay_lock(module) for module in SENDERS]
+        return ledger_growth.carry_on(self.operator, locks, TRACE, NOW, wait_s=wait_s)
 
     def grow(self, shards: int) -> None:
         """All that an operator's call does."""
         if self.draw_map(shards).moving:
-            self.pass_barrier()
-            self.owe_handovers()
+            self.carry_on()
 
     def moving(self) -> int:
         return self.operator.run(lambda cursor: ledger_growth.map_state(cursor).moving)

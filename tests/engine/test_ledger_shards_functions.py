@@ -167,12 +167,11 @@ def test_what_a_request_must_change_is_refused_and_changes_nothing(deployed: Dep
     assert deployed.ledger.one("SELECT MAX(map_version) FROM shard_map") == 2
 
 
-def test_a_call_killed_at_the_barrier_owes_no_handover_and_the_next_one_goes_on(
-    deployed: Deployed,
-) -> None:
+def killed_at_the_barrier(deployed: Deployed, shards: int) -> None:
+    """An operator's call draws the map and dies waiting for a relay; the relay then lets go."""
     ledger, relay = deployed.ledger, deployed.ledger.relays["moneyin"]
     assert relay.lock()
-    call = deployed.start("shard_map", {"action": "grow", "shards": 2})
+    call = deployed.start("shard_map", {"action": "grow", "shards": shards})
     deadline = time.monotonic() + 30
     waits = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT GET_LOCK%%'"
     while not ledger.rows(waits):
@@ -185,10 +184,31 @@ def test_a_call_killed_at_the_barrier_owes_no_handover_and_the_next_one_goes_on(
     assert ledger.one("SELECT MAX(map_version) FROM shard_map") == 2
     assert deployed.handovers() == 0
     relay.unlock()
+
+
+def test_a_call_killed_at_the_barrier_owes_no_handover_and_the_next_one_goes_on(
+    deployed: Deployed,
+) -> None:
+    killed_at_the_barrier(deployed, 2)
     assert deployed.grow(2) == [{"outcome": "moving", "map_version": 2, "moving": 128}]
     assert deployed.handovers() == 128
+    deployed.ledger.drain()
+    assert deployed.ledger.moving() == 0
+
+
+def test_a_growth_whose_call_was_killed_is_carried_on_by_the_watch(deployed: Deployed) -> None:
+    ledger, story = deployed.ledger, life(MOVED)
+    ledger.ask(*story)
+    killed_at_the_barrier(deployed, 2)
+    answers, _ = deployed.invoke("ledger_watch", {}, {})
+    assert [answer["handovers_owed"] for answer in answers] == [128, 0]
+    assert deployed.handovers() == 128
+    assert deployed.wake_ups() == 1
     ledger.drain()
     assert ledger.moving() == 0
+    same_as_one_shard(ledger, [tuple(story)])
+    (answer,), _ = deployed.invoke("ledger_watch", {})
+    assert answer["handovers_owed"] == 0
 
 
 def test_the_watch_tells_its_counts_as_metrics(deployed: Deployed) -> None:
@@ -206,4 +226,5 @@ def test_the_watch_tells_its_counts_as_metrics(deployed: Deployed) -> None:
         for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
     }
     assert metrics == {"Legs late": [0], "Transfers held": [1], "Statements behind": [0]}
-    assert answer == {"legs_late": 0, "transfers_held": 1, "statements_behind": 0}
+    counted = {"legs_late": 0, "transfers_held": 1, "statements_behind": 0}
+    assert answer == counted | {"handovers_owed": 0}

@@ -1,4 +1,6 @@
-"""Composition of what operators do with the ledger's shards, and of the watch over what is late."""
+"""Composition of what operators do with the ledger's shards, and of the watch, which tells what is
+late and carries on a growth that stopped half-way.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -61,14 +63,21 @@ def shard_map(event: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def watch() -> Mapping[str, int]:
-    """Count what should have arrived by now; run by the schedule, every minute."""
+    """Count what should have arrived by now, and carry on a growth that is under way; run by the
+    schedule, every minute. Raises SenderBusy, after the counts were told.
+    """
     logger()
+    trace_id = new_trace_id()
+    set_trace_id(trace_id)
     found = _database().run(lambda cursor: ledger_watch.late(cursor, clock.now()))
     count("billing", "Legs late", found.legs_late)
     count("billing", "Transfers held", found.transfers_held)
     count("billing", "Statements behind", found.statements_behind)
     _log.info("ledger watched", extra=asdict(found))
-    return asdict(found)
+    owed = _carry_on(trace_id)
+    if owed:
+        wake("ledger")
+    return {**asdict(found), "handovers_owed": owed}
 
 
 @cache
@@ -95,14 +104,17 @@ def _grow(shards: int, trace_id: str) -> Mapping[str, object]:
         raise ShardsOutOfRange(
             "the ledger's topics have fewer partitions", shards=shards, partitions=partitions
         )
-    database, now = _database(), clock.now()
-    state = database.run(lambda cursor: ledger_growth.ensure_map(cursor, shards))
+    state = _database().run(lambda cursor: ledger_growth.ensure_map(cursor, shards))
     if not state.moving:
         return {"outcome": "settled", "map_version": state.version, "moving": 0}
-    ledger_growth.pass_barrier(database, [relay_lock(module) for module in SENDERS])
-    owed = database.run(
-        lambda cursor: ledger_growth.owe_handovers(cursor, bytes.fromhex(trace_id), now)
-    )
+    _carry_on(trace_id)
     wake("ledger")
-    _log.info("buckets shall move", extra={"map_version": state.version, "buckets": owed})
     return {"outcome": "moving", "map_version": state.version, "moving": state.moving}
+
+
+def _carry_on(trace_id: str) -> int:
+    locks = [relay_lock(module) for module in SENDERS]
+    owed = ledger_growth.carry_on(_database(), locks, bytes.fromhex(trace_id), clock.now())
+    if owed:
+        _log.info("buckets shall move", extra={"buckets": owed})
+    return owed

@@ -1,10 +1,12 @@
 """How the ledger gets more shards: what an operator's call does, one idempotent step after another.
 
 docs/ledger.md, "Moving a bucket". Every step may be the last of a call that was killed: the same
-call again goes through all of them, and each does only what is not done.
+call again goes through all of them, and each does only what is not done. Once the map is drawn the
+watch, every minute, does so too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -14,16 +16,20 @@ import pymysql
 from orion.adapters.mysql import outbox
 from orion.adapters.mysql.ledger_map import newest_version
 from orion.adapters.mysql.ledger_shards import TRANSFERS_TOPIC
-from orion.adapters.mysql.session import Cursor, Database
+from orion.adapters.mysql.session import Cursor, Database, DatabaseUnavailable
 from orion.errors import OrionError, Retry, Unavailable
 from orion.ids import fact_id
 from orion.ledger.buckets import ranges, spread
 from orion.ledger.model import Handover
 from orion.ledger.transfer_record import handover_body
 
+# For each sender's lock. A relay keeps it for its invocation's 60 s at most, and one that vanishes
+# until the server ends its session, 30 s after its last statement.
+BARRIER_WAIT_S = 100
 # Below what a connection waits for an answer, so that the server answers first.
-BARRIER_WAIT_S = 20
-_SESSION_IDLE_S = 30
+ASK_S = 20
+# One caller at a time passes the barrier: two would only stand in each other's way.
+GROWTH_LOCK = "orion-ledger-growth"
 
 
 class BucketsMoving(OrionError):
@@ -34,7 +40,7 @@ class BucketsMoving(OrionError):
 
 
 class SenderBusy(Unavailable):
-    """A relay kept its lock for the whole time: call again."""
+    """A relay kept its lock for the whole time: the watch tries again, or call again."""
 
     code: ClassVar[str] = "sender_busy"
 
@@ -65,10 +71,14 @@ class MapState:
 
 
 def map_state(cursor: Cursor) -> MapState:
-    """What the newest map says and what is true."""
-    version, newest = newest_version(cursor)
+    """What the newest map says and what is true.
+
+    The buckets are read first: what moved since only seems to be on its way still. The other way
+    round a bucket that a newer map has moved would seem to leave by the older one.
+    """
     cursor.execute("SELECT shard_no, taken FROM bucket ORDER BY bucket")
     rows = [(int(shard), taken == 1) for shard, taken in cursor.fetchall()]
+    version, newest = newest_version(cursor)
     moving = sum(row != (shall, True) for row, shall in zip(rows, newest, strict=True))
     return MapState(version, newest, tuple(shard for shard, _ in rows), moving)
 
@@ -130,6 +140,46 @@ def ensure_map(cursor: Cursor, shards: int) -> MapState:
     return map_state(cursor)
 
 
+def carry_on(
+    database: Database,
+    locks: Sequence[str],
+    trace_id: bytes,
+    now: datetime,
+    *,
+    wait_s: int = BARRIER_WAIT_S,
+) -> int:
+    """Finish what the newest map began: the barrier, and the handovers that are not owed yet; how
+    many those were. 0 also while another caller is at it. Raises SenderBusy.
+    """
+    state, missing = database.run(_unowed)
+    if not missing:
+        return 0
+    with _alone(database) as alone:
+        if not alone:
+            return 0
+        pass_barrier(database, locks, wait_s=wait_s)
+        return database.run(lambda cursor: owe_handovers(cursor, state.version, trace_id, now))
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[bool]:
+    """Whether this session has the growth to itself until the end.
+
+    Should the session end before, two callers may be at it: each passes the barrier by itself, and
+    a handover is one event.
+    """
+    with database.transaction() as cursor:
+        taken = _get_lock(cursor, GROWTH_LOCK, 0)
+    try:
+        yield taken
+    finally:
+        try:
+            with database.transaction() as cursor:
+                cursor.execute("SELECT RELEASE_LOCK(%s)", (GROWTH_LOCK,))
+        except DatabaseUnavailable:
+            database.close()
+
+
 def pass_barrier(database: Database, locks: Sequence[str], *, wait_s: int = BARRIER_WAIT_S) -> None:
     """Take each sender's lock and give it back, waiting at most `wait_s` for each.
 
@@ -139,36 +189,68 @@ def pass_barrier(database: Database, locks: Sequence[str], *, wait_s: int = BARR
     """
     for lock in locks:
         with database.transaction() as cursor:
-            cursor.execute("SET SESSION wait_timeout = %s", (_SESSION_IDLE_S,))
-            cursor.execute("SELECT GET_LOCK(%s, %s)", (lock, wait_s))
-            row = cursor.fetchone()
-            if row is None or row[0] != 1:
+            if not any(_get_lock(cursor, lock, ask_s) for ask_s in asks(wait_s)):
                 raise SenderBusy("a relay did not let go of its lock in time", lock=lock)
             cursor.execute("SELECT RELEASE_LOCK(%s)", (lock,))
 
 
-def owe_handovers(cursor: Cursor, trace_id: bytes, now: datetime) -> int:
-    """Tell each shard which buckets it shall let go; how many those are."""
-    state = map_state(cursor)
-    leaving = [
-        (number, lives)
-        for number, (lives, shall) in enumerate(zip(state.lives, state.newest, strict=True))
-        if lives != shall
-    ]
+def asks(wait_s: int) -> Sequence[int]:
+    """How long each question of a wait for `wait_s` lasts; one question at least."""
+    whole, rest = divmod(wait_s, ASK_S)
+    return [ASK_S] * whole + ([rest] if rest or not whole else [])
+
+
+def owe_handovers(cursor: Cursor, version: int, trace_id: bytes, now: datetime) -> int:
+    """Tell each shard which buckets it shall let go, where that is not owed; how many those are.
+
+    `version` is the map that the barrier was passed for: for a newer one nothing is owed here.
+    """
+    state, missing = _unowed(cursor)
+    if state.version != version:
+        return 0
     outbox.append(
         cursor,
         [
             outbox.kafka_row(
                 TRANSFERS_TOPIC,
-                f"shard:{lives}",
-                handover_body(Handover(number, state.version, trace_id)),
-                fact_id("ledger_handover", number, state.version),
+                f"shard:{state.lives[number]}",
+                handover_body(Handover(number, version, trace_id)),
+                event,
             )
-            for number, lives in leaving
+            for event, number in missing.items()
         ],
         now,
     )
-    return len(leaving)
+    return len(missing)
+
+
+def _unowed(cursor: Cursor) -> tuple[MapState, dict[bytes, int]]:
+    """The newest map, and the buckets that shall leave and were not told so, by their event.
+
+    A handover that was sent long ago and forgotten is owed again, which changes nothing where it
+    was carried out.
+    """
+    state = map_state(cursor)
+    leaving = {
+        fact_id("ledger_handover", number, state.version): number
+        for number, (lives, shall) in enumerate(zip(state.lives, state.newest, strict=True))
+        if lives != shall
+    }
+    if leaving:
+        marks = ",".join(["%s"] * len(leaving))
+        cursor.execute(
+            f"SELECT event_id FROM outbox WHERE event_id IN ({marks})",  # noqa: S608
+            list(leaving),
+        )
+        for (event,) in cursor.fetchall():
+            del leaving[event]
+    return state, leaving
+
+
+def _get_lock(cursor: Cursor, lock: str, wait_s: int) -> bool:
+    cursor.execute("SELECT GET_LOCK(%s, %s)", (lock, wait_s))
+    row = cursor.fetchone()
+    return row is not None and row[0] == 1
 
 
 def _counted(cursor: Cursor, statement: str) -> dict[int, int]:
