@@ -16,11 +16,19 @@ RANGE_TIMEOUT_S = 300
 RANGE_MEMORY_MB = 1024
 # What arrives in this time becomes one segment a shard, instead of one a record.
 SEGMENT_WINDOW_S = 5
+# Passing the barrier of a growing ledger may wait for each sending relay in turn.
+GROWTH_TIMEOUT_S = 300
 
 
-def _by_operators(file: str) -> FunctionRow:
-    # What it changes it tells through the outbox.
-    return FunctionRow("billing", file, mysql=("ledger",), sends=("outbox-ledger",))
+def _grows(file: str, *, every_minute: bool = False) -> FunctionRow:
+    return FunctionRow(
+        "billing",
+        file,
+        timeout_s=GROWTH_TIMEOUT_S,
+        mysql=("ledger",),
+        sends=("outbox-ledger",),
+        every_minute=every_minute,
+    )
 
 
 def _step(
@@ -63,9 +71,10 @@ BOOKS: tuple[FunctionRow, ...] = (
         topics=(KafkaTrigger("ledger.posted", "ledger", 100),),
     ),
     FunctionRow("billing", "statement", mysql=("ledger",)),
-    _by_operators("shard_map"),
-    _by_operators("asset_freeze"),
-    FunctionRow("billing", "ledger_watch", mysql=("ledger",), every_minute=True),
+    _grows("shard_map"),
+    # What it changes it tells through the outbox.
+    FunctionRow("billing", "asset_freeze", mysql=("ledger",), sends=("outbox-ledger",)),
+    _grows("ledger_watch", every_minute=True),
     FunctionRow(
         "log",
         "ledger_segments",
