@@ -20,6 +20,7 @@ CROSS_SCHEMA = {
     ("log", "orion_ledger.leg", ("SELECT",)),
     ("log", "orion_ledger.bucket", ("SELECT",)),
     ("log", "orion_ledger.statement_account", ("SELECT",)),
+    ("log", "orion_ledger.entry", ("SELECT",)),
     ("log", "orion_ledger.statement_cursor", ("SELECT",)),
     ("log", "orion_ledger.asset_freeze", ("SELECT", "INSERT")),
     ("log", "orion_moneyin.deposit", ("SELECT",)),

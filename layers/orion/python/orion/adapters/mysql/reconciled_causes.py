@@ -5,7 +5,7 @@ sixteen columns of a row than for one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from orion.adapters.mysql.ledger_lines import ENTRY_LINE_SQL
@@ -18,6 +18,7 @@ from orion.log.reconciliation.causes import (
     DepositState,
     Facts,
     LegCause,
+    PlacedAccount,
     Wanted,
 )
 from orion.log.reconciliation.lines import caused_entry, line_accounts, unreadable_entry
@@ -49,6 +50,10 @@ WHERE shard_no = %s AND number BETWEEN %s AND %s
   AND (number > %s OR position >= %s) AND (number < %s OR position <= %s)
   AND counterpart = %s AND kind IN ('direct', 'post')
   AND {side}_account IN (SELECT id FROM orion_ledger.account WHERE owner = %s AND purpose = %s)
+"""
+_DEBT = """
+SELECT debits_posted - credits_posted FROM orion_ledger.entry
+WHERE account = %s AND posted_at = %s AND shard_no = %s AND number = %s AND position = %s
 """
 
 
@@ -125,6 +130,7 @@ class MySqlCauseReader:
                 deposits=_deposits(cursor, sorted(wanted.deposits)),
                 transfers=self._transfers(cursor, sorted(wanted.transfers)),
                 legs=_legs(cursor, wanted.legs),
+                debts=_debts(cursor, wanted.debts),
             )
         )
 
@@ -184,6 +190,16 @@ def _legs(cursor: Cursor, legs: frozenset[LegCause]) -> Mapping[LegCause, int]:
         [(entries, units)] = cursor.fetchall()
         if entries:
             found[leg] = int(units)
+    return found
+
+
+def _debts(cursor: Cursor, places: frozenset[PlacedAccount]) -> Mapping[PlacedAccount, int]:
+    found: dict[PlacedAccount, int] = {}
+    for place in places:
+        moment = place.posted_at.astimezone(UTC).replace(tzinfo=None)
+        cursor.execute(_DEBT, (place.account, moment, place.shard, place.number, place.position))
+        for (left,) in cursor.fetchall():
+            found[place] = int(left)
     return found
 
 

@@ -78,31 +78,52 @@ class LegCause:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedAccount:
+    """An account as the entry of this time and place left it."""
+
+    account: bytes
+    posted_at: datetime
+    shard: int
+    number: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What the rules of some entries have to look up."""
 
     deposits: frozenset[bytes] = frozenset()
     transfers: frozenset[bytes] = frozenset()
     legs: frozenset[LegCause] = frozenset()
+    debts: frozenset[PlacedAccount] = frozenset()
 
     def __or__(self, other: "Wanted") -> "Wanted":
         return Wanted(
             self.deposits | other.deposits,
             self.transfers | other.transfers,
             self.legs | other.legs,
+            self.debts | other.debts,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was found of `Wanted`; what is absent does not exist. `legs` are sums of units."""
+    """What was found of `Wanted`; what is absent does not exist. `legs` are sums of units, `debts`
+    what was still owed; one that is absent is not known yet.
+    """
 
     now: datetime
     deposits: Mapping[bytes, DepositFact] = field(default_factory=dict)
     transfers: Mapping[bytes, CausedEntry] = field(default_factory=dict)
     legs: Mapping[LegCause, int] = field(default_factory=dict)
+    debts: Mapping[PlacedAccount, int] = field(default_factory=dict)
 
 
 def shortfall_id(reversal: bytes) -> bytes:
     """docs/ledger.md, "Reversals are never refused"."""
     return fact_id("shortfall", reversal)
+
+
+def repayment_id(final: bytes) -> bytes:
+    """docs/ledger.md, "A debt is paid back by the next deposit"."""
+    return fact_id("repaid", final)
