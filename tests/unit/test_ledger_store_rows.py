@@ -13,6 +13,7 @@ from orion.adapters.mysql.ledger_store_rows import (
     posted_record,
     sql_moment,
 )
+from orion.ledger.codes import SECOND_PHASE
 from orion.ledger.model import (
     MAX_COUNTER,
     AccountKey,
@@ -53,7 +54,7 @@ def entries(draw: st.DrawFn, *, plain: bool) -> Entry:
         cause=canonical_json({"type": draw(WORDS)}),
         trace_id=draw(TRACES),
         linked=not plain and draw(st.booleans()),
-        pending_id=None if plain else draw(st.none() | IDS),
+        pending_id=draw(IDS) if kind in SECOND_PHASE else None,
     )
     return Entry(transfer, draw(IDS), None if plain else draw(st.none() | ACCOUNTS))
 

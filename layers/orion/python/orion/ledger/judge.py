@@ -91,6 +91,8 @@ class Judge:
         self.accepted: list[Entry] = []
         self.pendings: dict[bytes, Pending] = {}
         self._seen: dict[bytes, Collection[bytes]] = {}
+        # Whose receivable did not exist before. One that was made since has its place.
+        self._debtless: set[Held] = set()
         # Of the chain that is being decided: who decides it, and what takes it back.
         self._chain_owner: str | None = None
         self._undo: list[Callable[[], object]] = []
@@ -210,10 +212,13 @@ class Judge:
         """Pay back what the merchant owes, as far as what he has now goes. No counter overflows:
         debits stay within the credits that they use, and credits within the debits they undo.
         """
-        key = receivable_of(available.key)
-        place = self.accounts.places.get(key.id)
+        place = self.accounts.places.get(available.key.debt)
         if place is None:
+            if available in self._debtless:
+                return
+            key = receivable_of(available.key)
             if self._state.counters.get(key) is None:
+                self._debtless.add(available)
                 return
             place = self.accounts.place(key)
         receivable, _ = place

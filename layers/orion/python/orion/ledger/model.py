@@ -102,6 +102,8 @@ class AccountKey:
     fits: bool = field(init=False, repr=False, compare=False)
     # Owner and purpose as a digest has them.
     words: str = field(init=False, repr=False, compare=False)
+    # The id of the account of what this owner owes of this asset.
+    debt: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         owner, purpose = self.owner, self.purpose
@@ -115,6 +117,8 @@ class AccountKey:
         )
         derive(self, "fits", fits)
         derive(self, "words", f"{owner}\0{purpose.value}")
+        owed = Purpose.REVERSAL_RECEIVABLE.value
+        derive(self, "debt", fact_id("account", owner, owed, self.asset))
 
     def __hash__(self) -> int:
         return hash(self.id)

@@ -12,7 +12,6 @@ from itertools import islice
 
 from orion.adapters.mysql.ledger_store_rows import AccountRow
 from orion.ledger.codes import CODES
-from orion.ledger.debts import receivable_of
 from orion.ledger.model import AccountKey, Counters, Transfer
 from orion.ledger.sharding import ShardView
 from orion.ledger.working import Held
@@ -105,6 +104,7 @@ class KnownCounters(Mapping[AccountKey, Counters]):
     def unknown(self, records: Iterable[Sequence[Transfer]]) -> list[Transfer]:
         """The transfers that something has to be read for."""
         remembered, looked, three = self._remembered, self.looked, _THREE_ACCOUNTS
+        absent, knows = self._absent_before, self.knows
         found = []
         for record in records:
             for transfer in record:
@@ -113,7 +113,7 @@ class KnownCounters(Mapping[AccountKey, Counters]):
                 if (
                     (one not in remembered and one not in looked)
                     or (other not in remembered and other not in looked)
-                    or (code in three and not self.knows(receivable_of(debit).id))
+                    or (code in three and debit.debt not in absent and not knows(debit.debt))
                 ):
                     found.append(transfer)
         return found
