@@ -32,6 +32,11 @@ class Counted:
 
 COUNTED: tuple[Counted, ...] = (
     Counted("billing", "Legs late", "Legs between shards are in flight for over a minute."),
+    Counted(
+        "billing",
+        "Control records skipped",
+        "Somebody other than the ledger sends its shards control records.",
+    ),
     # While a bucket moves some are held, for seconds.
     Counted(
         "billing",

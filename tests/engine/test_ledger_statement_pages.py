@@ -236,7 +236,7 @@ def test_while_a_moved_account_waits_for_its_old_shard_it_is_complete_only_so_fa
 
     def move(version: int, old: int, new: int, *, taken: bool) -> None:
         with database(mysql_admin).transaction() as cursor:
-            ledger_moves.handed_over(cursor, moved, version, old, new)
+            ledger_moves.order(cursor, version, [(moved, old, new)], NOON)
             if taken:
                 ledger_moves.taken_over(cursor, moved, version)
         admin.execute("UPDATE bucket SET shard_no = %s WHERE bucket = %s", (new, moved))

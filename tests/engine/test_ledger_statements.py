@@ -267,7 +267,7 @@ def test_after_a_handover_the_new_shards_log_waits_for_the_old_shards(
     logged(admin, 0, 1, 1, CUSTODY.id, settling)
     logged(admin, 1, 1, 2, CUSTODY.id, account(2).id)
     with database(mysql_admin).transaction() as cursor:
-        ledger_moves.handed_over(cursor, 7, 2, 0, 1)
+        ledger_moves.order(cursor, 2, [(7, 0, 1)], NOON)
     with database(mysql_admin).transaction() as cursor:
         ledger_moves.taken_over(cursor, 7, 2)
     logged(admin, 1, 2, 3, CUSTODY.id, settling)
@@ -295,7 +295,7 @@ def test_a_shard_between_that_posted_nothing_hides_no_earlier_one(
         admin.execute("INSERT INTO shard (shard_no, next_posted, next_refused) VALUES (%s, 1, 1)",
                       (shard,))  # fmt: skip
         with database(mysql_admin).transaction() as cursor:
-            ledger_moves.handed_over(cursor, 7, shard + 1, shard - 1, shard)
+            ledger_moves.order(cursor, shard + 1, [(7, shard - 1, shard)], NOON)
             ledger_moves.taken_over(cursor, 7, shard + 1)
     logged(admin, 2, 1, 2, CUSTODY.id, merchant)
     following = follower(mysql_admin)
@@ -313,7 +313,7 @@ def test_moves_there_and_back_are_followed_in_the_order_of_their_handovers(
         shard, number = turn % 2, turn // 2 + 1 + turn % 2
         if turn:
             with database(mysql_admin).transaction() as cursor:
-                ledger_moves.handed_over(cursor, 7, turn + 1, 1 - shard, shard)
+                ledger_moves.order(cursor, turn + 1, [(7, 1 - shard, shard)], NOON)
                 ledger_moves.taken_over(cursor, 7, turn + 1)
         logged(admin, shard, number, turn + 1, clearing(shard, "BTC.bitcoin").id, merchant)
     assert follow_shard(follower(mysql_admin), 1) == 5

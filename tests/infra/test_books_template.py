@@ -164,6 +164,7 @@ def alarms(template: Json) -> dict[str, Json]:
     "namespace, metric, minutes, above",
     [
         ("orion/billing", "Legs late", 1, 0),
+        ("orion/billing", "Control records skipped", 1, 0),
         ("orion/billing", "Transfers held", 2, 0),
         ("orion/billing", "Statements behind", 2, 1_000),
         ("orion/log", "Reconciliation differences", 1, 0),

@@ -31,13 +31,18 @@ CREATE TABLE statement_cursor (
   shard_no SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
   next_number BIGINT UNSIGNED NOT NULL
 ) ENGINE=InnoDB;
--- Buckets that moved. What `to_shard` posted from `to_number` on may concern accounts of which `from_shard` posted
--- below `from_number`: the follower of the first waits for that of the second. Numbers are null until the takeover.
+-- Buckets that shall move or did. A row is the order, written with the control records that it owes: a control record
+-- without one moves nothing. `posted_at` is the latest that `from_shard` had posted when it let the bucket go, null
+-- before. What `to_shard` posted from `to_number` on may concern accounts of which `from_shard` posted
+-- below `from_number`: the follower of the first waits for that of the second. Numbers are null until the
+-- takeover.
 CREATE TABLE bucket_move (
   bucket SMALLINT UNSIGNED NOT NULL,
   map_version INT UNSIGNED NOT NULL,
   from_shard SMALLINT UNSIGNED NOT NULL,
   to_shard SMALLINT UNSIGNED NOT NULL,
+  ordered_at DATETIME(6) NOT NULL,
+  posted_at DATETIME(6) NULL,
   from_number BIGINT UNSIGNED NULL,
   to_number BIGINT UNSIGNED NULL,
   PRIMARY KEY (bucket, map_version),

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pymysql
 
-from orion.adapters.mysql import outbox
+from orion.adapters.mysql import ledger_moves, outbox
 from orion.adapters.mysql.ledger_map import newest_version
 from orion.adapters.mysql.ledger_shards import TRANSFERS_TOPIC
 from orion.adapters.mysql.session import Cursor, Database, DatabaseUnavailable
@@ -201,13 +201,20 @@ def asks(wait_s: int) -> Sequence[int]:
 
 
 def owe_handovers(cursor: Cursor, version: int, trace_id: bytes, now: datetime) -> int:
-    """Tell each shard which buckets it shall let go, where that is not owed; how many those are.
+    """Order each shard to let the buckets go that shall live elsewhere, where that is not owed; how
+    many those are.
 
     `version` is the map that the barrier was passed for: for a newer one nothing is owed here.
     """
     state, missing = _unowed(cursor)
     if state.version != version:
         return 0
+    ledger_moves.order(
+        cursor,
+        version,
+        [(number, state.lives[number], state.newest[number]) for number in missing.values()],
+        now,
+    )
     outbox.append(
         cursor,
         [

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from orion.adapters.mysql import ledger_moves, outbox
-from orion.adapters.mysql.ledger_map import newest_map
+from orion.adapters.mysql.ledger_map import BrokenShardMap, newest_map
 from orion.adapters.mysql.session import Cursor
 from orion.errors import OrionError, Retry
 from orion.ids import fact_id
@@ -56,7 +56,7 @@ def load_view(cursor: Cursor, shard: int) -> ShardView:
     cursor.execute("SELECT shard_no, taken FROM bucket ORDER BY bucket")
     rows = cursor.fetchall()
     if len(rows) != BUCKETS:
-        raise MisplacedControl("a bucket has no row", buckets=len(rows))
+        raise BrokenShardMap("a bucket has no row", buckets=len(rows))
     return ShardView(
         shard,
         lives=tuple(int(row[0]) for row in rows),
@@ -124,25 +124,19 @@ def forward(
 def hand_over(
     cursor: Cursor, shard: int, order: Handover, posted_at: datetime, now: datetime
 ) -> bool:
-    """Let a bucket go to the shard that the order's map names, and owe it the takeover; False where
-    that was done before. `posted_at` is the latest that this shard ever posted.
+    """Let a bucket go to the shard to which it was ordered to move, and owe that one the takeover;
+    False where that was done before. `posted_at` is the latest that this shard ever posted.
 
-    Raises MisplacedControl.
+    Raises MisplacedControl, before anything moved.
     """
-    cursor.execute(
-        "SELECT shard_no FROM shard_map WHERE map_version = %s AND %s BETWEEN bucket_from"
-        " AND bucket_to",
-        (order.map_version, order.bucket),
-    )
-    row = cursor.fetchone()
-    shall = None if row is None else int(row[0])
-    if not lets_go(_home(cursor, order.bucket), order, shard, shall) or shall is None:
+    shall = _ordered(cursor, shard, order).to_shard
+    if not lets_go(_home(cursor, order.bucket), order, shard, shall):
         return False
     cursor.execute(
         "UPDATE bucket SET shard_no = %s, map_version = %s, taken = 0 WHERE bucket = %s",
         (shall, order.map_version, order.bucket),
     )
-    ledger_moves.handed_over(cursor, order.bucket, order.map_version, shard, shall)
+    ledger_moves.handed_over(cursor, order.bucket, order.map_version, posted_at)
     takeover = Takeover(order.bucket, order.map_version, posted_at, order.trace_id)
     owed = outbox.kafka_row(
         TRANSFERS_TOPIC,
@@ -154,14 +148,32 @@ def hand_over(
     return True
 
 
-def is_due(cursor: Cursor, shard: int, order: Takeover) -> bool:
-    """Whether this takeover is still to be carried out; False where that was done before. Raises
-    MisplacedControl.
+def begin_takeover(cursor: Cursor, shard: int, order: Takeover) -> datetime | None:
+    """Until which moment the earlier shard posted what this takeover hands on; None where it was
+    carried out before. What the control record itself says of that is not believed.
+
+    Raises MisplacedControl, before anything moved.
     """
+    move = _ordered(cursor, shard, order)
     if not takes(_home(cursor, order.bucket), order, shard):
-        return False
+        return None
+    if move.posted_at is None:
+        raise RuntimeError("a bucket was handed over at no moment")
     ledger_moves.taken_over(cursor, order.bucket, order.map_version)
-    return True
+    return move.posted_at
+
+
+def _ordered(cursor: Cursor, shard: int, order: Handover | Takeover) -> ledger_moves.Move:
+    """The stored order that says `shard` lets the bucket go, or takes it over."""
+    move = ledger_moves.ordered(cursor, order.bucket, order.map_version)
+    if move is None or shard != (move.from_shard if isinstance(order, Handover) else move.to_shard):
+        raise MisplacedControl(
+            "nobody ordered this of this shard",
+            bucket=order.bucket,
+            map_version=order.map_version,
+            shard=shard,
+        )
+    return move
 
 
 def held_records(cursor: Cursor, shard: int, number: int, limit: int) -> HeldRecords | None:
@@ -204,7 +216,7 @@ def _home(cursor: Cursor, number: int) -> Home:
     )
     row = cursor.fetchone()
     if row is None:
-        raise MisplacedControl("no such bucket", bucket=number)
+        raise BrokenShardMap("a bucket has no row", bucket=number)
     return Home(int(row[0]), int(row[1]), row[2] == 1)
 
 

@@ -5,7 +5,8 @@ the server stores one part, the next one is read and decided (docs/ledger.md, "P
 """
 
 import gc
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import OrionError
 from orion.ledger.model import Counters, Handover, Takeover, Transfer
 from orion.ledger.ports import PostResult
-from orion.ledger.sharding import ShardView
+from orion.ledger.sharding import MisplacedControl, ShardView
 from orion.ledger.transfer_record import read_record
 from orion.records import Record
 
@@ -34,6 +35,8 @@ MAX_BATCH = 10_000
 _PART = 1_000
 _BESIDE_BYTES = 200_000
 _DUPLICATE = 1062
+
+_log = logging.getLogger(__name__)
 
 Content = tuple[Transfer, ...] | Handover | Takeover
 
@@ -56,8 +59,15 @@ class _Done:
 class MySqlLedgerStore:
     """The port LedgerStore."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, skipped: Callable[[OrionError], object] | None = None
+    ) -> None:
+        """`skipped` is told of each control record that nobody ordered, after the commit that
+        passed it by; without it that is only logged.
+        """
         self._database = database
+        self._skipped = skipped
+        self._misplaced: Sequence[MisplacedControl] = ()
         self._names = Names()
         self._refusals = Refusals()
         self._memories: dict[int, Memory] = {}
@@ -79,9 +89,19 @@ class MySqlLedgerStore:
             memory.map_version, memory.view = done.seen
         if memory is not None:
             self._memories[shard] = memory
+        self._tell(shard)
         if done.fault is not None:
             raise done.fault
         return done.result
+
+    def _tell(self, shard: int) -> None:
+        for fault in self._misplaced:
+            _log.error(
+                "control record skipped",
+                extra={"code": fault.code, "detail": str(fault), "partition": shard},
+            )
+            if self._skipped is not None:
+                self._skipped(fault)
 
     def _run(
         self, records: Sequence[Record], now: datetime, memory: Memory | None, *, careful: bool
@@ -105,6 +125,7 @@ class MySqlLedgerStore:
         *,
         careful: bool,
     ) -> _Done:
+        self._misplaced = ()
         unapplied = fence.unapplied(cursor, records)
         behind = len(records) - len(unapplied)
         if not unapplied:
@@ -129,6 +150,7 @@ class MySqlLedgerStore:
             if fed.fault is not None and not fed.records:
                 raise fed.fault
             posting.finish()
+            self._misplaced = posting.misplaced
         if fed.records:
             fence.advance(cursor, unapplied[: fed.records])
         result = PostResult(

@@ -26,6 +26,16 @@ Check = Callable[[int, Rows], None]
 """What a statement must have done: gets the affected rows and the answer, and raises otherwise."""
 
 
+def exactly(rows: int, what: str) -> Check:
+    """The check of a statement that must affect so many rows. Raises RuntimeError."""
+
+    def check(affected: int, _found: Rows) -> None:
+        if affected != rows:
+            raise RuntimeError(f"{what}: {affected} rows were affected instead of {rows}")
+
+    return check
+
+
 class Lane(AbstractContextManager["Lane"]):
     """`tell` what shall be executed, `ask` for what must be known, `drain` before the commit.
 
