@@ -37,12 +37,14 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 STAGE = "relaytest"
 RUN_RELAY = """
-import sys
+import json, sys
 from orion.runtime.relay import relay
 class Context:
     def get_remaining_time_in_millis(self): return 60_000
-print(relay("user", {"Records": []}, Context())["sent"])
+print(relay("user", json.loads(sys.argv[1]), Context())["sent"])
 """
+WOKEN: Mapping[str, object] = {"Records": []}
+SCHEDULED: Mapping[str, object] = {}
 
 
 @pytest.fixture
@@ -99,9 +101,11 @@ def surroundings(
     return {**environment, "PYTHONPATH": paths, "PATH": os.environ["PATH"]}
 
 
-def start_relay(environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+def start_relay(
+    environment: Mapping[str, str], event: Mapping[str, object] = WOKEN
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", RUN_RELAY],
+        [sys.executable, "-c", RUN_RELAY, json.dumps(event)],
         env=dict(environment),
         text=True,
         stdout=subprocess.PIPE,
@@ -232,6 +236,28 @@ def test_a_second_relay_waits_for_the_first_and_finds_what_came_meanwhile(
     finally:
         holder.close()
     assert finish(relay) == 1
+
+
+def test_only_what_the_schedule_starts_deletes_old_rows_and_does_so_beside_another_relay(
+    database: Database, surroundings: Mapping[str, str], mysql_admin: MariaDb
+) -> None:
+    def stored(cursor: Cursor) -> int:
+        cursor.execute("SELECT COUNT(*) FROM outbox")
+        ((count,),) = cursor.fetchall()
+        return int(count)
+
+    database.run(lambda cursor: outbox.append(cursor, some_rows(3), NOW))
+    database.run(lambda cursor: cursor.execute("UPDATE outbox SET sent_at = '2026-01-02'"))
+    assert finish(start_relay(surroundings)) == 0
+    assert database.run(stored) == 3
+    holder = mysql_admin.connect()
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT GET_LOCK('orion-outbox-user', 0)")
+        assert finish(start_relay(surroundings, SCHEDULED)) == 0
+        assert database.run(stored) == 0
+    finally:
+        holder.close()
 
 
 def test_a_relay_whose_session_ended_while_it_sent_marks_nothing(

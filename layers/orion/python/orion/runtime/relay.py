@@ -37,8 +37,14 @@ _LOCK_WAIT_S = 5
 _STOP_BEFORE_DEADLINE_MS = 25_000  # One attempt may take as long as a delivery's time-out.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 _KEEP_SENT = timedelta(days=7)
+# The ledger's own tables hold what it sent, and nothing of it is ever told again: its rows are
+# numbered in the commit that makes them, and a handover that is repeated changes nothing.
+_KEEP_SENT_BY = {"ledger": timedelta(hours=24)}
 _KEEP_KEYS = timedelta(days=7)  # As docs/contracts.md promises to those who retry.
-_FORGET_ROWS = 2_000
+# The binary log takes a deleted row whole: 500 are 450 MB at most.
+FORGET_ROWS = 500
+_FORGET_ROUNDS = 2_000
+_FORGET_BEFORE_DEADLINE_MS = 15_000
 _KAFKA = "kafka:"
 
 _log = logging.getLogger(__name__)
@@ -83,17 +89,24 @@ class _Outbox:
 
 def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> Mapping[str, int]:
     """Send what waits in the outbox of `module`; how many rows went. Stops before the invocation's
-    deadline.
+    deadline. What the schedule starts then deletes old rows, whoever holds the lock.
     """
     logger()
-    scheduled = "Records" not in event
     database, producer = _resources(module)
-    waiting = _Outbox(module, database)
+    sent = _send_all(_Outbox(module, database), producer, context)
+    if "Records" not in event:
+        forget_old(database, module, context)
+    _log.info("relayed", extra={"module_name": module, "sent": sent})
+    return {"sent": sent}
+
+
+def _send_all(waiting: _Outbox, producer: Producer, context: LambdaContext) -> int:
+    """What waits, under the module's lock; 0 where another relay keeps that."""
     sent = 0
     try:
-        with database.transaction() as cursor:
-            if not _take_lock(cursor, module):
-                return {"sent": 0}
+        with waiting.database.transaction() as cursor:
+            if not _take_lock(cursor, waiting.module):
+                return 0
         for _ in range(MAX_BATCHES):
             count = _send_patiently(waiting, producer, context)
             sent += count
@@ -102,12 +115,9 @@ def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> M
             if _must_stop(context):
                 _log.warning("relay stops before its deadline", extra={"sent": sent})
                 break
-        if scheduled:
-            database.run(_forget)
     finally:
-        _release_lock(database, module)
-    _log.info("relayed", extra={"module_name": module, "sent": sent})
-    return {"sent": sent}
+        _release_lock(waiting.database, waiting.module)
+    return sent
 
 
 def _send_patiently(waiting: _Outbox, producer: Producer, context: LambdaContext) -> int:
@@ -221,11 +231,27 @@ def _mark(waiting: _Outbox, sequences: Sequence[int]) -> None:
     waiting.run(lambda cursor: outbox.mark_sent(cursor, sequences, clock.now()))
 
 
-def _forget(cursor: Cursor) -> None:
-    """Both tables stand in every schema, and old rows of both prove nothing any more."""
+def forget_old(database: Database, module: str, context: LambdaContext) -> None:
+    """Delete what proves nothing any more from the two tables that stand in every schema, a few
+    rows a transaction, until none is left or the time is up.
+    """
     now = clock.now()
-    outbox.forget_sent(cursor, now, older_than=_KEEP_SENT, limit=_FORGET_ROWS)
-    idempotency.forget(cursor, now, older_than=_KEEP_KEYS, limit=_FORGET_ROWS)
+    keep_sent = _KEEP_SENT_BY.get(module, _KEEP_SENT)
+
+    def sent_rows(cursor: Cursor) -> int:
+        return outbox.forget_sent(cursor, now, older_than=keep_sent, limit=FORGET_ROWS)
+
+    def keys(cursor: Cursor) -> int:
+        return idempotency.forget(cursor, now, older_than=_KEEP_KEYS, limit=FORGET_ROWS)
+
+    full = [sent_rows, keys]
+    for _ in range(_FORGET_ROUNDS):
+        full = [forget for forget in full if database.run(forget) == FORGET_ROWS]
+        if not full:
+            return
+        if context.get_remaining_time_in_millis() < _FORGET_BEFORE_DEADLINE_MS:
+            break
+    _log.warning("old rows are left", extra={"module_name": module, "tables": len(full)})
 
 
 def _take_lock(cursor: Cursor, module: str) -> bool:
