@@ -6,13 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.mariadb import MariaDb
-from orion.adapters.mysql import ledger_store_legs, ledger_store_refusals
+from orion.adapters.mysql import ledger_store_refusals
 from orion.adapters.mysql.ledger_store import MySqlLedgerStore
 from orion.adapters.mysql.session import Cursor
-from orion.ledger.model import AccountKey, Leg, Purpose, Side, leg_cause, leg_id
 from orion.ledger.service import post_partition
-from orion.ledger.transfer_record import transfers_body
-from orion.records import Record, canonical_json
 from tests.engine.ledger_store_scene import (
     NOW,
     Content,
@@ -185,46 +182,6 @@ def test_an_open_freeze_refuses_payouts_from_the_next_batch_on_until_it_is_lifte
     post_partition(store, [record(3, refused, payout("pending", 30))], NOW)
     assert reasons(admin) == ["asset_frozen"]
     assert counters(admin, "available") == (10, 30, 90, 0)
-
-
-def test_a_leg_that_no_shard_put_in_flight_stops_the_partition(
-    store: MySqlLedgerStore, admin: Cursor
-) -> None:
-    """Whoever can write the topic could otherwise make money."""
-    custody = AccountKey("system:bitcoin", Purpose.CUSTODY, "BTC.bitcoin")
-
-    def leg(units: int) -> Record:
-        sent = Leg(
-            leg_id(1, 1),
-            1,
-            custody,
-            Side.DEBIT,
-            units,
-            leg_cause(1, 1, (1, 0), (1, 0)),
-            1,
-            b"t" * 16,
-        )
-        body = transfers_body((sent.as_transfer(),), b"t" * 16)
-        return Record("ledger.transfers", 0, units, b"", canonical_json(body))
-
-    before = state(admin)
-    with pytest.raises(ledger_store_legs.UnknownLeg):
-        post_partition(store, [leg(50)], NOW)
-    assert state(admin) == before
-    admin.execute(
-        "INSERT INTO leg (id, from_shard, leg_number, account, bucket, asset, side, units, sent_at)"
-        " VALUES (%s, 1, 1, %s, 0, 'BTC.bitcoin', 'debit', 50, '2026-01-01')",
-        (leg_id(1, 1), custody.id),
-    )
-    with pytest.raises(ledger_store_legs.UnknownLeg):
-        post_partition(store, [leg(51)], NOW)
-    admin.execute("UPDATE leg SET applied_at = '2026-01-01'")
-    with pytest.raises(ledger_store_legs.UnknownLeg):
-        post_partition(store, [leg(50)], NOW)
-    admin.execute("UPDATE leg SET applied_at = NULL")
-    assert post_partition(store, [leg(50)], NOW).posted == 1
-    assert counters(admin, "custody") == (50, 0, 0, 0)
-    assert rows(admin, "SELECT COUNT(*) FROM leg WHERE applied_at IS NULL") == [(0,)]
 
 
 def test_what_is_told_of_a_batch_is_what_the_log_has(

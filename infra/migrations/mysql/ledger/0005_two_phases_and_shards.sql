@@ -39,8 +39,10 @@ CREATE TABLE pending (
   KEY state (state, bucket)
 ) ENGINE=InnoDB;
 -- The other halves that shards owe each other: in flight from the commit that sends one to the commit that applies it.
+-- `digest` is that of the transfer that asks for it.
 CREATE TABLE leg (
   id BINARY(16) NOT NULL PRIMARY KEY,
+  digest BINARY(16) NOT NULL,
   from_shard SMALLINT UNSIGNED NOT NULL,
   leg_number BIGINT UNSIGNED NOT NULL,
   account BINARY(16) NOT NULL,

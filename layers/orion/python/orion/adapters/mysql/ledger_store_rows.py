@@ -44,8 +44,8 @@ _PENDING = (
     " credit_owner, credit_purpose, units, state, signed, opened_at, changed_at) VALUES "
 )
 _LEGS = (
-    "INSERT INTO leg (id, from_shard, leg_number, account, bucket, asset, side, units, sent_at)"
-    " VALUES "
+    "INSERT INTO leg (id, digest, from_shard, leg_number, account, bucket, asset, side, units,"
+    " sent_at) VALUES "
 )
 
 
@@ -247,8 +247,8 @@ def legs_statement(legs: Sequence[Leg], at: datetime) -> str:
     """Put `legs` in flight."""
     moment = sql_moment(at)
     return _LEGS + ",".join(
-        f"(x'{leg.id.hex()}',{leg.from_shard},{leg.number},x'{leg.account.id.hex()}',"
-        f"{bucket(leg.account.owner)},'{leg.account.asset}','{leg.side.value}',{leg.units},"
+        f"(x'{leg.id.hex()}',x'{leg.as_transfer().digest.hex()}',{leg.from_shard},{leg.number},"
+        f"x'{leg.account.id.hex()}',{bucket(leg.account.owner)},'{leg.account.asset}','{leg.side.value}',{leg.units},"
         f"'{moment}')"
         for leg in legs
     )
