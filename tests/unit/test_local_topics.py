@@ -53,6 +53,26 @@ def test_every_mapping_reads_its_topic_in_a_group_that_the_file_gives_its_princi
             ), group
 
 
+def test_nobody_may_read_a_topic_that_no_mapping_of_theirs_reads() -> None:
+    """But for the agents, who are no functions and read what their nodes are told."""
+    mapped = {
+        (trigger.topic, trigger.principal, consumer_group(row.module, row.file, trigger.part))
+        for row in FUNCTIONS
+        for trigger in row.topics
+    }
+    for topic in load().topics:
+        for each in topic.consumers:
+            groups = {
+                group for name, who, group in mapped if (name, who) == (topic.name, each.principal)
+            }
+            read = any(
+                group.startswith(each.group) if each.prefixed else group == each.group
+                for group in groups
+            )
+            agent = topic.name == "node.commands" and each.principal.startswith("agent-")
+            assert read or agent, (topic.name, each.principal)
+
+
 @pytest.mark.parametrize(
     "rest",
     [
