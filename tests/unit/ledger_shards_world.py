@@ -85,6 +85,8 @@ def life(merchant: int) -> list[Transfer]:
         step(merchant, 7, Code.DEPOSIT_REVERSAL_FINAL, 100),
         step(merchant, 8, Code.DEPOSIT_CREDIT, 100),
         step(merchant, 9, Code.DEPOSIT_REVERSAL, 100),
+        step(merchant, 10, Code.DEPOSIT_CREDIT, 50),
+        step(merchant, 11, Code.DEPOSIT_FINAL, 50),
     ]
 
 
@@ -114,6 +116,7 @@ class World:
         self.partitions: defaultdict[int, list[Item]] = defaultdict(list)
         self.done: Counter[int] = Counter()
         self.moneyin, self.ledger = Outbox(), Outbox()
+        self.owed: set[Handover] = set()
         self.held: defaultdict[tuple[int, int], list[tuple[Transfer, ...]]] = defaultdict(list)
         self.counters: dict[AccountKey, Counters] = {}
         self.known: dict[bytes, frozenset[bytes]] = {}
@@ -191,9 +194,10 @@ class World:
         version = len(self.maps)
         for number, home in enumerate(self.homes):
             if home.shard != self.maps[-1][number]:
-                row = (f"shard:{home.shard}", Handover(number, version, TRACE))
-                if row not in self.ledger.rows:
-                    self.ledger.rows.append(row)
+                order = Handover(number, version, TRACE)
+                if order not in self.owed:
+                    self.owed.add(order)
+                    self.ledger.rows.append((f"shard:{home.shard}", order))
         return True
 
     def work(self, shard: int, limit: int) -> None:
@@ -227,7 +231,8 @@ class World:
     def _take_over(self, shard: int, order: Takeover) -> None:
         if takes(self.homes[order.bucket], order, shard):
             held = self.held.pop((shard, order.bucket), [])
-            self._decide(shard, held, self._view(shard).taking(order.bucket))
+            if held:
+                self._decide(shard, held, self._view(shard).taking(order.bucket))
             self.homes[order.bucket] = Home(shard, order.map_version, taken=True)
 
     def _decide(self, shard: int, records: Sequence[tuple[Transfer, ...]], view: ShardView) -> None:

@@ -194,7 +194,9 @@ def test_a_repayment_stands_and_falls_with_the_chain_of_its_deposit(*, holds: bo
     repaid = fact_id("repaid", asked.id)
     assert (told(outcome)[1:2] == [(Code.REVERSAL_REPAID, 3)]) is holds
     assert (repaid in books.known) is holds
-    if not holds:
+    if holds:
+        assert outcome.accepted[1].transfer.linked
+    else:
         assert books.counters == before
         # In the same batch too: nothing of the failed chain has the id.
         books = owing(3, settling=5)

@@ -260,8 +260,8 @@ def act(world: World, name: str, which: int, amount: int) -> None:
             world.owe_handovers()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(ACTIONS, min_size=20, max_size=120))
+@settings(max_examples=35, deadline=None)
+@given(st.lists(ACTIONS, min_size=20, max_size=100))
 def test_any_redelivery_that_keeps_each_partitions_order_gives_the_same_state(
     actions: list[tuple[str, int, int]],
 ) -> None:

@@ -7,6 +7,7 @@ each: sums, limits, what is in flight, what is pending.
 import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -15,7 +16,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from orion.ids import fact_id
 from orion.ledger.model import (
     MAX_COUNTER,
-    SIDES,
     AccountKey,
     Code,
     Counters,
@@ -32,54 +32,17 @@ from orion.ledger.model import (
     clearing,
 )
 from orion.ledger.posting import LegNotApplied, decider, ids, pending_ids, post_batch, touched
+from tests.unit.ledger_asked import (
+    CHAINS,
+    ENDS,
+    MERCHANTS,
+    OWNERS,
+    SHARDS,
+    SYSTEMS,
+    asked,
+    chains_of,
+)
 from tests.unit.ledger_reference import COUNTERS, Name, Posted, Reference, name_of
-
-SHARDS = 3
-MERCHANTS = tuple(f"merchant:{number:032x}" for number in range(3))
-SYSTEMS = {"BTC.bitcoin": "system:bitcoin", "ETH.ethereum": "system:ethereum"}
-OWNERS = (*MERCHANTS, *SYSTEMS.values())
-CAUSES = (b'{"type":"test"}', b'{"type":"chain_final"}')
-
-LARGE = [MAX_COUNTER, MAX_COUNTER - 30, 2**127]
-UNITS = st.one_of(*[st.integers(1, 60)] * 5, st.sampled_from(LARGE))
-DIRECT = st.tuples(
-    st.sampled_from(sorted(SIDES)),
-    UNITS,
-    st.integers(0, 9),
-    st.sampled_from(MERCHANTS),
-    st.sampled_from(sorted(SYSTEMS)),
-    st.sampled_from([False, False, True]),
-)
-CHAINS = st.lists(DIRECT, min_size=1, max_size=4)
-ENDS = st.tuples(
-    st.sampled_from([Kind.SIGNED, Kind.SIGNED, Kind.POST, Kind.VOID, Kind.TIMEOUT]),
-    st.integers(0, 30),
-    st.sampled_from([0, 0, 0, -1, 1, 5]),
-    st.integers(0, 9),
-    st.sampled_from(CAUSES),
-    st.sampled_from([False, False, True]),
-)
-
-
-def asked(code: Code, units: int, fact: int, merchant: str, asset: str, linked: bool) -> Transfer:
-    """A direct transfer, or a pending one of a payout; ids repeat with other content at times."""
-
-    def key(purpose: Purpose) -> AccountKey:
-        owner = SYSTEMS[asset] if purpose is Purpose.CUSTODY else merchant
-        return AccountKey(owner, purpose, asset)
-
-    debit, credit = SIDES[code]
-    return Transfer(
-        id=fact_id("test", code, fact, merchant, asset),
-        kind=Kind.PENDING if code is Code.PAYOUT else Kind.DIRECT,
-        code=code,
-        units=units,
-        debit=key(debit),
-        credit=key(credit),
-        cause=b'{"type":"test"}',
-        trace_id=bytes(16),
-        linked=linked,
-    )
 
 
 class Shards(RuleBasedStateMachine):
@@ -122,6 +85,54 @@ class Shards(RuleBasedStateMachine):
         for code in (Code.DEPOSIT_CREDIT, Code.DEPOSIT_FINAL, Code.PAYOUT):
             taken = max(1, units - kept) if code is Code.PAYOUT else units
             self.post([(asked(code, taken, fact, merchant, asset, linked=False),)])
+
+    @rule(
+        missing=st.integers(1, 9),
+        merchant=st.sampled_from(MERCHANTS),
+        asset=st.sampled_from(sorted(SYSTEMS)),
+        facts=st.tuples(*[st.integers(20, 23)] * 2),
+        squat=st.sampled_from([None, None, "shortfall", "repaid"]),
+        chain=st.booleans(),
+    )
+    def owe_and_pay_back(
+        self,
+        missing: int,
+        merchant: str,
+        asset: str,
+        facts: tuple[int, int],
+        squat: str | None,
+        *,
+        chain: bool,
+    ) -> None:
+        """A reversal of more than there is, and a deposit that pays the rest back or a part; or
+        does not, because a payout behind it fails.
+        """
+        gone, fact = facts
+
+        def of(code: Code, units: int, fact: int) -> Transfer:
+            return asked(code, units, fact, merchant, asset, linked=False)
+
+        reversal = of(Code.DEPOSIT_REVERSAL, 5 + missing, gone)
+        final = of(Code.DEPOSIT_FINAL, 5, fact)
+        if squat is not None:
+            # Somebody has taken the id of the second entry.
+            named = reversal if squat == "shortfall" else final
+            taken = of(Code.DEPOSIT_CREDIT, 1, gone)
+            self.post([(taken._replace(id=fact_id(squat, named.id)),)])
+        self.post([(of(Code.DEPOSIT_CREDIT, 5, gone), reversal)])
+        chained = final._replace(linked=True)
+        ends = of(Code.PAYOUT, 1, fact)
+        self.post([(of(Code.DEPOSIT_CREDIT, 5, fact), *((chained, ends) if chain else (final,)))])
+
+    @rule(asset=st.sampled_from(sorted(SYSTEMS)), merchant=st.sampled_from(MERCHANTS))
+    def ask_for_what_nobody_may(self, asset: str, merchant: str) -> None:
+        """Custody of another chain, and what only the ledger itself makes."""
+        credit = asked(Code.DEPOSIT_CREDIT, 5, 30, merchant, asset, linked=False)
+        final = asked(Code.DEPOSIT_FINAL, 5, 30, merchant, asset, linked=False)
+        owing = replace(final.credit, purpose=Purpose.REVERSAL_RECEIVABLE)
+        [other] = set(SYSTEMS.values()) - {SYSTEMS[asset]}
+        repaid = final._replace(code=Code.REVERSAL_REPAID, debit=final.credit, credit=owing)
+        self.post([(credit._replace(debit=replace(credit.debit, owner=other)),), (repaid,)])
 
     @precondition(lambda self: self.opened)
     @rule(ends=st.lists(ENDS, min_size=1, max_size=3))
@@ -207,6 +218,7 @@ class Shards(RuleBasedStateMachine):
             return self.homes.get(owner) == shard
 
         accounts = touched(batch, shard, local)
+        identities, named = ids(batch), pending_ids(batch)
         story = self.reference.story
         posted, refused = len(story.posted), len(story.refused)
         outcome = post_batch(
@@ -215,8 +227,8 @@ class Shards(RuleBasedStateMachine):
                 shard=shard,
                 local=local,
                 counters={k: v for k, v in self.counters.items() if k in accounts},
-                known={k: v for k, v in self.known.items() if k in ids(batch)},
-                pendings={k: v for k, v in self.pendings.items() if k in pending_ids(batch)},
+                known={k: v for k, v in self.known.items() if k in identities},
+                pendings={k: v for k, v in self.pendings.items() if k in named},
                 frozen=frozenset(self.frozen),
                 next_posted=self.next_posted[shard],
                 next_leg=self.next_leg[shard],
@@ -356,18 +368,6 @@ class Shards(RuleBasedStateMachine):
             )
 
 
-def chains_of(record: Sequence[Transfer]) -> list[tuple[Transfer, ...]]:
-    """The record in pieces that stand or fall together; the last one may lack its end."""
-    found: list[tuple[Transfer, ...]] = []
-    piece: list[Transfer] = []
-    for transfer in record:
-        piece.append(transfer)
-        if not transfer.linked:
-            found.append(tuple(piece))
-            piece = []
-    return [*found, tuple(piece)] if piece else found
-
-
 def _range(leg: Leg, next_posted: int) -> tuple[int, int]:
     """The places in their commit of the first and the last entry that a leg names."""
     cause = json.loads(leg.cause)
@@ -379,6 +379,6 @@ def _range(leg: Leg, next_posted: int) -> tuple[int, int]:
 
 
 Shards.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, phases=[Phase.generate]
+    max_examples=20, stateful_step_count=25, deadline=None, phases=[Phase.generate]
 )
 TestShards = Shards.TestCase

@@ -53,16 +53,9 @@ class _Shape:
     """What follows from a code alone."""
 
     __slots__ = (
-        "credit_rule",
-        "debit_decides",
-        "debit_rule",
-        "joins",
-        "kinds",
-        "leg",
-        "pays_out",
-        "repays",
+        "credit_rule", "debit_decides", "debit_rule", "joins", "kinds", "leg", "pays_out", "repays",
         "reversal",
-    )
+    )  # fmt: skip
 
     def __init__(self, code: Code, rule: CodeRule) -> None:
         self.leg = code is Code.LEG
