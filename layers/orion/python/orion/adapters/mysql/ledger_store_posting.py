@@ -74,8 +74,8 @@ from orion.records import canonical_json
 TRANSFERS_TOPIC = "ledger.transfers"
 POSTED_TOPIC = "ledger.posted"
 REFUSED_TOPIC = "ledger.refused"
-# Records of `ledger.posted` that one statement writes: under 2 MB whatever they hold. More would
-# leave the server idle longer at the beginning, and the writer at the end.
+# Records of `ledger.posted` that one statement writes, after a first one alone: under 2 MB whatever
+# they hold. More would leave the server idle longer at the beginning, and the writer at the end.
 _RECORDS_A_STATEMENT = 2
 _ACCOUNTS_A_STATEMENT = 2_500
 
@@ -175,7 +175,7 @@ class Posting:
         if not self._careful:
             self._refusals.hold_none(self._lane, records)
         whole = (len(self._batch.accepted) - self._written) // MAX_ANSWERED
-        if whole >= _RECORDS_A_STATEMENT:
+        if whole >= (_RECORDS_A_STATEMENT if self._written else 1):
             self._log(self._written + whole * MAX_ANSWERED)
 
     def control(self, order: Handover | Takeover, limit: int) -> bool:
