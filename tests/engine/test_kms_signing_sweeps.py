@@ -159,6 +159,13 @@ def test_wallets_that_the_transaction_is_not_of_are_refused(stage: Stage, chain:
             stage.sweeps(chain).sign(replace(wanted, indexes=others)).transaction
             != stage.sweeps(chain).sign(wanted).transaction
         )
+        told = [
+            body["details"]
+            for body in outbox(stage.database, "audit.events")
+            if body["action"] == "sweep.signed"
+        ]
+        swept = [details["wallets"] for details in told if isinstance(details, dict)]
+        assert sorted(swept) == sorted([list(others), list(wanted.indexes)]), "each is told of"
         return
     with pytest.raises(refused):
         stage.sweeps(chain).sign(replace(wanted, indexes=others))

@@ -14,10 +14,11 @@ def sweep_signed(
     chain: str, group_no: int, indexes: Sequence[int], spend: Spend, trace_id: str, at: datetime
 ) -> Message:
     """Wallets of a group paid their custody."""
+    wallets = sorted(set(indexes))
     details = {
         "chain": chain,
         "group": group_no,
-        "wallets": sorted(set(indexes)),
+        "wallets": wallets,
         "version": spend.version,
         "fee_max_units": str(spend.fee_max_units),
         "payments": [
@@ -25,7 +26,8 @@ def sweep_signed(
             for payment in spend.payments
         ],
     }
-    identity = fact_id("audit.sweep.signed", chain, group_no, spend.version)
+    # An account chain's unsigned bytes name no sender: the same ones sweep another wallet as well.
+    identity = fact_id("audit.sweep.signed", chain, group_no, spend.version, *wallets)
     return _event("sweep.signed", f"group:{group_no}", details, identity, trace_id, at)
 
 
