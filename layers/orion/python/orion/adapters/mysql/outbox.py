@@ -3,12 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from orion.adapters.mysql.session import Cursor
-from orion.records import canonical_json
+from orion.errors import OrionError, Retry
+from orion.records import canonical_json, parse_json
 
 MAX_PAYLOAD_BYTES = 900_000  # Below Kafka's default limit of 1 MB for a record with its headers.
 _INSERT_ROWS = 500
+_COMPARED_ROWS = 50
+# When and for which request an event was told again is not what it says.
+_CIRCUMSTANCES = ("trace_id", "at")
+
+
+class EventDiffers(OrionError):
+    """An event id stands for one content: two facts were given one identity, or one fact was told
+    in two ways.
+    """
+
+    code: ClassVar[str] = "event_differs"
+    retry: ClassVar[Retry] = Retry.NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +59,53 @@ def sqs_row(purpose: str, key: str, body: Mapping[str, object], event_id: bytes)
 
 def append(cursor: Cursor, rows: Sequence[OutboxRow], now: datetime) -> None:
     """Store `rows` inside the caller's transaction. A row whose event is stored already is one
-    event still.
+    event still, whenever and for whichever request it is told again (`at`, `trace_id`).
+
+    Raises EventDiffers where its destination, key or content is another one.
     """
     created_at = now.replace(tzinfo=None)
     for start in range(0, len(rows), _INSERT_ROWS):
-        cursor.executemany(
+        some = rows[start : start + _INSERT_ROWS]
+        inserted = cursor.executemany(
             "INSERT INTO outbox (event_id, destination, partition_key, payload, created_at)"
             " VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE seq = seq",
-            [
-                (row.event_id, row.destination, row.key, row.payload, created_at)
-                for row in rows[start : start + _INSERT_ROWS]
-            ],
+            [(row.event_id, row.destination, row.key, row.payload, created_at) for row in some],
         )
+        # A row that is left as it was counts nothing (MySQL 8.0 Reference Manual, 15.2.7.2).
+        if inserted != len(some):
+            _compare(cursor, some)
+
+
+def _compare(cursor: Cursor, rows: Sequence[OutboxRow]) -> None:
+    for start in range(0, len(rows), _COMPARED_ROWS):
+        some = rows[start : start + _COMPARED_ROWS]
+        marks = ",".join(["%s"] * len(some))
+        cursor.execute(
+            "SELECT event_id, destination, partition_key, payload FROM outbox"  # noqa: S608
+            f" WHERE event_id IN ({marks})",
+            [row.event_id for row in some],
+        )
+        stored = {row[0]: OutboxRow(*row) for row in cursor.fetchall()}
+        for row in some:
+            if not same_event(stored[row.event_id], row):
+                raise EventDiffers(
+                    "an event id is taken by other content",
+                    event=row.event_id.hex(),
+                    destination=row.destination,
+                )
+
+
+def same_event(one: OutboxRow, other: OutboxRow) -> bool:
+    """Whether both say the same to the same reader; they may differ in circumstances only."""
+    if one == other:
+        return True
+    places = [(row.event_id, row.destination, row.key) for row in (one, other)]
+    return places[0] == places[1] and _said(one.payload) == _said(other.payload)
+
+
+def _said(payload: bytes) -> dict[str, object]:
+    body = parse_json(payload)
+    return {name: value for name, value in body.items() if name not in _CIRCUMSTANCES}
 
 
 def unsent(cursor: Cursor, limit: int, limit_bytes: int) -> Sequence[Unsent]:
