@@ -12,7 +12,7 @@ from orion.errors import OrionError
 from orion.ids import fact_id
 from orion.ledger.codes import Code, Purpose
 from orion.ledger.legs import MAX_ANSWERED
-from orion.ledger.model import clearing, leg_id
+from orion.ledger.model import REVERSALS, Side, clearing, leg_id
 from orion.log.reconciliation.causes import (
     CausedEntry,
     DepositFact,
@@ -25,13 +25,11 @@ from orion.log.reconciliation.causes import (
 )
 from orion.log.reconciliation.evidence import (
     MERCHANT,
+    SYSTEM,
     Cause,
     Untrue,
     differs,
-    digest_of,
     identity_of,
-    meant,
-    merchant_side,
     must,
     not_found,
 )
@@ -42,12 +40,15 @@ from orion.log.reconciliation.model import (
     Wrong,
     clipped,
 )
+from orion.log.reconciliation.sides import (
+    custody_of,
+    digest_asked,
+    must_move,
+    receivable_of,
+    sides_of,
+)
 from orion.records import parse_object
 
-_REVERSALS = {
-    Code.DEPOSIT_REVERSAL: Purpose.SETTLING,
-    Code.DEPOSIT_REVERSAL_FINAL: Purpose.AVAILABLE,
-}
 # How long a chain may take for one block at its worst, in seconds; with it, how old a credit that
 # is not final may be. A day more covers an outage of a node.
 _SLOWEST_BLOCK_S: Mapping[str, int] = MappingProxyType(
@@ -129,7 +130,7 @@ def _deposit_cause(cause: Cause) -> tuple[bytes, int]:
 
 def _deposit_wants(entry: CausedEntry, cause: Cause) -> Wanted:
     deposit, _ = _deposit_cause(cause)
-    beside = frozenset({shortfall_id(entry.id)} if entry.code in _REVERSALS else ())
+    beside = frozenset({shortfall_id(entry.id)} if entry.code in REVERSALS else ())
     return Wanted(deposits=frozenset({deposit}), transfers=beside)
 
 
@@ -140,32 +141,43 @@ def _check_deposit(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
         raise not_found(f"deposit {identity.hex()}")
     asked = fact_id(entry.code, deposit.chain, deposit.txid, deposit.tx_position, epoch)
     must("transfer id", entry.id, asked)
-    merchant, account = merchant_side(entry)
-    must("asset", account.asset, deposit.asset)
-    assigned = deposit.assigned_to
-    owner = MERCHANT + assigned.hex() if assigned else "nobody"
-    must("merchant of the wallet", merchant, owner)
-    of_deposit = deposit.merchant_id
-    must("merchant of the deposit", of_deposit.hex() if of_deposit else "nobody",
-          merchant.removeprefix(MERCHANT))  # fmt: skip
+    if deposit.assigned_to is None:
+        raise differs("wallet of nobody", "a wallet of the deposit's merchant")
+    merchant = MERCHANT + deposit.assigned_to.hex()
+    of_deposit = MERCHANT + deposit.merchant_id.hex() if deposit.merchant_id else "nobody"
+    must("merchant of the deposit", of_deposit, merchant)
+    must("chain of the asset", SYSTEM + deposit.chain, custody_of(deposit.asset).owner)
     credited = deposit.ever("included", epoch)
     if credited is None:
         raise not_found(f"inclusion of the deposit under epoch {epoch}")
     if epoch == deposit.epoch and deposit.state != "reversed":
         must("units of the deposit", deposit.units, credited.units)
-    units = entry.units
-    if entry.code in _REVERSALS:
-        shortfall = facts.transfers.get(shortfall_id(entry.id))
-        # Where its id stood for something else, the receivable bears all under the reversal's own.
-        if shortfall is not None and shortfall.code == Code.REVERSAL_SHORTFALL:
-            units += shortfall.units
-    must("units", units, credited.units)
-    _check_digest(entry, units, account)
+    must("units", _check_moved(entry, merchant, deposit.asset, facts), credited.units)
     _check_state(entry, deposit, epoch, facts)
 
 
+def _check_moved(entry: CausedEntry, merchant: str, asset: str, facts: Facts) -> int:
+    """Whether the accounts and the digest are those of the code for this merchant and asset; the
+    units that were asked for.
+    """
+    code = Code(entry.code)
+    asked, credit = sides_of(code, merchant, asset)
+    debit, units = asked, entry.units
+    if code in REVERSALS:
+        owed = receivable_of(merchant, asset)
+        shortfall = facts.transfers.get(shortfall_id(entry.id))
+        if entry.debit is not None and entry.debit.id == owed.id:
+            # One entry for all: nothing was left, or the shortfall's id stands for something else.
+            debit = owed
+        if shortfall is not None and shortfall.code == Code.REVERSAL_SHORTFALL:
+            units += shortfall.units
+    must_move(entry, debit, credit)
+    must("digest", entry.digest, digest_asked(entry, units, asked, credit))
+    return units
+
+
 def _check_state(entry: CausedEntry, deposit: DepositFact, epoch: int, facts: Facts) -> None:
-    if entry.code in _REVERSALS:
+    if entry.code in REVERSALS:
         # The reversal raises the epoch in its own change.
         if deposit.ever("reversed", epoch + 1) is None:
             raise not_found(f"reversal of the deposit's epoch {epoch}")
@@ -196,17 +208,6 @@ def finality_allowed(deposit: DepositFact) -> timedelta:
     return _OUTAGE + timedelta(seconds=slowest * deposit.confirmations_final)
 
 
-def _check_digest(entry: CausedEntry, units: int, account: AccountName) -> None:
-    """Whether the digest is that of what was asked for: of all units, from the account whose code
-    it is, whatever the ledger made of it.
-    """
-    debit, credit = meant(entry)
-    if entry.code in _REVERSALS:
-        purpose = _REVERSALS[Code(entry.code)].value
-        debit = AccountName(account.owner, purpose, account.asset)
-    must("digest", entry.digest, digest_of(entry, units, debit, credit))
-
-
 # Shortfalls
 
 
@@ -217,28 +218,38 @@ def _shortfall_wants(_entry: CausedEntry, cause: Cause) -> Wanted:
 def _check_shortfall(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
     named = identity_of(cause.get("transfer_id"), "transfer_id")
     reversal = facts.transfers.get(named)
-    if reversal is None or reversal.code not in _REVERSALS:
+    if reversal is None or reversal.code not in REVERSALS:
         raise not_found(f"reversal {named.hex()}")
     must("transfer id", entry.id, shortfall_id(named))
-    debit, credit = meant(entry)
-    must("purpose", debit.purpose, Purpose.REVERSAL_RECEIVABLE.value)
-    merchant, account = merchant_side(reversal)
-    must("merchant", debit.owner, merchant)
-    must("asset", debit.asset, account.asset)
-    must("credited account", credit.text, meant(reversal)[1].text)
+    must("shard", entry.shard, reversal.shard)
+    taken = _named(reversal.debit)
     # The reversal's digest is of all that was asked for: what it took and this together.
-    _check_digest(reversal, reversal.units + entry.units, account)
-    must("digest", entry.digest, digest_of(entry, entry.units, debit, credit))
+    asked = sides_of(Code(reversal.code), taken.owner, taken.asset)
+    must_move(reversal, *asked)
+    units = reversal.units + entry.units
+    must("digest of the reversal", reversal.digest, digest_asked(reversal, units, *asked))
+    _check_beside(entry, taken)
+
+
+def _check_beside(entry: CausedEntry, merchant: AccountName) -> None:
+    """An entry that the ledger makes by itself, for the merchant and the asset of another one."""
+    sides = sides_of(Code(entry.code), merchant.owner, merchant.asset)
+    must_move(entry, *sides)
+    must("digest", entry.digest, digest_asked(entry, entry.units, *sides))
+
+
+def _named(side: AccountName | None) -> AccountName:
+    if side is None:
+        raise differs("an account without a name", "accounts that the books name")
+    return side
 
 
 # Repayments
 
 
 def _owed(entry: CausedEntry) -> PlacedAccount:
-    if entry.credit is None:
-        raise differs("an account without a name", "accounts that the books name")
     return PlacedAccount(
-        entry.credit.id, entry.posted_at, entry.shard, entry.number, entry.position
+        _named(entry.credit).id, entry.posted_at, entry.shard, entry.number, entry.position
     )
 
 
@@ -253,11 +264,9 @@ def _check_repayment(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
     if final is None or final.code != Code.DEPOSIT_FINAL:
         raise not_found(f"final deposit {named.hex()}")
     must("transfer id", entry.id, repayment_id(named))
-    debit, credit = meant(entry)
-    must("debited account", debit.text, meant(final)[1].text)
-    owing = AccountName(debit.owner, Purpose.REVERSAL_RECEIVABLE.value, debit.asset)
-    must("credited account", credit.text, owing.text)
-    must("digest", entry.digest, digest_of(entry, entry.units, debit, credit))
+    credited = _named(final.credit)
+    must_move(final, *sides_of(Code.DEPOSIT_FINAL, credited.owner, credited.asset))
+    _check_beside(entry, credited)
     whole = final.position == MAX_ANSWERED - 1
     behind = (final.number + 1, 0) if whole else (final.number, final.position + 1)
     must("place", (entry.shard, entry.number, entry.position), (final.shard, *behind))
@@ -274,9 +283,7 @@ def _leg(entry: CausedEntry, cause: Cause) -> LegCause:
     shard, leg = cause.get("shard"), cause.get("leg")
     if type(shard) is not int or type(leg) is not int:
         raise differs("a leg of another form", "a shard's number and a leg's")
-    debit, credit = entry.debit, entry.credit
-    if debit is None or credit is None:
-        raise differs("an account without a name", "accounts that the books name")
+    debit, credit = _named(entry.debit), _named(entry.credit)
     debits = credit.purpose == Purpose.CLEARING
     account = debit if debits else credit
     side = "debit" if debits else "credit"
@@ -297,25 +304,25 @@ def _leg_wants(entry: CausedEntry, cause: Cause) -> Wanted:
 def _check_leg(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
     leg = _leg(entry, cause)
     must("transfer id", entry.id, leg_id(leg.shard, leg.leg))
-    debit, credit = meant(entry)
-    here, whose = (credit, debit) if leg.side == "debit" else (debit, credit)
-    must("clearing account", here.owner, f"shard:{entry.shard}")
-    must("asset", here.asset, whose.asset)
+    must("counterpart", entry.counterpart, None)
+    debits = leg.side == Side.DEBIT
+    asset = _named(entry.debit if debits else entry.credit).asset
+    account, here = custody_of(asset), clearing(entry.shard, asset)
+    must_move(entry, *((account, here) if debits else (here, account)))
     units = facts.legs.get(leg)
     if units is None:
         raise not_found(f"entries of shard {leg.shard} that name this account")
     must("units", entry.units, units)
     # It was asked for with the sender's clearing account in the place of this shard's.
-    sender = clearing(leg.shard, whose.asset)
-    there = AccountName(sender.owner, sender.purpose.value, sender.asset)
-    sides = (whose, there) if leg.side == "debit" else (there, whose)
-    must("digest", entry.digest, digest_of(entry, entry.units, *sides))
+    there = clearing(leg.shard, asset)
+    asked = (account, there) if debits else (there, account)
+    must("digest", entry.digest, digest_asked(entry, entry.units, *asked))
 
 
 RULES: Mapping[str, CauseRule] = MappingProxyType(
     {
         "deposit": CauseRule(
-            codes=frozenset({Code.DEPOSIT_CREDIT, Code.DEPOSIT_FINAL, *_REVERSALS}),
+            codes=frozenset({Code.DEPOSIT_CREDIT, Code.DEPOSIT_FINAL, *REVERSALS}),
             wanted=_deposit_wants,
             check=_check_deposit,
         ),
