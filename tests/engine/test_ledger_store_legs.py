@@ -93,6 +93,16 @@ def test_a_leg_that_differs_from_what_was_sent_is_never_posted_and_the_true_one_
     assert counters(admin, "custody") == (50, 0, 0, 0)
 
 
+def test_a_leg_that_comes_again_is_a_replay_though_it_would_not_fit_twice(
+    store: MySqlLedgerStore, admin: Cursor
+) -> None:
+    largest = leg(1, 2**128 - 1)
+    put_in_flight(admin, [largest])
+    post_partition(store, [sent(0, largest)], NOW)
+    again = post_partition(store, [sent(1, largest)], NOW)
+    assert (again.posted, again.refused, again.unchanged) == (0, 0, 1)
+
+
 def test_a_shard_that_applies_legs_waits_for_none_of_another_shard(
     store: MySqlLedgerStore, admin: Cursor, mysql_admin: MariaDb
 ) -> None:

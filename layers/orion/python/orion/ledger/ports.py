@@ -30,8 +30,9 @@ class LedgerStore(Protocol):
         The partition's number is the shard's. Entries, refusals, counters, pending transfers, legs,
         outbox rows, numbers and the offset commit together; records behind the offset change
         nothing. A control record acts after the transfers before it and before those after it.
-        Raises MalformedRecord or MalformedTransfer, with everything before that record stored;
-        UnknownShard; or Unavailable (retry SAME_KEY) when the outcome is unknown: the same records
-        may be posted again.
+        What one record cannot be posted for (MalformedRecord, MalformedTransfer, UnknownLeg,
+        LegNotApplied, TooManyHeld) is raised with its topic, partition and offset, and everything
+        before it is stored. Raises UnknownShard; or Unavailable (retry SAME_KEY) when the outcome
+        is unknown: the same records may be posted again.
         """
         ...

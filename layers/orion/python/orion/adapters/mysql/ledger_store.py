@@ -14,6 +14,7 @@ from datetime import datetime
 import pymysql
 
 from orion.adapters.mysql import fence
+from orion.adapters.mysql.ledger_store_faults import post_up_to_fault
 from orion.adapters.mysql.ledger_store_lane import Lane
 from orion.adapters.mysql.ledger_store_memory import Memory
 from orion.adapters.mysql.ledger_store_posting import Posting
@@ -24,6 +25,7 @@ from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import OrionError
 from orion.ledger.model import Counters, Handover, Takeover, Transfer
 from orion.ledger.ports import PostResult
+from orion.ledger.posting import LegNotApplied
 from orion.ledger.sharding import MisplacedControl, ShardView
 from orion.ledger.transfer_record import read_record
 from orion.records import Record
@@ -75,12 +77,17 @@ class MySqlLedgerStore:
     def post(self, records: Sequence[Record], now: datetime) -> PostResult:
         if not records:
             return PostResult(0, 0, 0, 0)
+        return post_up_to_fault(records, lambda some: self._commit(some, now))
+
+    def _commit(self, records: Sequence[Record], now: datetime) -> PostResult:
+        """Post `records` in one transaction."""
         shard = records[0].partition
         memory = self._memories.pop(shard, None)
         with _uncollected():
             try:
                 done = self._run(records, now, memory, careful=False)
-            except KnownIdentity:
+            except (KnownIdentity, LegNotApplied):
+                # A leg that was applied before would not have to fit again.
                 done = self._run(records, now, memory, careful=True)
         memory = done.memory
         if done.version is not None:

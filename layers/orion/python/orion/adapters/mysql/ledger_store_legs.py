@@ -30,7 +30,7 @@ def apply_legs(lane: Lane, entries: Sequence[Entry], at: datetime) -> None:
         rows = lane.ask(
             f"SELECT id, digest FROM leg WHERE id IN ({named}) AND applied_at IS NULL"  # noqa: S608
         )
-        flying = dict(rows)
+        flying: dict[bytes, bytes] = dict(rows)
         for entry in some:
             if flying.get(entry.transfer.id) != entry.digest:
                 raise UnknownLeg(
