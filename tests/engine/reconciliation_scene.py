@@ -18,6 +18,7 @@ from orion.adapters.aws.reconciled_segments import S3ReportStore, S3SegmentBook
 from orion.adapters.mysql.ledger_store import MySqlLedgerStore
 from orion.adapters.mysql.reconciled_causes import MySqlCauseReader
 from orion.adapters.mysql.reconciled_ledger import MySqlLedgerReader
+from orion.adapters.mysql.reconciled_statements import MySqlStatementRows
 from orion.adapters.mysql.reconciled_sums import MySqlLedgerSums
 from orion.adapters.mysql.reconciliation_runs import MySqlRunStore
 from orion.adapters.mysql.session import Database, MySqlConfig
@@ -149,6 +150,7 @@ class Scene:
             self.external_reader,
         )
         self.causes = MySqlCauseReader(log)
+        self.statements = MySqlStatementRows(log)
         self.sums = MySqlLedgerSums(log)
         self.reports = S3ReportStore(self.s3, self.bucket)
         self.offsets: dict[int, int] = {}
@@ -309,7 +311,8 @@ class Scene:
                 yield partial(service.read_book, self.runs, reader, book, name, part.number)
             yield partial(service.read_segments, self.runs, self.books.segments, name, part.number)
             yield partial(service.compare, self.runs, self.books, name, part.number)
-            yield partial(service.check_causes, self.runs, self.causes, name, part.number, now)
+            causes = partial(service.check_causes, self.runs, self.causes, self.statements)
+            yield partial(causes, name, part.number, now)
         yield lambda: service.check_sums(self.runs, self.sums, self.external_reader, name)
         yield lambda: self.runs.record(run_id(name), Step.BALANCES, "", [])
 

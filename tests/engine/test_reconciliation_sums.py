@@ -111,23 +111,6 @@ def test_what_is_in_flight_is_no_difference_and_losing_it_is_one(scene: Scene) -
     scene.follow()
 
 
-def test_a_statement_that_ends_in_other_counters_is_told(scene: Scene) -> None:
-    scene.cursor.execute(
-        "INSERT INTO orion_ledger.statement_account SELECT id, debits_posted, debits_pending,"
-        " credits_posted, credits_pending FROM orion_ledger.account"
-    )
-    scene.cursor.execute(
-        "INSERT INTO orion_ledger.statement_cursor SELECT shard_no, next_posted"
-        " FROM orion_ledger.shard"
-    )
-    assert run(scene) == []
-    where = "account = (SELECT id FROM orion_ledger.account WHERE " + OF_SETTLING + ")"
-    change = "UPDATE {table} SET credits_posted = credits_posted - 1 WHERE {where}"
-    with mysql(scene, "statement_account", where, change):
-        [found] = run(scene)
-    assert (found.kind, found.account) == ("statement_differs", SETTLING)
-
-
 MONEYIN = {
     "nobody's deposit": ("deposit", "merchant_id = NULL", "cause_differs"),
     "another merchant's": ("deposit", f"merchant_id = x'{9:032x}'", "cause_differs"),

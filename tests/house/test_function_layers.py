@@ -24,7 +24,8 @@ CALLED = {
     "log/reconcile_plan": _EXTERNAL + _SEGMENTS,
     "log/book_roots": _EXTERNAL + _SEGMENTS,
     "log/reconcile_compare": _EXTERNAL + _SEGMENTS,
-    "log/reconcile_causes": "import orion.adapters.mysql.reconciled_causes\n",
+    "log/reconcile_causes": "import orion.adapters.mysql.reconciled_causes\n"
+    "import orion.adapters.mysql.reconciled_statements\n",
     "log/reconcile_sums": _EXTERNAL + "import orion.adapters.mysql.reconciled_sums\n",
     "log/reconcile_report": "from orion.adapters.aws.reconciled_segments import S3ReportStore\n",
 }

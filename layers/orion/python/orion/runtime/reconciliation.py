@@ -119,15 +119,18 @@ def causes(event: Event) -> Answer:
     """`{"run", "range"}`: every entry against the rule of its cause."""
     from orion.adapters.mysql.reconciled_causes import MySqlCauseReader
 
-    reader = MySqlCauseReader(_database())
+    reader, statements = MySqlCauseReader(_database()), MySqlStatementRows(_database())
     return _range_step(
         event,
-        lambda run, number: len(service.check_causes(_runs(), reader, run, number, clock.now())),
+        lambda run, number: len(
+            service.check_causes(_runs(), reader, statements, run, number, clock.now())
+        ),
     )
 
 
 def _range_step(event: Event, check: Callable[[str, int], int]) -> Answer:
     logger()
+    from orion.adapters.mysql.reconciled_statements import MySqlStatementRows
     call = calls.range_call(event)
     _trace(_runs().run(call.run))
     found = check(call.run, call.range)

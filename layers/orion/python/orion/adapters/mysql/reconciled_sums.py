@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from orion.adapters.mysql import reconciled_statements
+from orion.adapters.mysql.one_moment import see_one_moment
 from orion.adapters.mysql.session import Cursor, Database
 from orion.log.reconciliation.model import AccountName
+from orion.log.reconciliation.statement_rows import Ending
 from orion.log.reconciliation.sums import AccountSums, Flight, Sums
 
 MAX_SHARDS = 1_024
@@ -38,11 +41,7 @@ class MySqlLedgerSums:
     @contextmanager
     def snapshot(self) -> Iterator["MySqlCounterSnapshot"]:
         with self._database.transaction() as cursor:
-            # This connection reads what is committed at each statement; here all statements must
-            # see one moment, so the transaction begins again as a snapshot.
-            cursor.execute("COMMIT")
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            see_one_moment(cursor)
             yield MySqlCounterSnapshot(cursor)
 
 
@@ -66,6 +65,9 @@ class MySqlCounterSnapshot:
             " WHERE account > %s ORDER BY account LIMIT %s"
         ):
             yield AccountSums(_bytes(identity), None, _sums(sums))
+
+    def endings(self) -> Iterator[Ending]:
+        return reconciled_statements.endings(self._cursor)
 
     def _pages(self, statement: str) -> Iterator[tuple[object, ...]]:
         after = b""

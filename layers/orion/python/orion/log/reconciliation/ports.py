@@ -19,6 +19,7 @@ from orion.log.reconciliation.model import (
 )
 from orion.log.reconciliation.planning import Head, MySqlHead, Range, Scope, ShardPlan, Span
 from orion.log.reconciliation.report import Findings, Outcome
+from orion.log.reconciliation.statement_rows import Ending
 from orion.log.reconciliation.sums import AccountSums, Flight, Sums
 
 
@@ -166,6 +167,16 @@ class CauseReader(Protocol):
 
 class LedgerSums(Protocol):
     """The ledger's counters as of one moment."""
+class StatementRows(Protocol):
+    """The rows of statements beside the ledger's transfers."""
+
+    def untrue(self, shard: int, span: Span) -> Sequence[Difference]:
+        """What of the statements does not follow from the transfers of a span, as far as the
+        follower has entered it; at most MAX_NAMED.
+        """
+        ...
+
+
 
     def snapshot(self) -> AbstractContextManager["CounterSnapshot"]:
         """All methods of what it gives see the same moment."""
@@ -205,6 +216,10 @@ class CounterSnapshot(Protocol):
 
 
 class EntrySums(Protocol):
+    def endings(self) -> Iterator[Ending]:
+        """Where each account's statement ends, also of accounts that the follower does not know."""
+        ...
+
     """The external book's sums."""
 
     def sums(

@@ -6,6 +6,7 @@ Equal roots skip the detail: entries are read and named only where the books dif
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from orion.log.reconciliation import comparison, planning, rules, sums
 from orion.log.reconciliation.errors import RootsMissing
@@ -35,6 +36,7 @@ from orion.log.reconciliation.ports import (
     ReportStore,
     RunStore,
     SegmentReader,
+    StatementRows,
 )
 from orion.log.reconciliation.report import (
     Outcome,
@@ -46,6 +48,7 @@ from orion.log.reconciliation.report import (
     total,
 )
 from orion.log.reconciliation.report_page import html_report
+from orion.log.reconciliation.statement_rows import ending_differences
 
 # How long the other books may take to follow to where MySQL was at the start.
 MAX_WAIT = timedelta(minutes=10)
@@ -221,9 +224,14 @@ def _account_ids(line: bytes) -> set[bytes]:
 
 
 def check_causes(
-    store: RunStore, reader: CauseReader, name: str, number: int, now: datetime
+    store: RunStore,
+    reader: CauseReader,
+    statements: StatementRows,
+    name: str,
+    number: int,
+    now: datetime,
 ) -> Sequence[Difference]:
-    """Every entry of a range against the rule of its cause."""
+    """Every entry of a range against the rule of its cause, and statements against the entries."""
     run = run_id(name)
     part = store.range(run, number)
     found: list[Difference] = []
@@ -239,6 +247,8 @@ def check_sums(
     """Counters against sums, per asset and shard debits against credits, clearing against what is
     in flight, and the statements' follower.
     """
+    if not part.strays:
+        found += statements.untrue(part.shard, part.span)
     run = run_id(name)
     through = {plan.shard: plan.through for plan in store.shards(run)}
     with ledger.snapshot() as snapshot:
@@ -264,7 +274,8 @@ def _statements(snapshot: CounterSnapshot, wrong: Container[bytes]) -> list[Diff
     """
     later = snapshot.later(snapshot.followed())
     followed = sums.followed(snapshot.counters(), later, snapshot.statements())
-    return sums.statement_differences(pair for pair in followed if pair[0].id not in wrong)
+    found = sums.statement_differences(pair for pair in followed if pair[0].id not in wrong)
+    return found + list(islice(ending_differences(snapshot.endings()), sums.MAX_NAMED))
 
 
 @dataclass(frozen=True, slots=True)
