@@ -105,7 +105,11 @@ class Alarms(AlarmTopic):
 
     def _failing_machine(self, name: str, workflows: Workflows) -> None:
         """One that nobody waits for: whoever starts a machine by hand sees how it ends."""
-        for metric, what in (("ExecutionsFailed", "failed"), ("ExecutionsTimedOut", "timed-out")):
+        for metric, what in (
+            ("ExecutionsFailed", "failed"),
+            ("ExecutionsTimedOut", "timed-out"),
+            ("ExecutionsAborted", "aborted"),
+        ):
             self.alarm(
                 f"{name}-{what}",
                 f"The state machine {name} {what.replace('-', ' ')}: its log says where.",

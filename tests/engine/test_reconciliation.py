@@ -29,7 +29,7 @@ def test_equal_books_have_no_difference_and_everything_is_checked(scene: Scene) 
     findings = scene.read("run")
     assert findings.differences == ()
     report = scene.report()
-    assert (report.outcome, report.differences, report.opened) == ("equal", 0, [])
+    assert (report.outcome, report.differences, report.incidents) == ("equal", 0, ())
 
 
 def insert(scene: Scene, position: int, entry: Entry) -> None:

@@ -55,9 +55,9 @@ def test_a_difference_freezes_its_asset_once_until_a_person_lifts_it(scene: Scen
     with mysql(scene, "transfer", WHERE, CHANGE):
         scene.read("run")
     report = scene.report()
-    assert (report.outcome, [each.asset for each in report.opened]) == ("different", [ASSET])
-    assert scene.report().opened == []
-    [incident] = report.opened
+    assert (report.outcome, [each.asset for each in report.incidents]) == ("different", [ASSET])
+    assert scene.report().incidents == report.incidents
+    [incident] = report.incidents
     assert ask(scene, "SELECT asset, incident_id, lifted_at FROM orion_ledger.asset_freeze") == [
         (ASSET, incident.id, None)
     ]
@@ -92,7 +92,7 @@ def test_an_incident_is_closed_with_a_reason_and_the_freeze_stays(scene: Scene) 
     scene.story()
     with mysql(scene, "transfer", WHERE, CHANGE):
         scene.read("run")
-    [opened] = scene.report().opened
+    [opened] = scene.report().incidents
     incidents = MySqlIncidents(scene.database("log", "orion_log"))
     [listed] = incidents.open()
     assert (listed.incident, listed.report) == (opened, scene.report().key)
@@ -120,7 +120,7 @@ def test_a_chain_that_was_not_heard_opens_an_incident_and_freezes_nothing(scene:
     unheard = Difference(DifferenceKind.BALANCE_UNKNOWN, Wrong.CHAIN, asset=ASSET)
     scene.runs.record(run_id("run"), Step.BALANCES, "", [unheard])
     report = scene.report()
-    assert [(each.asset, each.freezes) for each in report.opened] == [(ASSET, False)]
+    assert [(each.asset, each.freezes) for each in report.incidents] == [(ASSET, False)]
     assert ask(scene, "SELECT COUNT(*) FROM orion_ledger.asset_freeze") == [(0,)]
 
 
@@ -163,7 +163,7 @@ def test_a_run_of_which_a_step_failed_is_reported_and_not_called_equal(scene: Sc
         scene.cursor.execute("DELETE FROM orion_log.checked WHERE step = %s", (step,))
         assert scene.report().outcome == "not_checked"
     report = scene.report()
-    assert report.opened == []
+    assert report.incidents == ()
     text = scene.s3.get_object(Bucket=scene.bucket, Key=report.key)["Body"].read().decode()
     assert f"The causes of shard {part.shard}" in text
     assert "Counters and sums were not checked." in text

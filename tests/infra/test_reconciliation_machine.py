@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.cloud.names import ROOT
+from orion.log.reconciliation import service
 
 MACHINE: Mapping[str, Any] = json.loads(
     (ROOT / "statemachines" / "reconciliation.asl.json").read_text()
@@ -87,6 +88,30 @@ def test_whatever_fails_the_report_is_written() -> None:
     }
     assert leads == {"Report", "AreBooksEqual"}
     assert not any(state.get("End") for state in STATES.values())
+
+
+def test_a_run_that_lasts_too_long_ends_its_ranges_in_time_for_the_report() -> None:
+    inner = CHILD["States"]
+    assert inner["Causes"]["ResultPath"] == "$.causes"
+    assert inner["Causes"]["ResultSelector"] == {"outcome.$": "$.Payload.outcome"}
+    assert inner["Causes"]["Next"] == "IsInTime"
+    [late] = inner["IsInTime"]["Choices"]
+    assert (late["Variable"], late["StringEquals"]) == ("$.causes.outcome", "late")
+    assert inner[late["Next"]]["Type"] == "Fail"
+    assert inner[inner["IsInTime"]["Default"]]["Type"] == "Pass"
+    # One failed range fails the map, whose catch goes on to the sums.
+    assert RANGES["ToleratedFailurePercentage"] == 0
+
+    def longest(task: Mapping[str, Any]) -> int:
+        [retry] = task["Retry"]
+        attempts = retry["MaxAttempts"] + 1
+        return int(attempts * (task["TimeoutSeconds"] + retry["MaxDelaySeconds"]))
+
+    under_way = sum(longest(TASKS[name]) for name in ("ReadMysql", "Compare", "Causes"))
+    after = sum(longest(TASKS[name]) for name in ("Sums", "BalancesAtLast", "Report"))
+    waiting = 600
+    left = MACHINE["TimeoutSeconds"] - service.MAX_RANGES_TIME.total_seconds()
+    assert under_way + after + waiting < left
 
 
 def test_only_equal_books_end_well() -> None:

@@ -56,7 +56,7 @@ CREATE TABLE checked (
   checked_at DATETIME(6) NOT NULL,
   PRIMARY KEY (run_id, step, item)
 ) ENGINE=InnoDB;
--- The first thousand differences of a run. `asset` is empty where one concerns every asset.
+-- The first thousand differences of a run. `asset` is a coin, or empty where one concerns every asset.
 CREATE TABLE difference (
   run_id BINARY(16) NOT NULL,
   step ENUM('plan', 'roots', 'compare', 'causes', 'sums', 'balances') NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE difference (
   position INT NULL,
   transfer_id BINARY(16) NULL,
   account VARCHAR(256) NULL,
-  asset VARCHAR(40) NOT NULL,
+  asset VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   found VARCHAR(512) NULL,
   expected VARCHAR(512) NULL,
   PRIMARY KEY (run_id, step, item, seq)
@@ -80,15 +80,16 @@ CREATE TABLE difference_count (
   step ENUM('plan', 'roots', 'compare', 'causes', 'sums', 'balances') NOT NULL,
   item VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   kind VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  asset VARCHAR(40) NOT NULL,
+  asset VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   differences BIGINT UNSIGNED NOT NULL,
   PRIMARY KEY (run_id, step, item, kind, asset)
 ) ENGINE=InnoDB;
--- The balances of a run: all accounts of a purpose together.
+-- The balances of a run: all accounts of a purpose together. The words are bytes, whatever a book has there: no collation
+-- takes two of them for one.
 CREATE TABLE purpose_total (
   run_id BINARY(16) NOT NULL,
-  asset VARCHAR(40) NOT NULL,
-  purpose VARCHAR(32) NOT NULL,
+  asset VARBINARY(160) NOT NULL,
+  purpose VARBINARY(128) NOT NULL,
   accounts BIGINT UNSIGNED NOT NULL,
   debits DECIMAL(50,0) NOT NULL,
   credits DECIMAL(50,0) NOT NULL,

@@ -78,6 +78,15 @@ def _trace(run: Run) -> None:
     set_trace_id(run.trace_id.hex())
 
 
+def _is_late(name: str) -> bool:
+    run = _runs().run(name)
+    _trace(run)
+    late = service.is_late(run, clock.now())
+    if late:
+        _log.error("the run has lasted too long", extra={"run": name})
+    return late
+
+
 def plan(event: Event) -> Answer:
     """`{"run", "scope"?}`: `planned` with the ranges' numbers, or `waiting` for a book that
     follows.
@@ -98,7 +107,8 @@ def book_roots(event: Event) -> Answer:
     """`{"run", "range", "book"}`: reads one book over one range and keeps its roots."""
     logger()
     call = calls.book_call(event)
-    _trace(_runs().run(call.run))
+    if _is_late(call.run):
+        return {"outcome": "late"}
     if call.book is Book.SEGMENTS:
         entries = service.read_segments(_runs(), _segments(), call.run, call.range)
     else:
@@ -118,6 +128,7 @@ def compare(event: Event) -> Answer:
 def causes(event: Event) -> Answer:
     """`{"run", "range"}`: every entry against the rule of its cause."""
     from orion.adapters.mysql.reconciled_causes import MySqlCauseReader
+    from orion.adapters.mysql.reconciled_statements import MySqlStatementRows
 
     reader, statements = MySqlCauseReader(_database()), MySqlStatementRows(_database())
     return _range_step(
@@ -130,9 +141,9 @@ def causes(event: Event) -> Answer:
 
 def _range_step(event: Event, check: Callable[[str, int], int]) -> Answer:
     logger()
-    from orion.adapters.mysql.reconciled_statements import MySqlStatementRows
     call = calls.range_call(event)
-    _trace(_runs().run(call.run))
+    if _is_late(call.run):
+        return {"outcome": "late"}
     found = check(call.run, call.range)
     level = logging.ERROR if found else logging.INFO
     _log.log(level, "range checked", extra={"range": call.range, "differences": found})
@@ -153,7 +164,7 @@ def sums(event: Event) -> Answer:
 
 
 def report(event: Event) -> Answer:
-    """`{"run"}`: writes the report, opens incidents, ends the run. The outcome is `equal`,
+    """`{"run"}`: writes the report, ends the run. The outcome is `equal`,
     `different` or `not_checked`.
     """
     from orion.adapters.aws.reconciled_segments import S3ReportStore
@@ -179,7 +190,7 @@ def report(event: Event) -> Answer:
             "run": call.run,
             "outcome": str(done.outcome),
             "differences": done.differences,
-            "incidents": len(done.opened),
+            "incidents": len(done.incidents),
             "report": done.key,
             "trace_id": trace_id(),
         },

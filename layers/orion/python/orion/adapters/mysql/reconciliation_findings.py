@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from orion.adapters.mysql import reconciliation_incidents as opening
 from orion.adapters.mysql.session import Cursor
 from orion.log.reconciliation.model import (
     MAX_DIFFERENCES,
@@ -58,6 +59,7 @@ def findings(cursor: Cursor, run: bytes) -> Findings:
         counted=_counted(cursor, run),
         differences=_differences(cursor, run),
         totals=_totals(cursor, run),
+        opened=opening.of_run(cursor, run),
     )
 
 
@@ -134,6 +136,6 @@ def _totals(cursor: Cursor, run: bytes) -> Mapping[tuple[str, str], tuple[int, S
         (run,),
     )
     return {
-        (asset, purpose): (accounts, Sums(int(debits), 0, int(credited), 0))
+        (asset.decode(), purpose.decode()): (accounts, Sums(int(debits), 0, int(credited), 0))
         for asset, purpose, accounts, debits, credited in cursor.fetchall()
     }

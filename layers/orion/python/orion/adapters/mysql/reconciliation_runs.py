@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from orion.adapters.mysql import outbox
+import pymysql
+
 from orion.adapters.mysql import reconciliation_findings as found
+from orion.adapters.mysql import reconciliation_incidents as opening
 from orion.adapters.mysql.session import Cursor, Database
-from orion.ids import fact_id
 from orion.log.reconciliation.errors import UnknownRun
-from orion.log.reconciliation.incidents import incident_opened
 from orion.log.reconciliation.model import (
     MAX_DIFFERENCES,
     Book,
@@ -22,7 +22,7 @@ from orion.log.reconciliation.model import (
     run_id,
 )
 from orion.log.reconciliation.planning import Range, Scope, ShardPlan
-from orion.log.reconciliation.report import Findings, Outcome
+from orion.log.reconciliation.report import Counted, Findings, Outcome, concerned, incidents_of
 from orion.log.reconciliation.sums import Sums
 
 MAX_SHARDS = 1_024
@@ -30,6 +30,8 @@ MAX_SHARDS = 1_024
 KEPT_DAYS = 90
 _FORGOTTEN_AT_ONCE = 3
 _INSERT_ROWS = 500
+# What BIGINT and INT hold; what a book says may be above it, and is told at its end.
+_MAX_NUMBER, _MAX_POSITION = 2**63 - 1, 2**31 - 1
 _TABLES = ("run_shard", "run_range", "range_book", "hour_root", "checked", "difference",
            "difference_count", "purpose_total")  # fmt: skip
 
@@ -131,7 +133,12 @@ class MySqlRunStore:
 
     def record(self, run: bytes, step: Step, item: str, differences: Sequence[Difference]) -> None:
         now = datetime.now(UTC)
-        self._database.run(lambda cursor: _record(cursor, run, step, item, differences, now))
+        try:
+            self._database.run(lambda cursor: _record(cursor, run, step, item, differences, now))
+        except (pymysql.err.DataError, pymysql.err.IntegrityError, UnicodeError):
+            # What somebody wrote into a book to be unstorable must not keep payouts open.
+            self._database.run(lambda cursor: _open(cursor, run, differences, now))
+            raise
 
     def findings(self, run: bytes) -> Findings:
         return self._database.run(lambda cursor: found.findings(cursor, run))
@@ -222,7 +229,7 @@ def _record(
     now: datetime,
 ) -> None:
     # The run's row orders items that end at once: together they store a thousand, not each.
-    _lock(cursor, run)
+    locked = _lock(cursor, run)
     place = (run, str(step), item)
     for table in ("difference", "difference_count"):
         cursor.execute(
@@ -237,12 +244,15 @@ def _record(
         " transfer_id, account, asset, found, expected)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
-            (*place, seq, str(d.kind), str(d.wrong), d.shard, d.number, d.position, d.transfer_id,
-             d.account, d.asset or "", d.found, d.expected)
+            (*place, seq, str(d.kind), str(d.wrong), d.shard, _stored(d.number, _MAX_NUMBER),
+             _stored(d.position, _MAX_POSITION), d.transfer_id,
+             d.account, concerned(d.asset) or "", d.found, d.expected)
             for seq, d in enumerate(differences[: max(0, MAX_DIFFERENCES - stored)])
         ],
     )  # fmt: skip
-    counts = Counter((str(d.kind), d.asset or "") for d in differences)
+    counts = Counter((str(d.kind), concerned(d.asset) or "") for d in differences)
+    # In this commit: no time-out, and nobody who breaks the run off, keeps payouts open.
+    opening.open_all(cursor, locked, _to_open(run, differences), now)
     _insert(
         cursor,
         "INSERT INTO difference_count (run_id, step, item, kind, asset, differences)"
@@ -258,6 +268,19 @@ def _record(
     )
 
 
+def _open(cursor: Cursor, run: bytes, differences: Sequence[Difference], now: datetime) -> None:
+    opening.open_all(cursor, _lock(cursor, run), _to_open(run, differences), now)
+
+
+def _to_open(run: bytes, differences: Sequence[Difference]) -> Sequence[Incident]:
+    counts = Counter((d.kind, concerned(d.asset) or "") for d in differences)
+    return incidents_of(run, [Counted(*what, count) for what, count in counts.items()])
+
+
+def _stored(value: int | None, most: int) -> int | None:
+    return None if value is None else max(-most, min(value, most))
+
+
 def _strays_text(plan: ShardPlan) -> str:
     return " ".join(f"{span.first}..{span.last}" for span in plan.strays)
 
@@ -271,39 +294,13 @@ def _finish(
     now: datetime,
 ) -> Sequence[Incident]:
     _lock(cursor, run.id)
-    cursor.execute("SELECT incident_id FROM incident WHERE run_id = %s", (run.id,))
-    open_already = {identity for (identity,) in cursor.fetchall()}
-    opened = [incident for incident in incidents if incident.id not in open_already]
-    at = _naive(now)
-    _insert(
-        cursor,
-        "INSERT INTO incident (incident_id, run_id, asset, freezes, differences, opened_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        [(i.id, i.run, i.asset, i.freezes, i.differences, at) for i in opened],
-    )
-    _insert(
-        cursor,
-        "INSERT INTO orion_ledger.asset_freeze (asset, incident_id, opened_at) VALUES (%s, %s, %s)",
-        [(i.asset, i.id, at) for i in opened if i.freezes],
-    )
-    outbox.append(
-        cursor,
-        [
-            outbox.kafka_row(
-                "audit.events",
-                "log",
-                incident_opened(i, run, now),
-                fact_id("incident.opened", i.id),
-            )
-            for i in opened
-        ],
-        now,
-    )
+    opening.open_all(cursor, run, incidents, now)
+    opening.recount(cursor, incidents)
     cursor.execute(
         "UPDATE run SET finished_at = %s, outcome = %s, report = %s WHERE run_id = %s",
-        (at, str(outcome), report, run.id),
+        (_naive(now), str(outcome), report, run.id),
     )
-    return opened
+    return opening.of_run(cursor, run.id)
 
 
 def _insert(cursor: Cursor, statement: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -68,11 +68,20 @@ def _text(body: Mapping[str, object], name: str, limit: int) -> str:
 
 def incident_opened(incident: Incident, run: Run, now: datetime) -> Mapping[str, object]:
     """The audit event of an incident that a run opened."""
+    return _of_run("incident.opened", incident, run, now)
+
+
+def incident_raised(incident: Incident, run: Run, now: datetime) -> Mapping[str, object]:
+    """The audit event of an incident that froze nothing and does now."""
+    return _of_run("incident.raised", incident, run, now)
+
+
+def _of_run(action: str, incident: Incident, run: Run, now: datetime) -> Mapping[str, object]:
     return {
         "v": 1,
         "trace_id": run.trace_id.hex(),
         "module": "log",
-        "action": "incident.opened",
+        "action": action,
         "at": now.isoformat(),
         "actor": "reconciliation",
         "subject": incident.id.hex(),

@@ -31,7 +31,9 @@ class DifferenceStore(Protocol):
 
         Replaces what an earlier attempt of the same item recorded, so a step may be repeated. An
         empty sequence says that everything agreed. The first MAX_DIFFERENCES of a run are kept,
-        the others counted by asset. `item` is at most 64 letters, `""` where the step has one
+        the others counted by asset. Incidents of what was found are opened, and their assets
+        frozen, in the same commit; alone where the differences cannot be stored.
+        `item` is at most 64 letters, `""` where the step has one
         item. Raises UnknownRun (retry NEVER), DatabaseUnavailable (retry SAME_KEY).
         """
         ...
@@ -93,7 +95,7 @@ class RunStore(DifferenceStore, Protocol):
         now: datetime,
     ) -> Sequence[Incident]:
         """End the run, open the incidents that are not open yet and freeze their assets, in one
-        transaction. The incidents opened now.
+        transaction. All incidents of the run.
         """
         ...
 
@@ -165,8 +167,6 @@ class CauseReader(Protocol):
         ...
 
 
-class LedgerSums(Protocol):
-    """The ledger's counters as of one moment."""
 class StatementRows(Protocol):
     """The rows of statements beside the ledger's transfers."""
 
@@ -177,6 +177,8 @@ class StatementRows(Protocol):
         ...
 
 
+class LedgerSums(Protocol):
+    """The ledger's counters as of one moment."""
 
     def snapshot(self) -> AbstractContextManager["CounterSnapshot"]:
         """All methods of what it gives see the same moment."""
@@ -214,12 +216,12 @@ class CounterSnapshot(Protocol):
         """Every account of the statements by rising id, without names."""
         ...
 
-
-class EntrySums(Protocol):
     def endings(self) -> Iterator[Ending]:
         """Where each account's statement ends, also of accounts that the follower does not know."""
         ...
 
+
+class EntrySums(Protocol):
     """The external book's sums."""
 
     def sums(

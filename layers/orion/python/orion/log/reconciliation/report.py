@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from orion.log.reconciliation.model import (
@@ -21,6 +21,7 @@ from orion.money import ASSETS
 
 # What payouts can be made of: fiat only names prices.
 COINS = tuple(sorted(code for code, asset in ASSETS.items() if asset.chain is not None))
+_COINS = frozenset(COINS)
 # A cell that begins so is a formula to a spreadsheet; an apostrophe in front makes it text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -45,7 +46,7 @@ class Counted:
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What the steps of a run left. `checked` are (step, item); `entries` those that a book holds
-    of a shard's ranges.
+    of a shard's ranges, `opened` the incidents that the steps have opened.
     """
 
     shards: tuple[ShardPlan, ...]
@@ -56,6 +57,7 @@ class Findings:
     counted: tuple[Counted, ...]
     differences: tuple[Difference, ...]
     totals: Mapping[tuple[str, str], tuple[int, Sums]]
+    opened: tuple[Incident, ...] = field(default=(), compare=False)
 
 
 def roots_item(number: int, book: Book) -> str:
@@ -106,25 +108,48 @@ def _missing_words(step: Step, item: str, parts: Mapping[str, Range]) -> str:
 
 
 def outcome(run: Run, findings: Findings) -> Outcome:
-    """Unknown is not equal: a run that did not check everything has failed."""
-    if findings.counted:
+    """Unknown is not equal: a run that did not check everything has failed. Neither is a run equal
+    that opened an incident, though a repeated step found nothing.
+    """
+    if findings.counted or findings.opened:
         return Outcome.DIFFERENT
     return Outcome.NOT_CHECKED if not_checked(run, findings) else Outcome.EQUAL
 
 
 def incidents(run: Run, findings: Findings) -> tuple[Incident, ...]:
+    """Those of all that was found, and those that a step opened before."""
+    found = incidents_of(run.id, findings.counted)
+    before = {incident.id: incident for incident in findings.opened}
+    now = {
+        each.id: replace(each, freezes=True)
+        if each.id in before and before[each.id].freezes
+        else each
+        for each in found
+    }
+    return tuple(sorted({**before, **now}.values(), key=lambda each: each.asset))
+
+
+def concerned(asset: str | None) -> str | None:
+    """The coin that a difference concerns; None, which is every one, where no coin has this name:
+    whoever can write a book can write any word there.
+    """
+    return asset if asset in _COINS else None
+
+
+def incidents_of(run: bytes, all_counted: Iterable[Counted]) -> tuple[Incident, ...]:
     """One for each asset with a difference. One that concerns every asset opens one for each asset
     that this system knows: nobody can say which of them is not touched.
     """
     counts: dict[str, int] = {}
     freezing: set[str] = set()
-    for counted in findings.counted:
-        for asset in [counted.asset] if counted.asset else COINS:
+    for counted in all_counted:
+        one = concerned(counted.asset)
+        for asset in COINS if one is None else (one,):
             counts[asset] = counts.get(asset, 0) + counted.differences
             if counted.kind.freezes:
                 freezing.add(asset)
     return tuple(
-        Incident(incident_id(run.id, asset), run.id, asset, asset in freezing, counts[asset])
+        Incident(incident_id(run, asset), run, asset, asset in freezing, counts[asset])
         for asset in sorted(counts)
     )
 

@@ -52,6 +52,9 @@ from orion.log.reconciliation.statement_rows import ending_differences
 
 # How long the other books may take to follow to where MySQL was at the start.
 MAX_WAIT = timedelta(minutes=10)
+# When no further range is begun. The machine has 12 h: the rest is for what is under way (each step
+# five times its time-out), for sums, balances and the report.
+MAX_RANGES_TIME = timedelta(hours=8)
 # Records whose lines are read at once from all three books: at most 70,000 lines.
 DETAIL_RECORDS = 33
 _EPOCH_DAY_S = 86_400
@@ -104,6 +107,13 @@ def plan(
     ranges = planning.numbered(pieces)
     store.keep_ranges(run.id, ranges, now)
     return Planned(run, ranges)
+
+
+def is_late(run: Run, now: datetime) -> bool:
+    """Whether a run may begin no further range: what it has left must be reported as not checked,
+    by the run itself, before its machine ends it.
+    """
+    return now - run.started_at > MAX_RANGES_TIME
 
 
 def _fix(store: RunStore, books: Books, run: Run) -> Sequence[ShardPlan]:
@@ -237,6 +247,8 @@ def check_causes(
     found: list[Difference] = []
     for entries in reader.entries(part.shard, part.span):
         found += rules.untrue(entries, reader.facts(rules.wanted(entries), now))
+    if not part.strays:
+        found += statements.untrue(part.shard, part.span)
     store.record(run, Step.CAUSES, str(number), found)
     return found
 
@@ -247,8 +259,6 @@ def check_sums(
     """Counters against sums, per asset and shard debits against credits, clearing against what is
     in flight, and the statements' follower.
     """
-    if not part.strays:
-        found += statements.untrue(part.shard, part.span)
     run = run_id(name)
     through = {plan.shard: plan.through for plan in store.shards(run)}
     with ledger.snapshot() as snapshot:
@@ -280,25 +290,25 @@ def _statements(snapshot: CounterSnapshot, wrong: Container[bytes]) -> list[Diff
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How the run ended. `opened` are the incidents that this call opened."""
+    """How the run ended, with all incidents that its steps opened."""
 
     run: Run
     outcome: Outcome
     differences: int
     key: str
-    opened: Sequence[Incident]
+    incidents: Sequence[Incident]
 
 
 def report(store: RunStore, reports: ReportStore, name: str, trace: bytes, now: datetime) -> Report:
-    """Write the report, open incidents, freeze assets, end the run. Also of a run whose plan was
-    never made: nothing of it was checked, and the report says so.
+    """Write the report and end the run. Incidents are open already, each since the step that found
+    its difference. Also of a run whose plan was never made: the report says so.
     """
     run = store.begin(name, Scope.RECENT, trace, now)
     findings = store.findings(run.id)
     ended = outcome(run, findings)
     # Frozen first: a report that cannot be written must not leave payouts open.
     key = report_key(run, "html")
-    opened = store.finish(run, ended, incidents(run, findings), key, now)
+    all_opened = store.finish(run, ended, incidents(run, findings), key, now)
     reports.put(key, html_report(run, findings), "text/html; charset=utf-8")
     reports.put(report_key(run, "csv"), csv_report(run, findings), "text/csv; charset=utf-8")
-    return Report(run, ended, total(findings.counted), key, opened)
+    return Report(run, ended, total(findings.counted), key, all_opened)
