@@ -121,6 +121,13 @@ def test_nobody_pays_for_another_merchant_or_in_another_asset() -> None:
         assert books.counters[RECEIVABLE] == Counters(3, 0, 0, 0)
 
 
+def test_one_merchants_debt_is_found_beside_others_who_owe_nothing() -> None:
+    books = owing(3, settling=5)
+    books.post(move(Code.DEPOSIT_CREDIT, 2, merchant=OTHER))
+    outcome = books.post(final(1, merchant=OTHER), final(1, merchant=OTHER, fact=1), final(5))
+    assert told(outcome)[-1] == (Code.REVERSAL_REPAID, 3)
+
+
 def test_a_debt_made_in_the_same_batch_is_paid_back_in_it() -> None:
     books = Books()
     asked = [
