@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.mariadb import MariaDb
-from orion.adapters.mysql import ledger_store_refusals
+from orion.adapters.mysql import ledger_store_reading, ledger_store_refusals
 from orion.adapters.mysql.ledger_store import MySqlLedgerStore
 from orion.adapters.mysql.session import Cursor
 from orion.ledger.service import post_partition
@@ -202,3 +202,20 @@ def test_what_is_told_of_a_batch_is_what_the_log_has(
         " LOWER(HEX(pending_id)) FROM transfer ORDER BY number, position",
     )
     assert told == logged
+
+
+def test_an_asset_that_many_incidents_froze_is_one_and_too_many_assets_stop_the_writer(
+    store: MySqlLedgerStore, admin: Cursor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_store_reading, "MAX_FROZEN", 2)
+    freeze = (
+        "INSERT INTO asset_freeze (asset, incident_id, opened_at)"
+        " SELECT %s, UNHEX(MD5(seq)), '2026-01-01' FROM seq_1_to_5"
+    )
+    for asset in ("BTC.bitcoin", "ETH.ethereum"):
+        admin.execute(freeze, (asset,))
+    post_partition(store, [record(0, credit(9), final(9), payout("pending", 9))], NOW)
+    assert reasons(admin) == ["asset_frozen"]
+    admin.execute(freeze, ("USDT.ethereum",))
+    with pytest.raises(ledger_store_reading.TooManyFrozen):
+        post_partition(store, [record(1, credit(9))], NOW)

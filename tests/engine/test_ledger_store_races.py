@@ -19,6 +19,7 @@ import pytest
 
 from infra.local.mariadb import MariaDb
 from orion.adapters.mysql import fence
+from orion.adapters.mysql.ledger_store import MySqlLedgerStore
 from orion.adapters.mysql.session import Cursor, DatabaseUnavailable
 from orion.ledger.service import post_partition
 from orion.records import Record
@@ -30,6 +31,7 @@ from tests.engine.ledger_store_scene import (
     credit,
     database,
     empty_ledger,
+    final,
     record,
     rows,
     settled,
@@ -180,6 +182,35 @@ def test_a_writer_uses_its_memory_as_long_as_nobody_else_commits(
     admin.execute("UPDATE account SET credits_posted = 1000 WHERE purpose = 'settling'")
     post_partition(store, [record(1, credit(7))], NOW)
     assert settled(admin) == 12
+
+
+def test_over_another_connection_a_writer_remembers_nothing(
+    mysql_admin: MariaDb, admin: Cursor
+) -> None:
+    """It may lead to a server that was restored and has since come to the same numbers."""
+    behind = database(mysql_admin)
+    store = MySqlLedgerStore(behind)
+    early = final(500)
+    post_partition(store, [record(0, credit(5)), record(1, early)], NOW)
+    admin.execute("UPDATE account SET credits_posted = 1000 WHERE purpose = 'settling'")
+    admin.execute("DELETE FROM refusal")
+    behind.close()
+    result = post_partition(store, [record(2, credit(7), early)], NOW)
+    assert (result.posted, result.refused) == (2, 0)
+    assert settled(admin) == 1007
+
+
+def test_a_known_id_over_another_connection_brings_no_memory_back(
+    mysql_admin: MariaDb, admin: Cursor
+) -> None:
+    behind = database(mysql_admin)
+    store = MySqlLedgerStore(behind)
+    known = credit(5)
+    post_partition(store, [record(0, known)], NOW)
+    admin.execute("UPDATE account SET credits_posted = 1000 WHERE purpose = 'settling'")
+    behind.close()
+    assert post_partition(store, [record(1, known, credit(7))], NOW).posted == 1
+    assert settled(admin) == 1007
 
 
 def test_an_account_that_vanished_undoes_the_batch_instead_of_being_made_anew(

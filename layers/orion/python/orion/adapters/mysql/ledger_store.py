@@ -73,6 +73,7 @@ class MySqlLedgerStore:
         self._names = Names()
         self._refusals = Refusals()
         self._memories: dict[int, Memory] = {}
+        self._connection = database.opened
 
     def post(self, records: Sequence[Record], now: datetime) -> PostResult:
         if not records:
@@ -94,6 +95,7 @@ class MySqlLedgerStore:
             memory = memory or Memory(done.version)
             memory.learn(done.version, done.moved, done.absent)
             memory.map_version, memory.view = done.seen
+            memory.connection = self._connection
         if memory is not None:
             self._memories[shard] = memory
         self._tell(shard)
@@ -114,7 +116,10 @@ class MySqlLedgerStore:
         self, records: Sequence[Record], now: datetime, memory: Memory | None, *, careful: bool
     ) -> _Done:
         def attempt(cursor: Cursor) -> _Done:
-            return self._post(cursor, records, now, memory, careful=careful)
+            connection = self._connected()
+            same = memory is not None and memory.connection == connection
+            known = memory if same else None
+            return self._post(cursor, records, now, known, careful=careful)
 
         try:
             return self._database.run(attempt)
@@ -122,6 +127,15 @@ class MySqlLedgerStore:
             if careful or exc.args[0] != _DUPLICATE:
                 raise
             raise KnownIdentity from exc
+
+    def _connected(self) -> int:
+        """The number of the connection: what an earlier one told is forgotten. Behind another one
+        may be a server that was restored to an earlier state, which its numbers do not always tell.
+        """
+        if self._connection != self._database.opened:
+            self._connection = self._database.opened
+            self._refusals = Refusals()
+        return self._connection
 
     def _post(
         self,

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 import pymysql
 
 from orion.adapters.mysql.ledger_map import BrokenShardMap
-from orion.adapters.mysql.ledger_store_reading import UnknownShard
+from orion.adapters.mysql.ledger_store_reading import TooManyFrozen, UnknownShard
 from orion.adapters.mysql.session import DatabaseUnavailable
 from orion.errors import OrionError, Unavailable
 from orion.ledger.ports import PostResult
 from orion.records import Record
 
 # Of the partition or the server: every record would end so.
-_OF_ALL = (DatabaseUnavailable, Unavailable, UnknownShard, BrokenShardMap)
+_OF_ALL = (DatabaseUnavailable, Unavailable, UnknownShard, TooManyFrozen, BrokenShardMap)
 _OF_ONE = (
     OrionError,
     ValueError,

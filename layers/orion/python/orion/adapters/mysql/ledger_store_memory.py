@@ -36,6 +36,8 @@ class Memory:
     absent: set[bytes] = field(default_factory=set)
     map_version: int = 0
     view: ShardView | None = None
+    # The connection over which it was learnt: another one may lead to a restored server.
+    connection: int = 0
 
     def learn(
         self, version: int, moved: Mapping[bytes, Counters], absent: Collection[bytes]

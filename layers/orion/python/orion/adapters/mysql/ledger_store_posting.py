@@ -106,8 +106,9 @@ class Posting:
         self._view: ShardView | None = None
         self._forwarded = 0
         self._marked = False
-        # A clock that was set back must not let the log's time fall.
-        self._at = max(now, row.last_posted_at)
+        # Above the last commit's, also where the clock was set back or stands: what was complete
+        # through a moment stays so.
+        self._at = max(now, row.last_posted_at + timedelta(microseconds=1))
         self._next_posted, self._next_refused = row.next_posted, row.next_refused
         self._next_leg = row.next_leg
         around = surroundings(lane)

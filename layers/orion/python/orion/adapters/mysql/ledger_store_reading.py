@@ -15,12 +15,21 @@ T = TypeVar("T")
 
 # Below MariaDB's threshold (1,000) for turning a list into a temporary table.
 LIST_SIZE = 900
+# Each asset once, however many incidents froze it; far more than the product knows.
+MAX_FROZEN = 1_000
 
 
 class UnknownShard(OrionError):
     """Transfers came on a partition that is no shard of this ledger."""
 
     code: ClassVar[str] = "unknown_shard"
+    retry: ClassVar[Retry] = Retry.NEVER
+
+
+class TooManyFrozen(OrionError):
+    """More assets are frozen than are read: to leave one out would pay it out."""
+
+    code: ClassVar[str] = "too_many_frozen"
     retry: ClassVar[Retry] = Retry.NEVER
 
 
@@ -59,16 +68,20 @@ class Surroundings:
 
 
 def surroundings(lane: Lane) -> Surroundings:
-    """One statement, because a batch of one transfer pays for each."""
+    """One statement, because a batch of one transfer pays for each. Raises TooManyFrozen."""
     rows = lane.ask(
-        "SELECT shard_no, next_refused, NULL, NULL FROM shard"
+        "SELECT shard_no, next_refused, NULL, NULL FROM shard"  # noqa: S608
         " UNION ALL SELECT NULL, NULL, MAX(map_version), NULL FROM shard_map"
-        " UNION ALL SELECT NULL, NULL, NULL, asset FROM asset_freeze WHERE lifted_at IS NULL"
+        " UNION ALL (SELECT DISTINCT NULL, NULL, NULL, asset FROM asset_freeze"
+        f" WHERE lifted_at IS NULL LIMIT {MAX_FROZEN + 1})"
     )
+    frozen = frozenset(asset for *_, asset in rows if asset is not None)
+    if len(frozen) > MAX_FROZEN:
+        raise TooManyFrozen("more assets are frozen than there can be", limit=MAX_FROZEN)
     return Surroundings(
         next_refused={int(shard): int(upto) for shard, upto, _, _ in rows if shard is not None},
         map_version=max(int(map_) for _, _, map_, _ in rows if map_ is not None),
-        frozen=frozenset(asset for *_, asset in rows if asset is not None),
+        frozen=frozen,
     )
 
 

@@ -81,6 +81,9 @@ class Database:
     def __init__(self, config: MySqlConfig) -> None:
         self._config = config
         self._connection: pymysql.Connection[Cursor] | None = None
+        # How many connections were opened: whoever remembers what a server said asks whether it
+        # may be another one by now.
+        self.opened = 0
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
@@ -174,6 +177,7 @@ class Database:
             )
             with self._connection.cursor() as cursor:
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            self.opened += 1
             return self._connection
         except (pymysql.err.Error, OSError) as exc:
             self.close()
