@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orion.ledger.buckets import BUCKETS, MAX_SHARDS, ShardsOutOfRange, ranges, spread
@@ -36,6 +36,7 @@ def test_from_four_to_eight_shards_each_of_the_four_keeps_half_of_its_buckets() 
     assert all(now in (before, 4, 5, 6, 7) for before, now in zip(four, eight, strict=True))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, MAX_SHARDS), min_size=1, max_size=5))
 def test_a_map_is_level_and_moves_no_bucket_more_than_it_must(steps: list[int]) -> None:
     before: tuple[int, ...] = ONE
