@@ -86,8 +86,8 @@ def test_only_the_side_of_another_shard_may_stand_in_clearing(code: Code) -> Non
     if custody:
         [side] = custody
         for shard, here in ((3, clearing(3, ASSET)), (0, clearing(3, ASSET)), (3, HERE)):
-            there = changed(whole, shard=shard, counterpart=name(CUSTODY), **{side: name(here)})
-            assert bool(told(there, code)) is (here != clearing(shard, ASSET))
+            placed = changed(whole, shard=shard, counterpart=name(CUSTODY), **{side: name(here)})
+            assert bool(told(placed, code)) is (here != clearing(shard, ASSET))
     # Without a clearing account, nothing is meant beside what moved.
     for meant in (debit, credit):
         assert told(changed(whole, counterpart=name(meant)), code) == ["cause_differs"]

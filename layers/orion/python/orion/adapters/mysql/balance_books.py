@@ -7,6 +7,7 @@ a deposit and not yet as money, and call for an alarm where nothing is wrong.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from orion.adapters.mysql.one_moment import see_one_moment
 from orion.adapters.mysql.session import Cursor
 from orion.ids import fact_id
 from orion.log.balances.model import AssetBooks, custody
@@ -20,9 +21,7 @@ Key = tuple[str, str]  # Chain and asset.
 
 def read_books(cursor: Cursor, heights: Mapping[str, int | None]) -> Sequence[AssetBooks]:
     """The port's `books`. Ends the transaction that `cursor` is in and begins one of its own."""
-    cursor.execute("COMMIT")
-    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    see_one_moment(cursor)
     accounts = _accounts(cursor)
     deposits: dict[Key, int] = {}
     above: dict[Key, int] = {}

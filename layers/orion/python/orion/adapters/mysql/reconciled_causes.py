@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from orion.adapters.mysql.ledger_lines import ENTRY_LINE_SQL
+from orion.adapters.mysql.one_moment import see_one_moment
 from orion.adapters.mysql.reconciled_ledger import account_names
 from orion.adapters.mysql.session import Cursor, Database
 from orion.ledger.codes import Purpose
@@ -124,15 +125,21 @@ class MySqlCauseReader:
             self._names |= account_names(cursor, sorted(unknown))
 
     def facts(self, wanted: Wanted, now: datetime) -> Facts:
-        return self._database.run(
-            lambda cursor: Facts(
+        """As the port says, all of one moment: a reversal between two looks would otherwise be in a
+        deposit and not yet in its history.
+        """
+
+        def work(cursor: Cursor) -> Facts:
+            see_one_moment(cursor)
+            return Facts(
                 now,
                 deposits=_deposits(cursor, sorted(wanted.deposits)),
                 transfers=self._transfers(cursor, sorted(wanted.transfers)),
                 legs=_legs(cursor, wanted.legs),
                 debts=_debts(cursor, wanted.debts),
             )
-        )
+
+        return self._database.run(work)
 
     def _transfers(self, cursor: Cursor, ids: Sequence[bytes]) -> Mapping[bytes, CausedEntry]:
         found: dict[bytes, CausedEntry] = {}

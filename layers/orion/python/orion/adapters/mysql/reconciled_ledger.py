@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orion.adapters.mysql.ledger_lines import ENTRY_LINE_SQL, GROUP_BYTES, LEAF_SQL
+from orion.adapters.mysql.one_moment import see_one_moment
 from orion.adapters.mysql.session import Cursor, Database
 from orion.log.reconciliation.model import AccountName, PlacedLine, RecordLeaves
 from orion.log.reconciliation.planning import (
@@ -33,31 +34,24 @@ class MySqlLedgerReader:
         self._database = database
 
     def heads(self) -> Mapping[int, Head]:
-        found = self._rows(
-            "SELECT shard_no, MIN(number), MAX(number) FROM orion_ledger.transfer"
-            " GROUP BY shard_no LIMIT %s",
-            (MAX_SHARDS,),
-        )
-        return {int(shard): Head(int(first), int(last)) for shard, first, last in found}
+        return self._database.run(_heads)
 
     def shard_heads(self) -> Mapping[int, MySqlHead]:
-        # One statement sees one moment: the row and the newest entry move in one commit.
-        found = self._rows(
-            "SELECT s.shard_no, s.next_posted,"
-            " (SELECT MIN(t.number) FROM orion_ledger.transfer t WHERE t.shard_no = s.shard_no),"
-            " (SELECT MAX(t.number) FROM orion_ledger.transfer t WHERE t.shard_no = s.shard_no)"
-            " FROM orion_ledger.shard s LIMIT %s",
-            (MAX_SHARDS,),
-        )
-        heads = {
-            int(shard): MySqlHead(
-                None if first is None else Head(int(first), int(last)), int(following)
+        """As the port says: the row and the newest entry move in one commit."""
+
+        def work(cursor: Cursor) -> Mapping[int, MySqlHead]:
+            see_one_moment(cursor)
+            cursor.execute(
+                "SELECT shard_no, next_posted FROM orion_ledger.shard LIMIT %s", (MAX_SHARDS,)
             )
-            for shard, following, first, last in found
-        }
-        for shard, head in self.heads().items():
-            heads.setdefault(shard, MySqlHead(head, None))
-        return heads
+            rows = {int(shard): int(following) for shard, following in cursor.fetchall()}
+            heads = _heads(cursor)
+            return {
+                shard: MySqlHead(heads.get(shard), rows.get(shard))
+                for shard in rows.keys() | heads.keys()
+            }
+
+        return self._database.run(work)
 
     def recent_from(self, shard: int, through: int, since: datetime) -> int:
         """By halving: times do not fall from number to number. Where somebody has changed one, the
@@ -119,6 +113,15 @@ class MySqlLedgerReader:
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
         return self._database.run(lambda cursor: grouped(cursor, statement, values))
+
+
+def _heads(cursor: Cursor) -> Mapping[int, Head]:
+    cursor.execute(
+        "SELECT shard_no, MIN(number), MAX(number) FROM orion_ledger.transfer"
+        " GROUP BY shard_no LIMIT %s",
+        (MAX_SHARDS,),
+    )
+    return {int(shard): Head(int(first), int(last)) for shard, first, last in cursor.fetchall()}
 
 
 def grouped(
