@@ -1,6 +1,7 @@
 """Counters, names, legs, statements and causes: what the entries themselves do not show."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from itertools import count
 from typing import Any
 
@@ -8,7 +9,11 @@ import pytest
 
 from infra.local.mariadb import MariaDb
 from infra.local.postgres import Postgres
-from orion.log.reconciliation.model import Difference
+from orion.adapters.mysql.reconciled_sums import MySqlCounterSnapshot, MySqlLedgerSums
+from orion.adapters.mysql.session import Database, DatabaseUnavailable, MySqlConfig
+from orion.log.reconciliation import service
+from orion.log.reconciliation.model import Difference, run_id
+from orion.log.reconciliation.ports import LedgerSums
 from tests.engine.reconciliation_scene import Deposit, Scene, merchant
 from tests.engine.reconciliation_tamper import external, mysql
 
@@ -74,6 +79,39 @@ def test_a_wrong_sum_of_the_external_book_is_not_blamed_on_the_counters(scene: S
         found = [each for each in run(scene) if each.kind == "counter_differs"]
     assert {str(each.wrong) for each in found} == {"external"}
     assert SETTLING in {each.account for each in found}
+
+
+class LostOnTheWay:
+    """Sums whose database is not there any more when they are asked a second time."""
+
+    def __init__(self, scene: Scene) -> None:
+        server, login = scene.mysql, scene.mysql.credentials("log")
+        lost = MySqlConfig("127.0.0.1", 1, login.username, login.password, "orion_log", None)
+        assert server.port != lost.port
+        self.databases = [scene.database("log", "orion_log"), Database(lost)]
+
+    def snapshot(self) -> AbstractContextManager[MySqlCounterSnapshot]:
+        return MySqlLedgerSums(self.databases.pop(0)).snapshot()
+
+
+def counter_told(scene: Scene, name: str, ledger: LedgerSums) -> Difference:
+    *steps, _sums, _balances = scene.steps(name)
+    for step in steps:
+        step()
+    with suppress(DatabaseUnavailable):
+        service.check_sums(scene.runs, ledger, scene.external_reader, name)
+    found = scene.runs.findings(run_id(name)).differences
+    [named] = [each for each in found if each.kind == "counter_differs"]
+    return named
+
+
+def test_a_counter_is_told_before_all_entries_are_read_to_blame_a_book(scene: Scene) -> None:
+    change = "UPDATE {table} SET credits_posted = credits_posted + 1 WHERE {where}"
+    hurried = MySqlLedgerSums(scene.database("log", "orion_log"), summed_s=0)
+    with mysql(scene, "account", OF_SETTLING, change):
+        for name, ledger in (("hurried", hurried), ("lost", LostOnTheWay(scene))):
+            named = counter_told(scene, f"sums-{name}", ledger)
+            assert (named.wrong, named.account) == ("unknown", SETTLING)
 
 
 def test_a_shard_that_says_another_number_is_told(scene: Scene) -> None:

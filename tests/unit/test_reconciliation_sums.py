@@ -36,6 +36,11 @@ def test_the_wrong_one_of_counter_and_sums_stands_alone() -> None:
         reading = sums.read([account(A, held, 0)], {}, [account(A, summed, 0)])
         [found] = sums.counter_differences(reading, {A.id: Sums(own, 0, 0, 0)})
         assert (str(found.wrong), found.account, found.asset) == (wrong, A.text, "BTC.bitcoin")
+        # Not added up is not zero.
+        [found] = sums.counter_differences(reading, None)
+        assert (str(found.wrong), found.account) == ("unknown", A.text)
+    [found] = sums.counter_differences(sums.read([account(A, 5, 0)], {}, []), None)
+    assert str(found.wrong) == "unknown"
     for field in ("debits_posted", "debits_pending", "credits_posted", "credits_pending"):
         moved = [AccountSums(A.id, A, replace(Sums(), **{field: 1}))]
         assert list(sums.read(moved, {}, [account(A, 0, 0)]).suspects) == [A.id], field
@@ -60,6 +65,10 @@ def test_what_is_too_much_to_name_is_counted() -> None:
     found = sums.counter_differences(reading, {})
     assert len(found) == sums.MAX_NAMED + 1
     assert found[-1].found == "5 more accounts differ"
+    pairs = ((account(name, 1, 0), Sums()) for name in names)
+    statements = sums.statement_differences(pairs)
+    assert len(statements) == sums.MAX_NAMED + 1
+    assert statements[-1].found == "5 more accounts differ"
 
 
 def read(*accounts: AccountSums) -> Reading:

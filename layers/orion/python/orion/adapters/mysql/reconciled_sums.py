@@ -2,16 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
 
 from orion.adapters.mysql import reconciled_statements
 from orion.adapters.mysql.one_moment import see_one_moment
 from orion.adapters.mysql.session import Cursor, Database
 from orion.log.reconciliation.model import AccountName
 from orion.log.reconciliation.statement_rows import Ending
-from orion.log.reconciliation.sums import AccountSums, Flight, Sums
+from orion.log.reconciliation.sums import NONE, AccountSums, Flight, Sums
 
 MAX_SHARDS = 1_024
 PAGE_ACCOUNTS = 10_000
+# Numbers that are added up by one statement: at most 700,000 entries, far from the time that a
+# statement has (`session.READ_TIMEOUT_S`).
+SUMMED_NUMBERS = 1_000
+# How long the search for the wrong one of counters and sums may take; a step has 300 s.
+SUMMED_S = 120.0
 _SUMMED = "debits_posted, debits_pending, credits_posted, credits_pending"
 # What an entry does to the counters of each side: a second phase takes back all units of the
 # pending transfer that it ends, which may be more than it posts (docs/ledger.md, "Transfers").
@@ -33,23 +39,25 @@ SELECT account, SUM(dp), SUM(dn), SUM(cp), SUM(cn) FROM (
 
 
 class MySqlLedgerSums:
-    """The port LedgerSums."""
+    """The port LedgerSums. `summed_s`: how long the sums of single accounts may take."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, summed_s: float = SUMMED_S) -> None:
         self._database = database
+        self._summed_s = summed_s
 
     @contextmanager
     def snapshot(self) -> Iterator["MySqlCounterSnapshot"]:
         with self._database.transaction() as cursor:
             see_one_moment(cursor)
-            yield MySqlCounterSnapshot(cursor)
+            yield MySqlCounterSnapshot(cursor, self._summed_s)
 
 
 class MySqlCounterSnapshot:
     """The port CounterSnapshot, on a transaction that sees one moment."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, summed_s: float) -> None:
         self._cursor = cursor
+        self._summed_s = summed_s
 
     def counters(self) -> Iterator[AccountSums]:
         for identity, owner, purpose, asset, *sums in self._pages(
@@ -82,11 +90,21 @@ class MySqlCounterSnapshot:
     def later(self, through: Mapping[int, int]) -> Mapping[bytes, Sums]:
         return self._moved(_after(through), "")
 
-    def summed(self, accounts: Iterable[bytes], through: Mapping[int, int]) -> Mapping[bytes, Sums]:
+    def summed(
+        self, accounts: Iterable[bytes], through: Mapping[int, int]
+    ) -> Mapping[bytes, Sums] | None:
         listed = ",".join(f"x'{account.hex()}'" for account in accounts)
         if not listed:
             return {}
-        return self._moved(f"NOT ({_after(through)})", f"WHERE account IN ({listed})")
+        until = monotonic() + self._summed_s
+        totals: dict[bytes, Sums] = {}
+        for condition in _slices(through):
+            if monotonic() >= until:
+                return None
+            moved = self._moved(condition, f"WHERE account IN ({listed})")
+            for account, sums in moved.items():
+                totals[account] = totals.get(account, NONE) + sums
+        return totals
 
     def _moved(self, condition: str, accounts: str) -> Mapping[bytes, Sums]:
         self._cursor.execute(_MOVED.format(condition=condition, accounts=accounts))
@@ -116,6 +134,18 @@ class MySqlCounterSnapshot:
             (MAX_SHARDS,),
         )
         return {int(shard): int(number) - 1 for shard, number in self._cursor.fetchall()}
+
+
+def _slices(through: Mapping[int, int]) -> Iterator[str]:
+    """Conditions on all entries up to each shard's number, each on few; of whole numbers only.
+
+    Numbers below 1 are strays that nobody gave: the external book's sums have them too.
+    """
+    for shard, last in through.items():
+        yield f"t.shard_no = {int(shard)} AND t.number < 1"
+        for first in range(1, int(last) + 1, SUMMED_NUMBERS):
+            end = min(first + SUMMED_NUMBERS - 1, int(last))
+            yield f"t.shard_no = {int(shard)} AND t.number BETWEEN {first} AND {end}"
 
 
 def _after(through: Mapping[int, int]) -> str:

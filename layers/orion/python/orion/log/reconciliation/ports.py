@@ -198,8 +198,12 @@ class CounterSnapshot(Protocol):
         """
         ...
 
-    def summed(self, accounts: Iterable[bytes], through: Mapping[int, int]) -> Mapping[bytes, Sums]:
-        """The sums of these accounts over all entries up to each shard's number."""
+    def summed(
+        self, accounts: Iterable[bytes], through: Mapping[int, int]
+    ) -> Mapping[bytes, Sums] | None:
+        """The sums of these accounts over all entries up to each shard's number; None where the
+        entries are too many to be added up in the time that this may take.
+        """
         ...
 
     def flight(self) -> Flight:

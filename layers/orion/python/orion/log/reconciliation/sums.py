@@ -153,14 +153,17 @@ def _suspect(reading: Reading, account: AccountSums | None, held: Sums, summed: 
     reading.suspects[account.id] = (AccountSums(account.id, account.name, held), summed)
 
 
-def counter_differences(reading: Reading, in_mysql: Mapping[bytes, Sums]) -> list[Difference]:
-    """Name the wrong book of each suspect: `in_mysql` are the sums over MySQL's own entries.
+def counter_differences(
+    reading: Reading, in_mysql: Mapping[bytes, Sums] | None
+) -> list[Difference]:
+    """Name the wrong book of each suspect: `in_mysql` are the sums over MySQL's own entries, None
+    where nobody has added them up, so that no book stands alone.
 
     Counters that differ from entries on which both books agree are wrong themselves.
     """
     found = []
     for identity, (account, summed) in reading.suspects.items():
-        own = in_mysql.get(identity, NONE)
+        own = None if in_mysql is None else in_mysql.get(identity, NONE)
         if own == summed:
             wrong, told, expected = Wrong.MYSQL, account.sums, summed
         elif own == account.sums:
@@ -287,17 +290,32 @@ def statement_differences(
     followed: Iterable[tuple[AccountSums, Sums]],
 ) -> list[Difference]:
     """`followed` pairs an account's counters, less what the follower has not seen, with the
-    follower's own.
+    follower's own. What is beyond MAX_NAMED is counted.
     """
-    return [
-        Difference(
-            DifferenceKind.STATEMENT_DIFFERS,
-            Wrong.MYSQL,
-            account=account.name.text if account.name else account.id.hex(),
-            asset=account.name.asset if account.name else None,
-            found=str(statement),
-            expected=str(account.sums),
+    found: list[Difference] = []
+    beyond = 0
+    for account, statement in followed:
+        if account.sums == statement:
+            continue
+        if len(found) >= MAX_NAMED:
+            beyond += 1
+            continue
+        found.append(
+            Difference(
+                DifferenceKind.STATEMENT_DIFFERS,
+                Wrong.MYSQL,
+                account=account.name.text if account.name else account.id.hex(),
+                asset=account.name.asset if account.name else None,
+                found=str(statement),
+                expected=str(account.sums),
+            )
         )
-        for account, statement in followed
-        if account.sums != statement
-    ]
+    if beyond:
+        found.append(
+            Difference(
+                DifferenceKind.STATEMENT_DIFFERS,
+                Wrong.MYSQL,
+                found=f"{beyond} more accounts differ",
+            )
+        )
+    return found
