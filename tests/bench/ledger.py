@@ -55,12 +55,12 @@ SIZES = (
     Size(1, 1, 300),
     Size(100, 100, 120),
     Size(1_000, 1_000, 40),
-    Size(8_000, 1_000, 16),
-    Size(8_000, 1, 10),
+    Size(8_000, 1_000, 12),
+    Size(8_000, 1, 8),
 )
 
 
-TWO = Size(8_000, 1_000, 12)
+TWO = Size(8_000, 1_000, 8)
 
 
 @dataclass(slots=True)
@@ -242,8 +242,7 @@ def _work(var: Path, shard: int, hot: bool, barrier: Barrier, answer: Connection
     if not hot:
         fund(mariadb, load)
     barrier.wait(_MEET_S)
-    if shard == 0:
-        raw.catch_up()
+    raw.catch_up()
     answer.send(
         run(
             mariadb,
@@ -283,7 +282,7 @@ def two_shards(mariadb: MariaDb, var: Path) -> None:
             one.own_cpu + other.own_cpu,
             max(one.server_cpu, other.server_cpu),
         )
-        show(f"two shards, {case_of(TWO, hot=hot)}", 2 * TWO.transfers, both)
+        show(f"two shards, each {case_of(TWO, hot=hot)}", 2 * TWO.transfers, both)
 
 
 def _part(mariadb: MariaDb) -> None:

@@ -32,6 +32,8 @@ class Raw:
     def __init__(self, server: MariaDb, folder: Path, shard: int = 0) -> None:
         self._folder = folder
         self._shard = shard
+        # Tables of its own: two shards' REPLACE would lock each other's gaps, which no writer does.
+        self._schema = f"{_SCHEMA}_{shard}"
         self._connection = pymysql.connect(
             host=server.host,
             port=server.port,
@@ -42,13 +44,13 @@ class Raw:
             ssl_ca=server.ca_path,
         )
         self._cursor: Cursor = self._connection.cursor()
-        # As the store's own: two shards' REPLACE would lock each other's gaps otherwise.
+        # As the store's own.
         self._cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         self._columns: dict[str, Sequence[str]] = {}
-        self._do(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
+        self._do(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
         for table in _TABLES:
-            self._do(f"CREATE TABLE IF NOT EXISTS {_SCHEMA}.{table} LIKE orion_ledger.{table}")
-            self._cursor.execute(f"SELECT * FROM {_SCHEMA}.{table} LIMIT 0")
+            self._do(f"CREATE TABLE IF NOT EXISTS {self._schema}.{table} LIKE orion_ledger.{table}")
+            self._cursor.execute(f"SELECT * FROM {self._schema}.{table} LIMIT 0")
             self._columns[table] = [column[0] for column in self._cursor.description]
         # An open transaction would keep the other shard's copy from being emptied.
         self._connection.commit()
@@ -59,9 +61,9 @@ class Raw:
     def catch_up(self) -> None:
         """Begin where the ledger is: its accounts, an empty log."""
         for table in _TABLES:
-            self._do(f"TRUNCATE {_SCHEMA}.{table}")
+            self._do(f"TRUNCATE {self._schema}.{table}")
         for table in ("account", "shard", "consumer_offset"):
-            self._do(f"INSERT INTO {_SCHEMA}.{table} SELECT * FROM orion_ledger.{table}")
+            self._do(f"INSERT INTO {self._schema}.{table} SELECT * FROM orion_ledger.{table}")
 
     def seconds(self, means: str, first_number: int, at: datetime) -> float:
         """How long the rows of the batch from `first_number` on, written at `at`, take."""
@@ -79,10 +81,10 @@ class Raw:
         for statement in statements:
             self._cursor.execute(statement)
         self._cursor.execute(
-            f"UPDATE {_SCHEMA}.shard SET version = version + 1 WHERE shard_no = {shard}"
+            f"UPDATE {self._schema}.shard SET version = version + 1 WHERE shard_no = {shard}"
         )
         self._cursor.execute(
-            f"UPDATE {_SCHEMA}.consumer_offset SET next_offset = next_offset + 1"
+            f"UPDATE {self._schema}.consumer_offset SET next_offset = next_offset + 1"
             f" WHERE partition_no = {shard}"
         )
         self._connection.commit()
@@ -93,7 +95,7 @@ class Raw:
         started = time.perf_counter()
         self._connection.begin()
         self._cursor.execute(
-            f"UPDATE {_SCHEMA}.shard SET version = version + 1 WHERE shard_no = {self._shard}"
+            f"UPDATE {self._schema}.shard SET version = version + 1 WHERE shard_no = {self._shard}"
         )
         self._connection.commit()
         return time.perf_counter() - started
@@ -113,7 +115,7 @@ class Raw:
             path.write_bytes(b"".join(b"\t".join(map(_field, row)) + b"\n" for row in rows))
             replace = " REPLACE" if table == "account" else ""
             statements.append(
-                f"LOAD DATA LOCAL INFILE '{path}'{replace} INTO TABLE {_SCHEMA}.{table}"
+                f"LOAD DATA LOCAL INFILE '{path}'{replace} INTO TABLE {self._schema}.{table}"
                 f" CHARACTER SET binary ({', '.join(self._columns[table])})"
             )
         return statements
@@ -122,6 +124,7 @@ class Raw:
         statements = []
         for table, rows in tables.items():
             columns, chosen, ending = self._columns[table], rows, ""
+            into = f"{self._schema}.{table}"
             if table == "account":
                 wanted = [columns.index(name) for name in ("id", *_COUNTERS)]
                 chosen = [tuple(row[place] for place in wanted) for row in rows]
@@ -134,7 +137,7 @@ class Raw:
                     f"({','.join(map(_literal, row))})" for row in chosen[start : start + size]
                 )
                 statements.append(
-                    f"INSERT INTO {_SCHEMA}.{table} ({', '.join(columns)}) VALUES {values}{ending}"
+                    f"INSERT INTO {into} ({', '.join(columns)}) VALUES {values}{ending}"
                 )
         return statements
 
