@@ -203,7 +203,16 @@ def test_more_held_than_one_batch_takes_is_decided_in_as_many_as_it_needs(
     ledger.work(0)
     ledger.relays["ledger"].run()
     monkeypatch.setattr(ledger_store, "MAX_BATCH", 30)
+    moved = "SELECT from_number, to_number FROM bucket_move WHERE bucket = %s"
+    begun = ledger.rows(moved, bucket(owner(MOVED)))
+    assert begun == [(None, None)]
+    version = ledger.one("SELECT version FROM shard WHERE shard_no = 1")
+    first = ledger.one("SELECT next_posted FROM shard WHERE shard_no = 1")
     ledger.work(1)
+    commits = ledger.one("SELECT version FROM shard WHERE shard_no = 1") - version
+    # Each takes 30 transfers and at most what completes its last record.
+    assert commits >= sum(len(record) for record in asked) // (30 + 12)
+    assert ledger.rows(moved, bucket(owner(MOVED)))[0][1] == first
     ledger.drain()
     numbers = ledger.one("SELECT COUNT(DISTINCT number) FROM transfer WHERE code <> 'leg'")
     assert numbers > 3

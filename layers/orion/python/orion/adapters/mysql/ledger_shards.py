@@ -5,7 +5,7 @@ Each function works inside the transaction of the shard's writer, which holds th
 next one takes it, so what `load_view` says about this shard's own buckets stays true to the commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -22,6 +22,7 @@ from orion.ledger.sharding import (
     MisplacedControl,
     Piece,
     ShardView,
+    chains,
     lets_go,
     takes,
 )
@@ -98,27 +99,45 @@ def _awaited(cursor: Cursor, shard: int, pieces: Sequence[Piece]) -> bool:
 
 def forward(
     cursor: Cursor, shard: int, place: tuple[int, int], pieces: Sequence[Piece], now: datetime
-) -> None:
-    """Owe what came late to the shard where its bucket lives by now.
+) -> int:
+    """Owe what came late to the shard where its bucket lives by now; in how many records.
 
-    `place` is the number of this commit of the shard and how many pieces it has forwarded before.
+    `place` is the number of this commit of the shard and how many records it has forwarded before.
     It makes the identity: content alone would not do, because a leg may be forwarded again by the
     shard that it was forwarded to.
     """
     commit, first = place
-    outbox.append(
+    bodies = [(number, body) for number, transfers in pieces for body in _bodies(transfers)]
+    outbox.append_new(
         cursor,
         [
             outbox.OutboxRow(
                 fact_id("ledger_forwarded", shard, commit, index),
                 f"kafka:{TRANSFERS_TOPIC}",
                 f"bucket:{number}".encode(),
-                _body(transfers),
+                body,
             )
-            for index, (number, transfers) in enumerate(pieces, first)
+            for index, (number, body) in enumerate(bodies, first)
         ],
         now,
     )
+    return len(bodies)
+
+
+def _bodies(transfers: Sequence[Transfer]) -> Iterator[bytes]:
+    """`transfers` as records that the outbox can carry, in order, each chain in one of them.
+
+    A record of strangers may be larger than that, or become so in the form in which it is sent. A
+    chain of the largest transfers is not.
+    """
+    body = _body(transfers)
+    whole = tuple(chains(transfers)) if len(body) > outbox.MAX_PAYLOAD_BYTES else ()
+    if len(whole) < 2:
+        yield body
+        return
+    half = len(whole) // 2
+    for some in (whole[:half], whole[half:]):
+        yield from _bodies([transfer for chain in some for transfer in chain])
 
 
 def hand_over(

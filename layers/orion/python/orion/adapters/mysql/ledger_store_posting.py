@@ -239,8 +239,7 @@ class Posting:
             return
         cursor, place = self._lane.cursor(), (self._row.version + 1, self._forwarded)
         hold(cursor, self._shard, parted.hold, self._now)
-        forward(cursor, self._shard, place, parted.forward, self._now)
-        self._forwarded += len(parted.forward)
+        self._forwarded += forward(cursor, self._shard, place, parted.forward, self._now)
         self._marked = True
         self.aside += sum(len(transfers) for _, transfers in pieces)
 

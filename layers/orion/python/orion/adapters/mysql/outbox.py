@@ -57,6 +57,22 @@ def sqs_row(purpose: str, key: str, body: Mapping[str, object], event_id: bytes)
     return OutboxRow(event_id, f"sqs:{purpose}", key.encode(), canonical_json(body))
 
 
+def append_new(cursor: Cursor, rows: Sequence[OutboxRow], now: datetime) -> None:
+    """Store `rows`, whose events are made once: one that is stored already, whatever it says, is a
+    fault (IntegrityError) and never swallowed.
+    """
+    created_at = now.replace(tzinfo=None)
+    for start in range(0, len(rows), _INSERT_ROWS):
+        cursor.executemany(
+            "INSERT INTO outbox (event_id, destination, partition_key, payload, created_at)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            [
+                (row.event_id, row.destination, row.key, row.payload, created_at)
+                for row in rows[start : start + _INSERT_ROWS]
+            ],
+        )
+
+
 def append(cursor: Cursor, rows: Sequence[OutboxRow], now: datetime) -> None:
     """Store `rows` inside the caller's transaction. A row whose event is stored already is one
     event still, whenever and for whichever request it is told again (`at`, `trace_id`).
