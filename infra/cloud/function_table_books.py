@@ -14,8 +14,9 @@ SIGNATURES: tuple[Layer, ...] = ("keys",)
 # A range is at most 100,000 entries, read from a database or unpacked from segments.
 RANGE_TIMEOUT_S = 300
 RANGE_MEMORY_MB = 1024
-# What arrives in this time becomes one segment a shard, instead of one a record.
-SEGMENT_WINDOW_S = 5
+# What arrives in this time becomes one segment a shard, instead of one a record; docs/scale.md,
+# "Three books", has the arithmetic.
+SEGMENT_WINDOW_S = 10
 # Passing the barrier of a growing ledger may wait for each sending relay in turn.
 GROWTH_TIMEOUT_S = 300
 

@@ -150,7 +150,7 @@ def test_three_readers_of_what_was_posted_know_nothing_of_each_other(serverless:
         "orion-log-external-book",
     }
     assert len({each.function for each in reading.values()}) == len(reading)
-    assert reading["orion-log-ledger-segments"].window_s == 5
+    assert reading["orion-log-ledger-segments"].window_s == 10
 
 
 def alarms(template: Json) -> dict[str, Json]:

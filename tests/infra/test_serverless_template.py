@@ -259,7 +259,7 @@ def test_every_kafka_mapping_states_its_window_group_and_rule(
     assert len({mapping.group for mapping in found}) == len(found), "AWS wants groups unique"
     for name, properties in of_type(serverless, "AWS::Lambda::EventSourceMapping").items():
         if "Topics" in properties:
-            assert 0 <= properties["MaximumBatchingWindowInSeconds"] <= 5, name
+            assert 0 <= properties["MaximumBatchingWindowInSeconds"] <= 10, name
             assert properties["ProvisionedPollerConfig"]["MinimumPollers"] >= 1, name
             assert properties["StartingPosition"] == "TRIM_HORIZON", name
 

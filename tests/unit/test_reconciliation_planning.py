@@ -1,5 +1,7 @@
 """Which numbers a run compares: all of them, each once, in ranges of bounded size."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,8 +64,8 @@ def test_one_planted_number_plans_no_billion_of_ranges() -> None:
 
 @settings(max_examples=30)
 @given(
-    through=st.integers(1, 60_000),
-    recent=st.integers(-5, 70_000),
+    through=st.integers(1, 600_000),
+    recent=st.integers(-5, 700_000),
     first_day=st.integers(0, 100),
 )
 def test_the_runs_of_a_cycle_read_every_number_and_each_run_the_recent_ones(
@@ -109,6 +111,13 @@ def test_ranges_cover_their_span_and_stay_below_both_limits(
 
 def test_a_block_without_rows_still_belongs_to_a_range() -> None:
     assert list(planning.packed(Span(1, 120), {0: 100_000, 2: 1})) == [Span(1, 100), Span(101, 120)]
+
+
+def test_the_numbers_of_all_ranges_fit_into_a_state() -> None:
+    """AWS Step Functions, "Quotas": 262,144 bytes of input or output of a state."""
+    answer = {"outcome": "planned", "ranges": list(range(planning.MAX_RANGES))}
+    state = {"plan": {"outcome": "planned", "all": answer}, "scope": "recent"}
+    assert len(json.dumps(state, separators=(",", ":"))) < 262_144
 
 
 def test_a_run_of_too_many_ranges_is_refused() -> None:

@@ -6,7 +6,9 @@ a newer one, or the marker of a deletion, may still be put on top).
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from orion.adapters.aws.write_once import WriteOnceObjects, reading
@@ -27,6 +29,8 @@ _NAMES_A_CALL = 1_000  # S3's own limit.
 # A record has at least one entry, so no segment spans more numbers than it may have entries.
 _SPAN = MAX_ENTRIES
 _REACHES = (64, 2_048, 2 * _SPAN)
+# Objects under way at once; a client of boto3 keeps ten connections.
+READ_AHEAD = 8
 _MAX_OBJECT_BYTES = 64_000_000  # Ten times a segment of the longest entries.
 _MAX_VERSIONS = 100_000  # Of the segments of one range; nobody but a vandal makes so many.
 
@@ -106,9 +110,22 @@ class S3LedgerBook:
         inside = known[max(0, len(behind) - 1) :]
         return Listing(behind[-2] if len(behind) >= 2 else None, inside, strays)
 
-    def oldest(self, shard: int, listed: Listed) -> Stored:
-        """As the port says."""
-        return self._get(segment_key(shard, listed.first_number), listed.version)
+    def oldest(self, shard: int, listed: Sequence[Listed]) -> Iterator[Stored]:
+        """As the port says: while one is looked at, at most the next READ_AHEAD are fetched."""
+        under_way: deque[Future[Stored]] = deque()
+        with ThreadPoolExecutor(READ_AHEAD) as readers:
+            try:
+                for each in listed:
+                    if len(under_way) == READ_AHEAD:
+                        yield under_way.popleft().result()
+                    key = segment_key(shard, each.first_number)
+                    under_way.append(readers.submit(self._get, key, each.version))
+                while under_way:
+                    yield under_way.popleft().result()
+            finally:
+                # Of a reading that was broken off, nothing more is fetched.
+                for waiting in under_way:
+                    waiting.cancel()
 
     def _page(self, shard: int, at: int) -> tuple[list[int], bool]:
         """First numbers from `at` on, as many as one call answers, and whether there are more."""

@@ -1,6 +1,6 @@
 """What the log book needs from outside: where its segments lie, and who signs their roots."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,9 +82,9 @@ class SegmentArchive(Protocol):
         """
         ...
 
-    def oldest(self, shard: int, listed: Listed) -> Stored:
-        """The segment as it was first written, which the lock keeps. `listed.version` is not
-        None.
+    def oldest(self, shard: int, listed: Sequence[Listed]) -> Iterator[Stored]:
+        """The segments in this order as they were first written, which the lock keeps, few of them
+        in memory. No `version` of `listed` is None.
         """
         ...
 

@@ -14,7 +14,7 @@ from orion.ledger.segment_header import (
 from orion.log.errors import SegmentUnreadable
 from orion.log.ledger_book.checking import Fault, FaultKind, Place, faults
 from orion.log.ledger_book.model import Segment, opened
-from orion.log.ledger_book.ports import Listed, RootKeys, SegmentArchive
+from orion.log.ledger_book.ports import Listed, RootKeys, SegmentArchive, Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class LedgerBookReader:
         return last
 
     def read(self, shard: int, first_number: int, last_number: int) -> Iterator[Checked]:
-        """Every segment that may hold a number from `first_number` to `last_number`, one in memory
+        """Every segment that may hold a number from `first_number` to `last_number`, few in memory
         at a time, checked whole: also what of it lies outside the range.
 
         Ends early where the book does; that, whoever knows what was posted must notice. Raises
@@ -70,20 +70,24 @@ class LedgerBookReader:
         """
         listing = self.archive.listed(shard, first_number, last_number)
         before = _Before(FIRST_NUMBER - 1, FIRST_PREVIOUS)
+        wanted = [*([listing.before] if listing.before else []), *listing.segments]
+        bodies = self.archive.oldest(shard, [each for each in wanted if each.version is not None])
         if listing.before is not None:
-            _, before = self._checked(shard, listing.before, _Before(None, None))
+            _, before = self._checked(shard, listing.before, _Before(None, None), bodies)
         for listed in listing.segments:
-            checked, before = self._checked(shard, listed, before)
+            checked, before = self._checked(shard, listed, before, bodies)
             yield checked
         for name in listing.strays:
             yield _stray(Place(self.stage, shard, last_number), name)
 
-    def _checked(self, shard: int, listed: Listed, before: _Before) -> tuple[Checked, _Before]:
+    def _checked(
+        self, shard: int, listed: Listed, before: _Before, bodies: Iterator[Stored]
+    ) -> tuple[Checked, _Before]:
         place = Place(self.stage, shard, listed.first_number)
         found = list(_version_faults(place, listed))
         segment = header = None
         if listed.version is not None:
-            stored = self.archive.oldest(shard, listed)
+            stored = next(bodies)
             try:
                 segment = opened(stored.body)
             except SegmentUnreadable as exc:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from orion.log.reconciliation.errors import TooManyRanges
 from orion.log.reconciliation.model import Book, Difference, DifferenceKind, Wrong
 
-MAX_RANGE_RECORDS = 1_000
+MAX_RANGE_RECORDS = 10_000
 MAX_RANGE_ENTRIES = 100_000
 # Entries are counted by blocks of so many numbers: with at most 700 transfers a record, a block
 # is far below a range.
@@ -15,10 +15,12 @@ BLOCK_RECORDS = 50
 # What is older than the recent days is read again in so many runs, by pieces of so many numbers.
 # By number, not by time: a changed time must not hide an entry.
 CYCLE_RUNS = 28
-PIECE_RECORDS = 1_000
+PIECE_RECORDS = 10_000
 RECENT_DAYS = 3
-# A range's number is all that a state carries of it, and a state holds 256 KB.
-MAX_RANGES = 10_000
+# A range's number is all that a state carries of it, and a state holds 262,144 bytes: so many
+# numbers with their commas are 228,889.
+MAX_RANGES = 40_000
+MAX_NUMBER = 2**63 - 1  # What the other two books can hold.
 # So far may MySQL be ahead of both other books before the numbers beyond are looked at as one
 # piece: one planted number must not plan a billion ranges.
 MAX_AHEAD = 1_000_000
@@ -90,6 +92,8 @@ def plan_shards(
         heads = [known[shard] for known in others.values() if shard in known]
         plan = _plan_shard(shard, head, heads)
         plans.append(plan)
+        if any(each.highest > MAX_NUMBER for each in [*heads, *([head.rows] if head.rows else [])]):
+            differences.append(_beyond_all(shard))
         highest = head.rows.highest if head.rows else 0
         if head.next_posted != highest + 1:
             differences.append(_shard_row(shard, head.next_posted, highest + 1))
@@ -98,11 +102,12 @@ def plan_shards(
 
 def _plan_shard(shard: int, mysql: MySqlHead, others: Sequence[Head]) -> ShardPlan:
     heads = [*others, *([mysql.rows] if mysql.rows else [])]
-    highest = max((head.highest for head in heads), default=0)
+    highest = min(max((head.highest for head in heads), default=0), MAX_NUMBER)
     lowest = min((head.lowest for head in heads), default=1)
     through = min(
         mysql.rows.highest if mysql.rows else 0,
         (mysql.next_posted or 1) - 1,
+        MAX_NUMBER,
     )
     followed = max((head.highest for head in others), default=0)
     if through - followed > MAX_AHEAD:
@@ -114,6 +119,16 @@ def _plan_shard(shard: int, mysql: MySqlHead, others: Sequence[Head]) -> ShardPl
     if highest > through:
         strays.append(Span(through + 1, highest))
     return ShardPlan(shard, through, tuple(strays))
+
+
+def _beyond_all(shard: int) -> Difference:
+    return Difference(
+        DifferenceKind.ENTRY_ADDED,
+        Wrong.MYSQL,
+        shard=shard,
+        number=MAX_NUMBER,
+        found="entries under higher numbers than a ledger has",
+    )
 
 
 def _shard_row(shard: int, found: int | None, expected: int) -> Difference:
@@ -139,7 +154,7 @@ def chosen(scope: Scope, through: int, recent_from: int, day: int) -> Iterator[S
     """The spans of a shard that a run of `scope` reads on `day` (days since 1970).
 
     `recent_from` is the first number of the recent days. With 28 pieces of old numbers, the run of
-    day 20,000 (which leaves 8 when divided by 28) reads the ninth piece, 8,001 to 9,000.
+    day 20,000 (which leaves 8 when divided by 28) reads the ninth piece, 80,001 to 90,000.
     """
     if through < 1:
         return
