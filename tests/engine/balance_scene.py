@@ -39,10 +39,10 @@ FINALS = {"bitcoin": 3, "ethereum": 5, "tron": 20}
 _EMPTIED = {
     "orion_log": (
         "node_command", "balance_check", "outbox", "consumer_offset", "run", "checked",
-        "difference", "difference_count",
+        "difference", "difference_count", "incident",
     ),
     "orion_moneyin": ("deposit", "chain_head", "chain_cursor", "chain_block"),
-    "orion_ledger": ("account", "leg", "transfer"),
+    "orion_ledger": ("account", "leg", "transfer", "asset_freeze"),
 }  # fmt: skip
 
 
@@ -159,10 +159,11 @@ class Books:
         number = len(self.ask("SELECT 1 FROM orion_ledger.leg")) + 1
         owner = f"system:{asset.partition('.')[2]}"
         self.do(
-            "INSERT INTO orion_ledger.leg VALUES (%s, 0, %s, %s, 0, %s, %s, %s, UTC_TIMESTAMP(6),"
-            " IF(%s, UTC_TIMESTAMP(6), NULL))",
-            fact_id("leg", 0, number), number, fact_id("account", owner, "custody", asset), asset,
-            side, units, applied,
+            "INSERT INTO orion_ledger.leg (id, digest, from_shard, leg_number, account, bucket,"
+            " asset, side, units, sent_at, applied_at) VALUES (%s, %s, 0, %s, %s, 0, %s, %s, %s,"
+            " UTC_TIMESTAMP(6), IF(%s, UTC_TIMESTAMP(6), NULL))",
+            fact_id("leg", 0, number), bytes(16), number,
+            fact_id("account", owner, "custody", asset), asset, side, units, applied,
         )  # fmt: skip
 
     def posted(self, transfer: bytes) -> None:
@@ -185,7 +186,8 @@ class Books:
         """What the relay would send, each signed by the issuer, in order."""
         found = []
         for destination, key, payload in self.ask(
-            "SELECT destination, partition_key, payload FROM orion_log.outbox ORDER BY seq"
+            "SELECT destination, partition_key, payload FROM orion_log.outbox"
+            " WHERE destination <> 'kafka:audit.events' ORDER BY seq"
         ):
             body = json.loads(payload)
             assert (destination, key) == ("kafka:node.commands", body["node"].encode())

@@ -141,6 +141,44 @@ def test_a_wallet_that_lost_one_coin_and_gained_another_as_large_still_differs()
     assert len(wallet_differences("bitcoin", places)) == 1
 
 
+@pytest.mark.parametrize(
+    "units, kind",
+    [((6, 7), "balance_surplus"), ((6, 6), "balance_differs"), ((5, 6), "balance_differs")],
+)
+def test_only_more_than_the_deposits_at_every_address_of_a_wallet_is_a_surplus(
+    units: tuple[int, int], kind: str
+) -> None:
+    places = [heard(1, 5, units[0], asset=ETH), heard(1, 7, units[1], asset=ETH, name="b")]
+    (found,) = wallet_differences("ethereum", places)
+    assert (str(found.kind), found.wrong) == (kind, Wrong.CHAIN)
+    assert found.kind.freezes is (kind == "balance_differs")
+
+
+def test_an_output_that_holds_more_than_its_deposit_is_no_gift() -> None:
+    (found,) = wallet_differences("bitcoin", [heard(1, 5, 6)])
+    assert found.kind is DifferenceKind.BALANCE_DIFFERS
+    (found,) = asset_differences([books(5, 5)], {"bitcoin": [heard(1, 5, 6)]}, {})
+    assert found.kind is DifferenceKind.BALANCE_DIFFERS
+
+
+@pytest.mark.parametrize(
+    "chain, deposits, custody, kind",
+    [
+        (13, 12, 12, "balance_surplus"),
+        (11, 12, 12, "balance_differs"),
+        (13, 11, 12, "balance_differs"),
+        (12, 11, 12, "balance_differs"),
+        (12, 12, 11, "balance_differs"),
+    ],
+)
+def test_what_lies_at_addresses_beyond_two_equal_books_freezes_nothing(
+    chain: int, deposits: int, custody: int, kind: str
+) -> None:
+    row = books(custody, deposits, ETH, "ethereum")
+    (found,) = asset_differences([row], {"ethereum": [heard(1, 12, chain, asset=ETH)]}, {})
+    assert str(found.kind) == kind
+
+
 def test_each_asset_of_a_wallet_is_compared_by_itself() -> None:
     places = [
         heard(1, 5, 5, asset=ETH),

@@ -180,7 +180,9 @@ def _whole(value: object) -> int:
 def wallet_differences(chain: str, places: Iterable[Heard]) -> list[Difference]:
     """Wallets that hold on the chain something else than their deposits say; by wallet and asset.
 
-    A wallet of which a place was not heard is not judged.
+    A wallet of which a place was not heard is not judged. More than its deposits say is a surplus
+    at an address, to which anybody can send coins that are no deposit (rewards of blocks,
+    withdrawals of stakes, contracts that end themselves). What an output holds never changes.
     """
     wallets: dict[tuple[int, int, str], list[Heard]] = {}
     for place in places:
@@ -196,7 +198,7 @@ def wallet_differences(chain: str, places: Iterable[Heard]) -> list[Difference]:
             names = ", ".join(f"{row.name} {row.units} for {row.expected}" for row in changed)
             found.append(
                 Difference(
-                    DifferenceKind.BALANCE_DIFFERS,
+                    _kind(chain, surplus=all(_whole(row.units) > row.expected for row in changed)),
                     Wrong.CHAIN,
                     account=custody(chain, asset).text,
                     asset=asset,
@@ -242,12 +244,24 @@ def _three_voices(row: AssetBooks, on_chain: int) -> list[Difference]:
         return []
     alone = [name for name, value in voices.items() if values.count(value) == 1]
     wrong = alone[0] if len(alone) == 1 else Wrong.UNKNOWN
-    return [_differs(row, wrong, f"chain {on_chain}")]
+    kind = _kind(row.chain, surplus=wrong is Wrong.CHAIN and on_chain > row.deposits)
+    return [_differs(row, wrong, f"chain {on_chain}", kind)]
 
 
-def _differs(row: AssetBooks, wrong: Wrong, told: str) -> Difference:
+def _kind(chain: str, *, surplus: bool) -> DifferenceKind:
+    if surplus and chain not in BY_OUTPUT:
+        return DifferenceKind.BALANCE_SURPLUS
+    return DifferenceKind.BALANCE_DIFFERS
+
+
+def _differs(
+    row: AssetBooks,
+    wrong: Wrong,
+    told: str,
+    kind: DifferenceKind = DifferenceKind.BALANCE_DIFFERS,
+) -> Difference:
     return Difference(
-        DifferenceKind.BALANCE_DIFFERS,
+        kind,
         wrong,
         account=custody(row.chain, row.asset).text,
         asset=row.asset,

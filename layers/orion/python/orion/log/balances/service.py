@@ -30,7 +30,7 @@ COMMAND = "balances"
 # Shorter than the machine's 60 rounds with 5 s between them.
 STEP_TIME = timedelta(seconds=240)
 # What moneyin has sent and the ledger not yet posted is younger than this: heights are final ones.
-SETTLE_TIME = timedelta(seconds=30)
+SETTLE_TIME = timedelta(seconds=120)
 COMMAND_LIFE = timedelta(seconds=60)
 # Nothing is asked that could hardly be answered.
 SHORTEST_LIFE = timedelta(seconds=10)

@@ -39,6 +39,7 @@ class DifferenceKind(StrEnum):
     ENTRY_MISSING = "entry_missing"
     ENTRY_ADDED = "entry_added"
     ACCOUNT_DIFFERS = "account_differs"
+    BOOK_UNREADABLE = "book_unreadable"
     SEGMENT_REWRITTEN = "segment_rewritten"
     SEGMENT_DELETED = "segment_deleted"
     SEGMENT_UNREADABLE = "segment_unreadable"
@@ -55,12 +56,25 @@ class DifferenceKind(StrEnum):
     FLIGHT_DIFFERS = "flight_differs"
     STATEMENT_DIFFERS = "statement_differs"
     BALANCE_DIFFERS = "balance_differs"
+    BALANCE_SURPLUS = "balance_surplus"
     BALANCE_UNKNOWN = "balance_unknown"
+    BOOK_BEHIND = "book_behind"
 
     @property
     def freezes(self) -> bool:
-        """Whether payouts of the asset stop: for everything but a chain that was not heard."""
-        return self is not DifferenceKind.BALANCE_UNKNOWN
+        """Whether payouts of the asset stop: for everything but what is no loss by itself."""
+        return self not in _NO_LOSS
+
+
+# A chain that was not heard, coins that anybody can send us unasked, and a book that has not come
+# so far: whoever could freeze payouts by these would need no rights of ours.
+_NO_LOSS = frozenset(
+    {
+        DifferenceKind.BALANCE_UNKNOWN,
+        DifferenceKind.BALANCE_SURPLUS,
+        DifferenceKind.BOOK_BEHIND,
+    }
+)
 
 
 class Step(StrEnum):
