@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from infra.local.postgres import Postgres
+from orion.ids import fact_id
 from orion.ledger.model import AccountKey, Purpose
 from tests.engine.external_book_scene import AUDITOR, WRITER, Book, dropped, made
 
@@ -164,6 +165,51 @@ def test_an_account_under_an_id_that_does_not_follow_from_its_names_is_refused(b
         book.ask(
             "INSERT INTO external_book.account VALUES (%s, %s, %s, %s)",
             account.id, account.owner, "settling", account.asset,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "owner, purpose, asset",
+    [
+        ("merchant:1", "settling", "BTC.bitcoin"),
+        ("system:bitcoin ", "custody", "BTC.bitcoin"),
+        ("system:bitcoin", "Custody", "BTC.bitcoin"),
+        ("system:bitcoin", "custody", "\u00e9"),
+        ("system:bitcoin", "custody", "BTC.bitcoin "),
+        ("system:bitcoin", "custody", "BTC.bitcoin\n"),
+        ("shard:01", "clearing", "BTC.bitcoin"),
+    ],
+)
+def test_an_account_whose_names_no_ledger_has_is_refused(
+    book: Book, owner: str, purpose: str, asset: str
+) -> None:
+    identity = fact_id("account", owner, purpose, asset)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        book.ask(
+            "INSERT INTO external_book.account VALUES (%s, %s, %s, %s)",
+            identity, owner, purpose, asset,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kind, code, moment",
+    [
+        ("direct ", "leg", "now"),
+        ("direct", "L\u00e9g", "now"),
+        ("direct", "leg", "infinity"),
+        ("direct", "leg", "-infinity"),
+        ("direct", "leg", "0044-03-15 BC"),
+    ],
+)
+def test_an_entry_of_words_or_a_time_that_no_ledger_has_is_refused(
+    written: Book, kind: str, code: str, moment: str
+) -> None:
+    known = AccountKey("system:bitcoin", Purpose.CUSTODY, "BTC.bitcoin").id
+    with pytest.raises(psycopg.errors.CheckViolation):
+        written.ask(
+            "INSERT INTO external_book.entry VALUES (0, 3, 0, %s, %s, %s, %s, false, NULL,"
+            " %s, %s, NULL, 5, '{}', %s, %s)",
+            b"k" * 16, b"d" * 16, kind, code, known, known, b"t" * 16, moment,
         )  # fmt: skip
 
 

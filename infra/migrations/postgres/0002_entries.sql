@@ -5,6 +5,9 @@ CREATE TABLE external_book.account (
   owner varchar(64) NOT NULL,
   purpose varchar(32) NOT NULL,
   asset varchar(32) NOT NULL,
+  CONSTRAINT names_have_their_form CHECK (
+    owner COLLATE "C" ~ '^(merchant:[0-9a-f]{32}|system:[a-z][a-z0-9-]{0,31}|shard:(0|[1-9][0-9]{0,4}))$'
+    AND purpose COLLATE "C" ~ '^[a-z_]{1,32}$' AND asset COLLATE "C" ~ '^[A-Z0-9]{1,15}([.][a-z0-9]{1,16})?$'),
   CONSTRAINT id_is_of_its_names CHECK (id = substr(sha256(
     'orion-fact-1'::bytea
     || 's'::bytea || int4send(7) || 'account'::bytea
@@ -19,8 +22,8 @@ CREATE TABLE external_book.entry (
   position integer NOT NULL CHECK (position BETWEEN 0 AND 65535),
   id bytea NOT NULL CHECK (octet_length(id) = 16),
   digest bytea NOT NULL CHECK (octet_length(digest) = 16),
-  kind varchar(16) NOT NULL,
-  code varchar(32) NOT NULL,
+  kind varchar(16) NOT NULL CHECK (kind COLLATE "C" ~ '^[a-z_]{1,16}$'),
+  code varchar(32) NOT NULL CHECK (code COLLATE "C" ~ '^[a-z_]{1,32}$'),
   linked boolean NOT NULL,
   pending_id bytea NULL CHECK (octet_length(pending_id) = 16),
   debit_account bytea NOT NULL,
@@ -29,7 +32,7 @@ CREATE TABLE external_book.entry (
   units numeric(39,0) NOT NULL CHECK (units BETWEEN 1 AND 340282366920938463463374607431768211455),
   cause bytea NOT NULL CHECK (octet_length(cause) <= 512),
   trace_id bytea NOT NULL CHECK (octet_length(trace_id) = 16),
-  posted_at timestamptz NOT NULL,
+  posted_at timestamptz NOT NULL CHECK (posted_at BETWEEN '1970-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'),
   PRIMARY KEY (shard_no, number, position),
   UNIQUE (id)
 );
