@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orion.ledger.book import FIRST_NUMBER, skim
+from orion.adapters.aws.segment_survey import SegmentSurvey
+from orion.ledger.book import skim
 from orion.ledger.merkle import HASH_BYTES, leaf
-from orion.log.errors import SegmentUnreadable
 from orion.log.ledger_book.checking import Fault
 from orion.log.ledger_book.model import Segment
 from orion.log.ledger_book.reading import Checked, LedgerBookReader
@@ -24,14 +24,10 @@ from orion.log.reconciliation.model import (
     clipped,
 )
 from orion.log.reconciliation.planning import Head, Span
-from orion.log.segment_names import first_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MAX_SHARDS = 1_024
-_PREFIX = "segments/"
-_DIGITS = 5
 _NUMBER, _POSITION = 3, 4  # Of a line that is skimmed.
 _NAME = b',"number":'
 # What the comparison of the three books names better: entry by entry, and who is wrong.
@@ -53,33 +49,11 @@ class S3SegmentBook:
         self._reader = reader
 
     def heads(self) -> Mapping[int, Head]:
-        return {shard: self._head(shard) for shard in self._shards()}
+        return self.survey()[0]
 
-    def _shards(self) -> Sequence[int]:
-        # Versions, so that a shard whose every segment was deleted is still seen.
-        try:
-            page = self._s3.list_object_versions(
-                Bucket=self._bucket, Prefix=_PREFIX, Delimiter="/", MaxKeys=MAX_SHARDS
-            )
-        except (BotoCoreError, ClientError) as exc:
-            raise BookUnavailable("the segments cannot be listed") from exc
-        if page.get("IsTruncated"):
-            raise SegmentUnreadable("more shards than a ledger has", shards=MAX_SHARDS)
-        return [_shard(str(row["Prefix"])) for row in page.get("CommonPrefixes", [])]
-
-    def _head(self, shard: int) -> Head:
-        try:
-            answer = self._s3.list_object_versions(
-                Bucket=self._bucket, Prefix=f"{_PREFIX}{shard:0{_DIGITS}d}/", MaxKeys=1
-            )
-        except (BotoCoreError, ClientError) as exc:
-            raise BookUnavailable("the segments cannot be listed") from exc
-        rows = [*answer.get("Versions", []), *answer.get("DeleteMarkers", [])]
-        lowest = min(
-            (first_of(f"{_PREFIX}{shard:0{_DIGITS}d}/", row["Key"]) for row in rows),
-            default=FIRST_NUMBER,
-        )
-        return Head(lowest, self._reader.last_number(shard))
+    def survey(self) -> tuple[Mapping[int, Head], Sequence[Difference]]:
+        seen = SegmentSurvey(self._s3, self._bucket)
+        return seen.heads(), seen.differences()
 
     def checked(
         self, shard: int, span: Span
@@ -105,13 +79,6 @@ class S3SegmentBook:
             for placed in _placed(segment)
             if placed.number in wanted
         ]
-
-
-def _shard(prefix: str) -> int:
-    digits = prefix.removeprefix(_PREFIX).rstrip("/")
-    if len(digits) != _DIGITS or not (digits.isascii() and digits.isdigit()):
-        raise SegmentUnreadable("a folder among the segments has another name", key=prefix[:256])
-    return int(digits)
 
 
 def _placed(checked: Checked) -> Iterator[PlacedLine]:

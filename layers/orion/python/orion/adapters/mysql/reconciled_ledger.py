@@ -8,9 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pymysql
+
 from orion.adapters.mysql.ledger_lines import ENTRY_LINE_SQL, GROUP_BYTES, LEAF_SQL
 from orion.adapters.mysql.one_moment import see_one_moment
 from orion.adapters.mysql.session import Cursor, Database
+from orion.log.reconciliation.errors import BookUnreadable
+from orion.log.reconciliation.lines import moment_of
 from orion.log.reconciliation.model import AccountName, PlacedLine, RecordLeaves
 from orion.log.reconciliation.planning import (
     BLOCK_RECORDS,
@@ -83,7 +87,7 @@ class MySqlLedgerReader:
 
     def records(self, shard: int, span: Span) -> Iterator[RecordLeaves]:
         rows = self._rows(
-            "SELECT t.number, MIN(t.posted_at), COUNT(*), MAX(t.position),"  # noqa: S608 - constants
+            "SELECT t.number, CAST(MIN(t.posted_at) AS CHAR), COUNT(*), MAX(t.position),"  # noqa: S608 - constants
             f" GROUP_CONCAT({LEAF_SQL} ORDER BY t.position SEPARATOR '')"
             " FROM orion_ledger.transfer t WHERE t.shard_no = %s AND t.number BETWEEN %s AND %s"
             " GROUP BY t.number ORDER BY t.number LIMIT %s",
@@ -91,7 +95,7 @@ class MySqlLedgerReader:
         )
         for number, posted_at, entries, last, leaves in rows:
             yield RecordLeaves(
-                int(number), posted_at.replace(tzinfo=UTC), bytes(leaves), last + 1 == entries
+                int(number), moment_of(f"{posted_at}Z"), bytes(leaves), last + 1 == entries
             )
 
     def lines(self, shard: int, numbers: Sequence[int]) -> Sequence[PlacedLine]:
@@ -112,7 +116,10 @@ class MySqlLedgerReader:
         return self._database.run(lambda cursor: account_names(cursor, accounts))
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:
-        return self._database.run(lambda cursor: grouped(cursor, statement, values))
+        try:
+            return self._database.run(lambda cursor: grouped(cursor, statement, values))
+        except (pymysql.err.DataError, ValueError, TypeError) as exc:
+            raise BookUnreadable("rows that cannot be read") from exc
 
 
 def _heads(cursor: Cursor) -> Mapping[int, Head]:

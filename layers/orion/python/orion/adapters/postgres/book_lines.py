@@ -10,9 +10,13 @@ from orion.adapters.postgres.session import Cursor
 
 MAX_NUMBERS = 10_000  # Of one question.
 
+# Of an infinite time to_char gives NULL, which would be a line of nothing.
+MOMENT_SQL = """
+coalesce(to_char(posted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), posted_at::text)
+"""
 # A bytea. The cause goes in as its bytes: a tampered one that is no UTF-8 must differ, not fail.
-ENTRY_LINE_SQL = """
-'{"cause":'::bytea || cause || convert_to(',"code":"' || code
+ENTRY_LINE_SQL = f"""
+'{{"cause":'::bytea || cause || convert_to(',"code":"' || code
 || CASE WHEN counterpart IS NULL THEN '","counterpart":null'
    ELSE '","counterpart":"' || encode(counterpart, 'hex') || '"' END
 || ',"credit":"' || encode(credit_account, 'hex') || '","debit":"' || encode(debit_account, 'hex')
@@ -22,9 +26,9 @@ ENTRY_LINE_SQL = """
 || CASE WHEN pending_id IS NULL THEN ',"pending_id":null'
    ELSE ',"pending_id":"' || encode(pending_id, 'hex') || '"' END
 || ',"position":' || position::text || ',"posted_at":"'
-|| to_char(posted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+|| {MOMENT_SQL}
 || '","shard":' || shard_no::text || ',"trace_id":"' || encode(trace_id, 'hex')
-|| '","units":"' || units::text || '","v":1}', 'UTF8')
+|| '","units":"' || units::text || '","v":1}}', 'UTF8')
 """
 LEAF_SQL = f"sha256('\\x00'::bytea || {ENTRY_LINE_SQL})"
 

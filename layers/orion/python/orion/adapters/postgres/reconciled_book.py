@@ -1,17 +1,22 @@
 """The external book as one of three, read as `book-auditor`; its sums, made by the server."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from psycopg import errors
 
-from orion.adapters.postgres.book_lines import ENTRY_LINE_SQL, LEAF_SQL
+from orion.adapters.postgres.book_lines import ENTRY_LINE_SQL, LEAF_SQL, MOMENT_SQL
 from orion.adapters.postgres.session import Cursor, Database
-from orion.log.reconciliation.errors import BookUnavailable
+from orion.log.reconciliation.errors import BookUnavailable, BookUnreadable
+from orion.log.reconciliation.lines import moment_of
 from orion.log.reconciliation.model import AccountName, PlacedLine, RecordLeaves
 from orion.log.reconciliation.planning import MAX_RANGE_RECORDS, Head, Span
 from orion.log.reconciliation.sums import AccountSums, Sums
 
+T = TypeVar("T")
+
 MAX_NUMBERS = 1_000
+TOPIC = "ledger.posted"  # Its partitions are the shards.
 # Sums read the whole book; below the function's own time.
 SUMS_TIMEOUT_MS = 280_000
 _UNIT_SUMS = "sum(dp) AS dp, sum(dn) AS dn, sum(cp) AS cp, sum(cn) AS cn, sum(d) AS d, sum(c) AS c"
@@ -42,6 +47,12 @@ class PostgresBookReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def _read(self, ask: Callable[[Cursor], T]) -> T:
+        try:
+            return self._database.run(ask)
+        except (errors.DataError, ValueError, TypeError) as exc:
+            raise BookUnreadable("rows that cannot be read") from exc
+
     def heads(self) -> Mapping[int, Head]:
         # From shard to shard along the key: a plain GROUP BY would read the whole book.
         def ask(cursor: Cursor) -> Mapping[int, Head]:
@@ -65,12 +76,22 @@ class PostgresBookReader:
                 [highest] = cursor.fetchone() or (lowest,)
                 found[after] = Head(lowest, highest)
 
-        return self._database.run(ask)
+        return self._read(ask)
+
+    def followed(self) -> Mapping[int, int]:
+        def ask(cursor: Cursor) -> Mapping[int, int]:
+            cursor.execute(
+                "SELECT partition_no, next_number - 1 FROM external_book.cursor WHERE topic = %s",
+                (TOPIC,),
+            )
+            return {shard: number for shard, number in cursor}
+
+        return self._read(ask)
 
     def records(self, shard: int, span: Span) -> Iterator[RecordLeaves]:
         def ask(cursor: Cursor) -> list[RecordLeaves]:
             cursor.execute(
-                "SELECT number, min(posted_at), count(*), max(position),"  # noqa: S608 - constants
+                f"SELECT number, min({MOMENT_SQL}), count(*), max(position),"  # noqa: S608
                 f" string_agg({LEAF_SQL}, ''::bytea ORDER BY position)"
                 " FROM external_book.entry WHERE shard_no = %s AND number BETWEEN %s AND %s"
                 " GROUP BY number ORDER BY number LIMIT %s",
@@ -78,11 +99,11 @@ class PostgresBookReader:
                 binary=True,
             )
             return [
-                RecordLeaves(number, posted_at, leaves, last + 1 == entries)
+                RecordLeaves(number, moment_of(posted_at), leaves, last + 1 == entries)
                 for number, posted_at, entries, last, leaves in cursor
             ]
 
-        yield from self._database.run(ask)
+        yield from self._read(ask)
 
     def lines(self, shard: int, numbers: Sequence[int]) -> Sequence[PlacedLine]:
         if len(numbers) > MAX_NUMBERS:
@@ -96,7 +117,7 @@ class PostgresBookReader:
             )
             return [PlacedLine(number, position, line) for number, position, line in cursor]
 
-        return self._database.run(ask)
+        return self._read(ask)
 
     def names(self, accounts: Sequence[bytes]) -> Mapping[bytes, AccountName]:
         def ask(cursor: Cursor) -> dict[bytes, AccountName]:
@@ -107,7 +128,7 @@ class PostgresBookReader:
             named = {identity: AccountName(*name) for identity, *name in cursor}
             return {identity: name for identity, name in named.items() if name.id == identity}
 
-        return self._database.run(ask)
+        return self._read(ask)
 
     def sums(
         self, through: Mapping[int, int], moved: dict[tuple[int, str], tuple[int, int]]

@@ -47,8 +47,10 @@ def book_range(records: Iterable[RecordLeaves]) -> BookRange:
 
 
 def agree(books: Mapping[Book, BookRange], wanted: Range) -> bool:
-    """Whether the three books hold the same, and no number or position is missing in all three."""
-    first, *others = (books[book] for book in Book)
+    """Whether the books that were read hold the same, and no number or position is missing in all
+    of them.
+    """
+    first, *others = books.values()
     if any(other != first for other in others) or not first.whole:
         return False
     expected = 0 if wanted.strays else wanted.span.last - wanted.span.first + 1
@@ -113,7 +115,7 @@ def line_differences(
     shard: int, books: Mapping[Book, Sequence[PlacedLine]], names: AccountNames
 ) -> list[Difference]:
     """Every entry on which the books do not agree, by place. `names` explains account ids."""
-    held: dict[Book, dict[Place, bytes]] = {book: {} for book in Book}
+    held: dict[Book, dict[Place, bytes]] = {book: {} for book in books}
     found: list[Difference] = []
     for book, lines in books.items():
         for placed in lines:
@@ -124,7 +126,7 @@ def line_differences(
                 held[book][place] = placed.line
     places = sorted(set().union(*held.values()))
     for place in places:
-        difference = _judge(shard, place, {b: held[b].get(place) for b in Book}, names)
+        difference = _judge(shard, place, {b: held[b].get(place) for b in books}, names)
         if difference is not None:
             found.append(difference)
     agreed = [p for p in places if sum(p in known for known in held.values()) > 1]

@@ -34,6 +34,14 @@ class BookUnavailable(OrionError):
     retry = Retry.LATER
 
 
+class BookUnreadable(OrionError):
+    """A book answers with something that no ledger has written, so nothing of it can be compared:
+    a difference of this book, not an outage.
+    """
+
+    code = "book_unreadable"
+
+
 class UnknownIncident(OrionError):
     """No open incident has this id."""
 

@@ -107,11 +107,14 @@ def subject(line: bytes, names: AccountNames, prefer: AbstractSet[str] = frozens
 
 def moment(line: bytes) -> datetime:
     """When the line says that it was posted; the beginning of time where it does not say."""
-    return _moment(parts(line).get("posted_at", ""))
+    return moment_of(parts(line).get("posted_at", ""))
 
 
 @lru_cache(maxsize=1_024)
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
+    """A moment as text (RFC 3339); the beginning of time where it is none, as a database can hold
+    (MySQL's 0000-00-00, PostgreSQL's infinity).
+    """
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -173,5 +176,5 @@ def caused_entry(line: bytes, names: AccountNames) -> CausedEntry:
         counterpart=names.get(bytes.fromhex(counterpart.decode())) if counterpart else None,
         units=int(units),
         cause=cause,
-        posted_at=_moment(posted_at.decode("utf-8", "replace")),
+        posted_at=moment_of(posted_at.decode("utf-8", "replace")),
     )

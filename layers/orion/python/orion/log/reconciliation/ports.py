@@ -101,7 +101,9 @@ class RunStore(DifferenceStore, Protocol):
 
 
 class BookReader(Protocol):
-    """One of the three books, read only. Raises BookUnavailable or DatabaseUnavailable."""
+    """One of the three books, read only. Raises BookUnavailable or DatabaseUnavailable: ask again;
+    BookUnreadable or SegmentUnreadable: what it holds cannot be read, however often.
+    """
 
     def heads(self) -> Mapping[int, Head]:
         """Each shard's lowest and highest number under which there are entries."""
@@ -128,6 +130,10 @@ class NamedBookReader(BookReader, Protocol):
 
 class SegmentReader(BookReader, Protocol):
     """The log book, which can be wrong as such."""
+
+    def survey(self) -> tuple[Mapping[int, Head], Sequence[Difference]]:
+        """As `heads`, deleted segments counted, and the names among them that are no segment's."""
+        ...
 
     def checked(
         self, shard: int, span: Span
@@ -227,6 +233,10 @@ class CounterSnapshot(Protocol):
 
 class EntrySums(Protocol):
     """The external book's sums."""
+
+    def followed(self) -> Mapping[int, int]:
+        """The number of each shard up to which the book says that it has entered everything."""
+        ...
 
     def sums(
         self, through: Mapping[int, int], moved: dict[tuple[int, str], tuple[int, int]]

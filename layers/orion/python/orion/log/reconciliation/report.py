@@ -167,6 +167,7 @@ KIND_WORDS: Mapping[DifferenceKind, str] = {
     DifferenceKind.ENTRY_MISSING: "An entry is missing",
     DifferenceKind.ENTRY_ADDED: "An entry was added",
     DifferenceKind.ACCOUNT_DIFFERS: "An account's name does not fit its id",
+    DifferenceKind.BOOK_UNREADABLE: "A book holds something that cannot be read",
     DifferenceKind.SEGMENT_REWRITTEN: "A segment of the log book was written a second time",
     DifferenceKind.SEGMENT_DELETED: "A segment of the log book was deleted",
     DifferenceKind.SEGMENT_UNREADABLE: "A segment of the log book cannot be read",

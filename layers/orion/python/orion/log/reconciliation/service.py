@@ -8,20 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
+from orion.errors import OrionError
+from orion.log.errors import SegmentUnreadable
 from orion.log.reconciliation import comparison, planning, rules, sums
-from orion.log.reconciliation.errors import RootsMissing
+from orion.log.reconciliation.errors import BookUnreadable, RootsMissing
 from orion.log.reconciliation.lines import parts
 from orion.log.reconciliation.model import (
     MAX_DIFFERENCES,
     AccountName,
     Book,
     Difference,
+    DifferenceKind,
     Incident,
     PlacedLine,
     RecordLeaves,
     Run,
     Step,
     Wrong,
+    clipped,
     run_id,
 )
 from orion.log.reconciliation.planning import Range, Scope, ShardPlan, Span
@@ -57,6 +61,7 @@ MAX_WAIT = timedelta(minutes=10)
 MAX_RANGES_TIME = timedelta(hours=8)
 # Records whose lines are read at once from all three books: at most 70,000 lines.
 DETAIL_RECORDS = 33
+_FEWEST_BOOKS = 2
 _EPOCH_DAY_S = 86_400
 
 
@@ -118,9 +123,10 @@ def is_late(run: Run, now: datetime) -> bool:
 
 def _fix(store: RunStore, books: Books, run: Run) -> Sequence[ShardPlan]:
     # The followers first: MySQL is ahead of them always, so what they have beyond it is a stray.
-    others = {book: books.of(book).heads() for book in (Book.SEGMENTS, Book.EXTERNAL)}
+    segments, odd = books.segments.survey()
+    others = {Book.SEGMENTS: segments, Book.EXTERNAL: books.external.heads()}
     plans, differences = planning.plan_shards(books.ledger.shard_heads(), others)
-    store.record(run.id, Step.PLAN, "", differences)
+    store.record(run.id, Step.PLAN, "", [*differences, *odd])
     return store.keep_shards(run.id, plans)
 
 
@@ -142,15 +148,36 @@ def read_book(store: RunStore, reader: BookReader, book: Book, name: str, number
     """Keep the roots of one book over one range; how many entries it holds there."""
     run = run_id(name)
     part = store.range(run, number)
-    return _keep(store, run, part, book, reader.records(part.shard, part.span), ())
+    try:
+        return _keep(store, run, part, book, reader.records(part.shard, part.span), ())
+    except BookUnreadable as exc:
+        store.record(run, Step.ROOTS, roots_item(number, book), [_unreadable(book, part, exc)])
+        return 0
 
 
 def read_segments(store: RunStore, reader: SegmentReader, name: str, number: int) -> int:
     """As `read_book`, for the log book: also what is wrong with its segments."""
     run = run_id(name)
     part = store.range(run, number)
-    records, found = reader.checked(part.shard, part.span)
+    try:
+        records, found = reader.checked(part.shard, part.span)
+    except SegmentUnreadable as exc:
+        item = roots_item(number, Book.SEGMENTS)
+        store.record(run, Step.ROOTS, item, [_unreadable(Book.SEGMENTS, part, exc)])
+        return 0
     return _keep(store, run, part, Book.SEGMENTS, records, _begun_here(store, run, part, found))
+
+
+def _unreadable(book: Book, part: Range, why: OrionError) -> Difference:
+    """Unlike an outage this does not pass by: who put it there may want nothing to be compared."""
+    is_log = book is Book.SEGMENTS
+    return Difference(
+        DifferenceKind.SEGMENT_UNREADABLE if is_log else DifferenceKind.BOOK_UNREADABLE,
+        Wrong(book),
+        shard=part.shard,
+        number=part.span.first,
+        found=clipped(f"records {part.span.first} to {part.span.last}: {why.detail}"),
+    )
 
 
 def _keep(
@@ -181,27 +208,29 @@ def _begun_here(
 
 
 def compare(store: RunStore, books: Books, name: str, number: int) -> Sequence[Difference]:
-    """Name the entries of a range on which the books differ. Raises RootsMissing."""
+    """Name the entries of a range on which the books differ. Where one could not be read, the two
+    others are still compared. Raises RootsMissing where fewer are left.
+    """
     run = run_id(name)
     part = store.range(run, number)
     held = store.books(run, number)
-    if len(held) != len(Book):
-        raise RootsMissing("a book of this range was not read", range=number, books=len(held))
+    if len(held) < _FEWEST_BOOKS:
+        raise RootsMissing("two books of this range were not read", range=number, books=len(held))
     found: Sequence[Difference] = ()
     if not comparison.agree(held, part):
-        found = _detail(books, part)
+        found = _detail(books, part, [book for book in Book if book in held])
     store.record(run, Step.COMPARE, str(number), found)
     return found
 
 
-def _detail(books: Books, part: Range) -> list[Difference]:
-    leaves = {book: list(books.of(book).records(part.shard, part.span)) for book in Book}
+def _detail(books: Books, part: Range, among: Sequence[Book]) -> list[Difference]:
+    leaves = {book: list(books.of(book).records(part.shard, part.span)) for book in among}
     suspects = comparison.suspects(leaves, part)
     found = comparison.missing_numbers(part.shard, suspects.holes)
     numbers = list(suspects.numbers)
     while numbers and len(found) < MAX_DIFFERENCES:
         chunk, numbers = numbers[:DETAIL_RECORDS], numbers[DETAIL_RECORDS:]
-        lines = {book: books.of(book).lines(part.shard, chunk) for book in Book}
+        lines = {book: books.of(book).lines(part.shard, chunk) for book in among}
         found += comparison.line_differences(part.shard, lines, _names(books, lines))
     return found + comparison.records_beyond(part.shard, numbers)
 
@@ -214,7 +243,7 @@ def _names(books: Books, lines: Mapping[Book, Sequence[PlacedLine]]) -> Mapping[
             by_place.setdefault((placed.number, placed.position), []).append(placed.line)
     ids: set[bytes] = set()
     for told in by_place.values():
-        if len(told) == len(Book) and len(set(told)) == 1:
+        if len(told) == len(lines) and len(set(told)) == 1:
             continue
         for line in told:
             ids |= _account_ids(line)
@@ -271,6 +300,7 @@ def check_sums(
         found += sums.flight_differences(reading, snapshot.flight())
         found += _statements(snapshot, reading.suspects)
     found += sums.unbalanced_shards(moved, Wrong.EXTERNAL)
+    suspects = sums.counter_differences(reading, None)
     store.keep_totals(run, reading.totals)
     # First what is known: to tell the wrong book all entries are read, which may fail.
     store.record(run, Step.SUMS, "", found + suspects)
@@ -307,7 +337,6 @@ class Report:
 def report(store: RunStore, reports: ReportStore, name: str, trace: bytes, now: datetime) -> Report:
     """Write the report and end the run. Incidents are open already, each since the step that found
     its difference. Also of a run whose plan was never made: the report says so.
-    suspects = sums.counter_differences(reading, None)
     """
     run = store.begin(name, Scope.RECENT, trace, now)
     findings = store.findings(run.id)
