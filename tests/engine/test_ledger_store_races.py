@@ -191,7 +191,8 @@ def test_over_another_connection_a_writer_remembers_nothing(
     behind = database(mysql_admin)
     store = MySqlLedgerStore(behind)
     other = final(5)
-    post_partition(store, [record(0, credit(5)), record(1, final(500))], NOW)
+    post_partition(store, [record(0, final(500))], NOW)
+    post_partition(store, [record(1, credit(5))], NOW)  # Has read what the first one refused.
     admin.execute("UPDATE account SET credits_posted = 1000 WHERE purpose = 'settling'")
     admin.execute("UPDATE refusal SET id = %s", (bytes.fromhex(str(other["id"])),))
     behind.close()
