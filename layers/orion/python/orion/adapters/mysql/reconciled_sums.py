@@ -1,6 +1,6 @@
 """The ledger's counters as of one moment, and sums over its entries."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
@@ -9,7 +9,7 @@ from orion.adapters.mysql.one_moment import see_one_moment
 from orion.adapters.mysql.session import Cursor, Database
 from orion.log.reconciliation.model import AccountName
 from orion.log.reconciliation.statement_rows import Ending
-from orion.log.reconciliation.sums import NONE, AccountSums, Flight, Sums
+from orion.log.reconciliation.sums import MAX_NAMED, NONE, AccountSums, Flight, Sums, Unfrozen
 
 MAX_SHARDS = 1_024
 PAGE_ACCOUNTS = 10_000
@@ -109,6 +109,21 @@ class MySqlCounterSnapshot:
     def _moved(self, condition: str, accounts: str) -> Mapping[bytes, Sums]:
         self._cursor.execute(_MOVED.format(condition=condition, accounts=accounts))
         return {_bytes(account): _sums(sums) for account, *sums in self._cursor.fetchall()}
+
+    def unfrozen(self) -> Sequence[Unfrozen]:
+        self._cursor.execute(
+            "SELECT i.incident_id, i.asset, f.lifted_at IS NOT NULL FROM orion_log.incident i"
+            " LEFT JOIN orion_ledger.asset_freeze f"
+            " ON f.asset = i.asset AND f.incident_id = i.incident_id"
+            " WHERE i.freezes = 1 AND (f.incident_id IS NULL"
+            " OR (f.lifted_at IS NOT NULL AND COALESCE(f.lifted_reason, '') = ''))"
+            " ORDER BY i.opened_at DESC LIMIT %s",
+            (MAX_NAMED,),
+        )
+        return [
+            Unfrozen(_bytes(identity), str(asset), bool(lifted))
+            for identity, asset, lifted in self._cursor.fetchall()
+        ]
 
     def flight(self) -> Flight:
         self._cursor.execute(

@@ -55,6 +55,7 @@ class DifferenceKind(StrEnum):
     NOT_BALANCED = "not_balanced"
     FLIGHT_DIFFERS = "flight_differs"
     STATEMENT_DIFFERS = "statement_differs"
+    FREEZE_MISSING = "freeze_missing"
     BALANCE_DIFFERS = "balance_differs"
     BALANCE_SURPLUS = "balance_surplus"
     BALANCE_UNKNOWN = "balance_unknown"

@@ -20,7 +20,7 @@ from orion.log.reconciliation.model import (
 from orion.log.reconciliation.planning import Head, MySqlHead, Range, Scope, ShardPlan, Span
 from orion.log.reconciliation.report import Findings, Outcome
 from orion.log.reconciliation.statement_rows import Ending
-from orion.log.reconciliation.sums import AccountSums, Flight, Sums
+from orion.log.reconciliation.sums import AccountSums, Flight, Sums, Unfrozen
 
 
 class DifferenceStore(Protocol):
@@ -214,6 +214,12 @@ class CounterSnapshot(Protocol):
 
     def flight(self) -> Flight:
         """What is between shards."""
+        ...
+
+    def unfrozen(self) -> Sequence[Unfrozen]:
+        """Incidents that freeze, of all runs and also closed ones, whose freeze is gone or was
+        lifted by nobody who said why; at most MAX_NAMED.
+        """
         ...
 
     def followed(self) -> Mapping[int, int]:

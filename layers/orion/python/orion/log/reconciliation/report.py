@@ -182,7 +182,8 @@ KIND_WORDS: Mapping[DifferenceKind, str] = {
     DifferenceKind.COUNTER_DIFFERS: "A counter is not the sum of its entries",
     DifferenceKind.NOT_BALANCED: "Debits and credits are not equal",
     DifferenceKind.FLIGHT_DIFFERS: "Clearing accounts do not match what is in flight",
-    DifferenceKind.STATEMENT_DIFFERS: "A statement does not end in its account's counters",
+    DifferenceKind.STATEMENT_DIFFERS: "A statement does not show what its account's entries say",
+    DifferenceKind.FREEZE_MISSING: "An incident froze its asset, and the freeze is gone",
     DifferenceKind.BALANCE_DIFFERS: "The chain holds another balance than the ledger",
     DifferenceKind.BALANCE_UNKNOWN: "The chain could not be asked",
 }

@@ -318,6 +318,7 @@ def _statements(snapshot: CounterSnapshot, wrong: Container[bytes]) -> list[Diff
     Counters that are wrong themselves say nothing of a statement.
     """
     later = snapshot.later(snapshot.followed())
+        found += sums.freeze_differences(snapshot.unfrozen())
     followed = sums.followed(snapshot.counters(), later, snapshot.statements())
     found = sums.statement_differences(pair for pair in followed if pair[0].id not in wrong)
     return found + list(islice(ending_differences(snapshot.endings()), sums.MAX_NAMED))

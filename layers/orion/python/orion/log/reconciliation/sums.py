@@ -271,6 +271,33 @@ def flight_differences(reading: Reading, flight: Flight) -> list[Difference]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Unfrozen:
+    """An incident that must have frozen its asset; `lifted` says that its freeze is there, lifted
+    without a reason.
+    """
+
+    incident: bytes
+    asset: str
+    lifted: bool
+
+
+def freeze_differences(unfrozen: Iterable[Unfrozen]) -> list[Difference]:
+    """Whoever can write the ledger's tables could let payouts go on: a freeze stays as a row, and
+    only its lifting, with a reason, ends it.
+    """
+    return [
+        Difference(
+            DifferenceKind.FREEZE_MISSING,
+            Wrong.MYSQL,
+            asset=each.asset,
+            found="lifted without a reason" if each.lifted else "no freeze",
+            expected=f"the freeze of incident {each.incident.hex()}, or why it was lifted",
+        )
+        for each in unfrozen
+    ]
+
+
 def followed(
     counters: Iterable[AccountSums], later: Mapping[bytes, Sums], statements: Iterable[AccountSums]
 ) -> Iterator[tuple[AccountSums, Sums]]:
