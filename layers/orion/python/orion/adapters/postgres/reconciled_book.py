@@ -84,7 +84,7 @@ class PostgresBookReader:
                 "SELECT partition_no, next_number - 1 FROM external_book.cursor WHERE topic = %s",
                 (TOPIC,),
             )
-            return {shard: number for shard, number in cursor}
+            return {int(shard): int(number) for shard, number in cursor}
 
         return self._read(ask)
 

@@ -123,6 +123,10 @@ class BookReader(Protocol):
 class NamedBookReader(BookReader, Protocol):
     """A book with a directory of accounts beside its entries."""
 
+    def followed(self) -> Mapping[int, int]:
+        """The number of each shard up to which the book says that it has entered everything."""
+        ...
+
     def names(self, accounts: Sequence[bytes]) -> Mapping[bytes, AccountName]:
         """The accounts that the directory has under these ids, as far as id and name fit."""
         ...
@@ -212,14 +216,14 @@ class CounterSnapshot(Protocol):
         """
         ...
 
-    def flight(self) -> Flight:
-        """What is between shards."""
-        ...
-
     def unfrozen(self) -> Sequence[Unfrozen]:
         """Incidents that freeze, of all runs and also closed ones, whose freeze is gone or was
         lifted by nobody who said why; at most MAX_NAMED.
         """
+        ...
+
+    def flight(self) -> Flight:
+        """What is between shards."""
         ...
 
     def followed(self) -> Mapping[int, int]:

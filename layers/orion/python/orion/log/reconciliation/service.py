@@ -12,6 +12,7 @@ from orion.errors import OrionError
 from orion.log.errors import SegmentUnreadable
 from orion.log.reconciliation import comparison, planning, rules, sums
 from orion.log.reconciliation.errors import BookUnreadable, RootsMissing
+from orion.log.reconciliation.lag import without_lag
 from orion.log.reconciliation.lines import parts
 from orion.log.reconciliation.model import (
     MAX_DIFFERENCES,
@@ -218,21 +219,36 @@ def compare(store: RunStore, books: Books, name: str, number: int) -> Sequence[D
         raise RootsMissing("two books of this range were not read", range=number, books=len(held))
     found: Sequence[Difference] = ()
     if not comparison.agree(held, part):
-        found = _detail(books, part, [book for book in Book if book in held])
+        started = store.run(name).started_at
+        found = _detail(books, part, [book for book in Book if book in held], started)
     store.record(run, Step.COMPARE, str(number), found)
     return found
 
 
-def _detail(books: Books, part: Range, among: Sequence[Book]) -> list[Difference]:
+def _detail(
+    books: Books, part: Range, among: Sequence[Book], started: datetime
+) -> list[Difference]:
+    # Before the records: what a book enters meanwhile it does not owe.
+    followed = _followed(books, part.shard) if len(among) == len(Book) else {}
     leaves = {book: list(books.of(book).records(part.shard, part.span)) for book in among}
     suspects = comparison.suspects(leaves, part)
-    found = comparison.missing_numbers(part.shard, suspects.holes)
+    suspects, behind = without_lag(suspects, leaves, part, followed, started)
+    found = [*behind, *comparison.missing_numbers(part.shard, suspects.holes)]
     numbers = list(suspects.numbers)
     while numbers and len(found) < MAX_DIFFERENCES:
         chunk, numbers = numbers[:DETAIL_RECORDS], numbers[DETAIL_RECORDS:]
         lines = {book: books.of(book).lines(part.shard, chunk) for book in among}
         found += comparison.line_differences(part.shard, lines, _names(books, lines))
     return found + comparison.records_beyond(part.shard, numbers)
+
+
+def _followed(books: Books, shard: int) -> Mapping[Book, int]:
+    """How far the books that follow say that they have come: the log book by its newest segment."""
+    segments = books.segments.heads().get(shard)
+    return {
+        Book.SEGMENTS: segments.highest if segments else 0,
+        Book.EXTERNAL: books.external.followed().get(shard, 0),
+    }
 
 
 def _names(books: Books, lines: Mapping[Book, Sequence[PlacedLine]]) -> Mapping[bytes, AccountName]:
@@ -289,7 +305,11 @@ def check_sums(
     in flight, and the statements' follower.
     """
     run = run_id(name)
-    through = {plan.shard: plan.through for plan in store.shards(run)}
+    # What the external book has not entered yet it cannot sum: `compare` tells what it lacks.
+    followed = external.followed()
+    through = {
+        plan.shard: min(plan.through, followed.get(plan.shard, 0)) for plan in store.shards(run)
+    }
     with ledger.snapshot() as snapshot:
         moved: dict[tuple[int, str], tuple[int, int]] = {}
         reading = sums.read(
@@ -298,6 +318,7 @@ def check_sums(
         found = list(reading.differences)
         found += sums.balance_differences(reading)
         found += sums.flight_differences(reading, snapshot.flight())
+        found += sums.freeze_differences(snapshot.unfrozen())
         found += _statements(snapshot, reading.suspects)
     found += sums.unbalanced_shards(moved, Wrong.EXTERNAL)
     suspects = sums.counter_differences(reading, None)
@@ -318,7 +339,6 @@ def _statements(snapshot: CounterSnapshot, wrong: Container[bytes]) -> list[Diff
     Counters that are wrong themselves say nothing of a statement.
     """
     later = snapshot.later(snapshot.followed())
-        found += sums.freeze_differences(snapshot.unfrozen())
     followed = sums.followed(snapshot.counters(), later, snapshot.statements())
     found = sums.statement_differences(pair for pair in followed if pair[0].id not in wrong)
     return found + list(islice(ending_differences(snapshot.endings()), sums.MAX_NAMED))
