@@ -13,12 +13,12 @@ from orion.adapters.mysql import ledger_store, outbox
 from orion.adapters.mysql.outbox import OutboxRow
 from orion.adapters.mysql.session import Cursor
 from orion.ids import fact_id
-from orion.ledger.model import Transfer
+from orion.ledger.model import Code, Transfer
 from orion.ledger.transfer_record import transfers_body
 from orion.records import Record, canonical_json
 from tests.engine.ledger_shards_scene import NOW, TOPIC, Ledger, emptied
 from tests.engine.test_ledger_shards import MOVED, same_as_one_shard
-from tests.unit.ledger_shards_world import TRACE, Code, life, step
+from tests.unit.ledger_shards_world import TRACE, life, step
 
 pytestmark = pytest.mark.engine
 
