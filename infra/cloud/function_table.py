@@ -15,6 +15,7 @@ MYSQL_PRINCIPALS = (
     "kms",
     "log",
     "ledger",
+    "statements",
     "system-doctor",
     "arch",
 )

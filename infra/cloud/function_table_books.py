@@ -71,7 +71,8 @@ BOOKS: tuple[FunctionRow, ...] = (
         mysql=("ledger",),
         topics=(KafkaTrigger("ledger.posted", "ledger", 100),),
     ),
-    FunctionRow("billing", "statement", mysql=("ledger",)),
+    # It only shows, so it may change nothing.
+    FunctionRow("billing", "statement", mysql=("statements",)),
     _grows("shard_map"),
     # What it changes it tells through the outbox.
     FunctionRow("billing", "asset_freeze", mysql=("ledger",), sends=("outbox-ledger",)),

@@ -19,9 +19,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "migrations"
 
 
 def mysql_principals() -> tuple[str, ...]:
-    """Principals that own a schema, sorted."""
-    layout = read_layout(read_sources(FOLDER).layout)
-    return tuple(sorted({schema.principal for schema in layout.schemas}))
+    """Principals that own a schema or read in some, sorted."""
+    return read_layout(read_sources(FOLDER).layout).mysql_principals
 
 
 def postgres_principals() -> tuple[str, ...]:

@@ -36,9 +36,9 @@ def account(merchant: int, purpose: Purpose = Purpose.AVAILABLE) -> AccountKey:
     return AccountKey(f"merchant:{merchant:032x}", purpose, ASSET)
 
 
-def database(server: MariaDb) -> Database:
-    """As the principal `ledger`."""
-    login = server.credentials("ledger")
+def database(server: MariaDb, principal: str = "ledger") -> Database:
+    """The ledger as a principal reaches it."""
+    login = server.credentials(principal)
     return Database(
         MySqlConfig(
             server.host, server.port, login.username, login.password, "orion_ledger", server.ca_pem

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pymysql.err import OperationalError
 
 from infra.local.mariadb import MariaDb
 from orion.adapters.mysql import ledger_moves
@@ -38,7 +39,25 @@ def admin(mysql_admin: MariaDb) -> Iterator[Cursor]:
 def asked(server: MariaDb, key: AccountKey, **question: object) -> dict[str, Any]:
     name = f"{key.owner}/{key.purpose}/{key.asset}"
     read = read_question({"account": name, **question})
-    return answer(read, MySqlStatements(database(server)).page(read))
+    return answer(read, MySqlStatements(database(server, "statements")).page(read))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE entry SET units = units + 1", "DELETE FROM entry", "UPDATE account SET asset = ''",
+        "UPDATE asset_freeze SET lifted_at = NOW(6)", "SELECT COUNT(*) FROM asset_freeze",
+        "SELECT COUNT(*) FROM outbox",
+    ],
+)  # fmt: skip
+def test_whoever_shows_statements_changes_nothing_and_reads_nothing_else(
+    mysql_admin: MariaDb, change: str
+) -> None:
+    def work(cursor: Cursor) -> None:
+        cursor.execute(change)
+
+    with pytest.raises(OperationalError, match="denied"):
+        database(mysql_admin, "statements").run(work)
 
 
 def follow(server: MariaDb, shard: int = 0) -> None:

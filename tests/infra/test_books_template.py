@@ -131,6 +131,8 @@ def test_each_book_is_written_with_credentials_that_reach_no_other(serverless: J
         "orion/prod/mysql/ledger",
         "AmazonMSK_orion_prod_ledger",
     }
+    # It shows what the ledger wrote, and may change nothing of it.
+    assert secrets_of(serverless, "billing-statement") == {"orion/prod/mysql/statements"}
     assert secrets_of(serverless, "log-ledger-segments") == {"AmazonMSK_orion_prod_log"}
     assert secrets_of(serverless, "log-external-book") == {
         "orion/prod/postgres/external-book",

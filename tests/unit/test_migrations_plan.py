@@ -4,6 +4,7 @@ import pytest
 
 from orion.arch.model import (
     Applied,
+    Layout,
     MalformedMigration,
     Migration,
     MigrationChanged,
@@ -119,3 +120,26 @@ SCHEMA = b'[[schema]]\nname = "orion_user"\nmodule = "user"\nprincipal = "user"\
 def test_a_layout_that_says_something_else_is_refused(content: bytes) -> None:
     with pytest.raises(MalformedMigration, match=r"grants.toml"):
         read_layout(content)
+
+
+def test_a_reader_is_a_principal_that_may_only_select() -> None:
+    def layout(rights: bytes) -> Layout:
+        return read_layout(
+            b"""[[schema]]
+name = "orion_a"
+module = "a"
+principal = "owner"
+[[reader]]
+principal = "looks"
+[[grant]]
+principal = "looks"
+table = "orion_a.t"
+why = "it shows it"
+rights = """
+            + rights
+        )
+
+    assert layout(b'["SELECT"]').mysql_principals == ("looks", "owner")
+    for rights in (b'["SELECT", "INSERT"]', b'["UPDATE"]'):
+        with pytest.raises(MalformedMigration):
+            layout(rights)

@@ -118,11 +118,19 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Everything that `grants.toml` says; `postgres` are rights in the external database."""
+    """Everything that `grants.toml` says; `postgres` are rights in the external database,
+    `readers` are MySQL principals that own no schema and change nothing.
+    """
 
     schemas: tuple[Schema, ...]
     grants: tuple[Grant, ...]
     postgres: tuple[Grant, ...] = ()
+    readers: tuple[str, ...] = ()
+
+    @property
+    def mysql_principals(self) -> tuple[str, ...]:
+        """Whoever owns a schema, and the readers, sorted."""
+        return tuple(sorted({schema.principal for schema in self.schemas} | set(self.readers)))
 
     @property
     def postgres_principals(self) -> tuple[str, ...]:
@@ -240,7 +248,8 @@ def read_layout(content: bytes) -> Layout:
     """Parse `grants.toml`.
 
     `[[schema]]` has name, module, principal; `[[grant]]` and `[[postgres]]` principal, table,
-    rights, why. The first two are about MySQL, the third about PostgreSQL.
+    rights, why. The first two are about MySQL, the third about PostgreSQL. `[[reader]]` has
+    principal: one of MySQL with grants of SELECT only.
     """
     try:
         data = tomllib.loads(content.decode("utf-8"))
@@ -257,10 +266,18 @@ def read_layout(content: bytes) -> Layout:
     names = [schema.name for schema in schemas]
     if len(set(names)) != len(names):
         raise MalformedMigration("grants.toml: a schema stands twice", file="grants.toml")
+    grants = tuple(_grant(row, names) for row in _rows(data, "grant"))
+    readers = tuple(_text(row, "principal", _PRINCIPAL) for row in _rows(data, "reader"))
+    for grant in grants:
+        if grant.principal in readers and grant.rights != ("SELECT",):
+            raise MalformedMigration(
+                f"grants.toml: {grant.principal} reads only", file="grants.toml"
+            )
     return Layout(
         schemas,
-        tuple(_grant(row, names) for row in _rows(data, "grant")),
+        grants,
         tuple(_grant(row, POSTGRES_SCHEMAS) for row in _rows(data, "postgres")),
+        readers,
     )
 
 

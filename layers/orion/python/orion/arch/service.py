@@ -65,7 +65,7 @@ def migrate(
         for schema in layout.schemas:
             files = every + read_folder(schema.module, sources.mysql.get(schema.module, {}))
             steps += _bring_up(mysql, schema.name, files)
-        principals = sorted({schema.principal for schema in layout.schemas})
+        principals = list(layout.mysql_principals)
         for principal in principals:
             own = [schema for schema in layout.schemas if schema.principal == principal]
             changed += _let_in(mysql, passwords[principal], own, layout.grants, principal)
@@ -106,13 +106,13 @@ def _check_complete(layout: Layout, sources: Sources, passwords: Mapping[str, Pa
     for folder in sorted(sources.mysql):
         if folder not in modules:
             raise MalformedMigration(f"mysql/{folder}: no schema in grants.toml", file=folder)
-    principals = {schema.principal for schema in layout.schemas}
+    principals = layout.mysql_principals
     for grant in layout.grants:
         if grant.principal not in principals:
             raise MalformedMigration(
-                f"grants.toml: {grant.principal} has a grant but no schema", file="grants.toml"
+                f"grants.toml: {grant.principal} owns and reads nothing", file="grants.toml"
             )
-    _check_passwords(sorted(principals), passwords)
+    _check_passwords(principals, passwords)
 
 
 def _check_passwords(principals: Sequence[str], passwords: Mapping[str, Password]) -> None:

@@ -21,8 +21,8 @@ def run(folder: Path) -> Report:
     sources = read_sources(folder)
     layout = read_layout(sources.layout)
     passwords = {
-        schema.principal: _password(secret(f"orion/{known.stage}/mysql/{schema.principal}"))
-        for schema in layout.schemas
+        principal: _password(secret(f"orion/{known.stage}/mysql/{principal}"))
+        for principal in layout.mysql_principals
     }
     external_passwords = {
         principal: _password(secret(f"orion/{known.stage}/postgres/{principal}"))

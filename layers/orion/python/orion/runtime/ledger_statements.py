@@ -18,6 +18,11 @@ def _database() -> Database:
     return Database(mysql_config("ledger", "orion_ledger", direct=True))
 
 
+@cache
+def _read_only() -> Database:
+    return Database(mysql_config("statements", "orion_ledger", direct=True))
+
+
 def follow(event: Mapping[str, object]) -> Mapping[str, int]:
     """Follow the shards of one `aws:kafka` event of `ledger.posted`.
 
@@ -34,4 +39,4 @@ def page(event: Mapping[str, object]) -> Mapping[str, object]:
     """One page of an account's statement, with the balance at its moment."""
     logger()
     question = read_question(event)
-    return answer(question, MySqlStatements(_database()).page(question))
+    return answer(question, MySqlStatements(_read_only()).page(question))
