@@ -223,7 +223,11 @@ def balance_differences(reading: Reading) -> list[Difference]:
 def unbalanced_shards(
     moved: Mapping[tuple[int, str], tuple[int, int]], wrong: Wrong
 ) -> list[Difference]:
-    """Per shard and asset debits equal credits: `moved` are units debited and credited."""
+    """Per shard and asset debits equal credits: `moved` are units debited and credited.
+
+    Each entry has one amount for both sides, so only an entry between accounts of two assets, or
+    one without a name, can part them.
+    """
     return [
         Difference(
             DifferenceKind.NOT_BALANCED,
