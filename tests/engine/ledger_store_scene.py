@@ -41,6 +41,7 @@ def empty_ledger(server: MariaDb) -> Iterator[Cursor]:
         connection.commit()
         connection.autocommit(True)
         yield cursor
+        cursor.execute("DELETE FROM asset_freeze")  # The next scene may not know of freezes.
     connection.close()
 
 
