@@ -57,7 +57,7 @@ def proven(found: Proven) -> str:
         ("signed by", found.key),
     ]
     text = ["The proof is valid: the transfer stands in a segment that this key signed.", ""]
-    text += [f"{name:<12}{value}" for name, value in rows]
+    text += [f"{name:<12}{printable(value)}" for name, value in rows]
     if not found.key_was_asked_for:
         text += [
             "",
@@ -69,7 +69,11 @@ def proven(found: Proven) -> str:
 
 def report_head(body: bytes, most: int = 20) -> str:
     """The head of a check's report: its facts, and its first differences."""
-    rows = list(csv.reader(io.StringIO(body.decode("utf-8", "replace"))))
+    # Cells come from books that somebody may have changed: none of them moves a terminal's cursor.
+    rows = [
+        [printable(cell) for cell in row]
+        for row in csv.reader(io.StringIO(body.decode("utf-8", "replace")))
+    ]
     facts = [row for row in rows if row and row[0] in _FACTS]
     rest = [row for row in rows[len(facts) :] if row]
     text = [f"{row[0]:<18}{' '.join(row[1:])}" for row in facts]
@@ -78,6 +82,13 @@ def report_head(body: bytes, most: int = 20) -> str:
     if len(rest) > most + 1:
         text.append(f"and {len(rest) - most - 1} more in the report")
     return "\n".join(text) + "\n"
+
+
+def printable(text: str) -> str:
+    """`text` with everything that a terminal would obey, or not show, as U+FFFD: control
+    characters (ECMA-48), marks of direction, line ends.
+    """
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 _FACTS = frozenset({"run", "outcome", "started at (UTC)", "differences", "not checked"})
