@@ -22,8 +22,8 @@ from orion.adapters.postgres.session import Database, DatabaseUnavailable
 from orion.ledger.book import entry_line
 from orion.ledger.merkle import leaf
 from orion.ledger.transfer_record import MalformedTransfer, read_posted
-from orion.log.errors import GapInBook
-from orion.log.external_book.errors import BookDiffers, ForeignShard, OffsetsWentBack
+from orion.log.errors import ForeignShard, GapInBook
+from orion.log.external_book.errors import BookDiffers, OffsetsWentBack
 from orion.log.external_book.service import write_partition
 from orion.records import Record
 from tests.engine.external_book_scene import (

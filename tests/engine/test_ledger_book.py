@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 
 from orion.adapters.aws.ledger_book import S3LedgerBook
 from orion.adapters.aws.p256_signer import KmsP256Signer
+from orion.errors import OrionError
 from orion.ledger.transfer_record import PostedRecord
 from orion.log.errors import (
+    ForeignShard,
     GapInBook,
     LogSignerRefused,
     SegmentStoreUnavailable,
@@ -27,7 +30,7 @@ from orion.log.ledger_book.model import kept, opened, segment_key
 from orion.log.ledger_book.service import LedgerBook, NewestSegmentFaulty
 from tests.engine.ledger_book_scene import Scene, holding, kafka_records, scene
 from tests.engine.test_audit_segments import kafka_rows
-from tests.unit.ledger_book_records import posted
+from tests.unit.ledger_book_records import posted, value
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).parents[2]
@@ -125,13 +128,41 @@ def test_a_book_begins_with_the_first_number(book: Scene) -> None:
 
 
 def test_shards_have_books_of_their_own(book: Scene) -> None:
-    mixed = [*records(1, 3, shard=1), *records(1, 4, shard=10)]
-    written = book.book().record(kafka_records(mixed))
+    writer = book.book()
+    written = [
+        *writer.record(kafka_records(records(1, 3, shard=1))),
+        *writer.record(kafka_records(records(1, 4, shard=10))),
+    ]
 
     assert [(row.shard, row.new) for row in written] == [(1, 2), (10, 3)]
     assert book.lines(shard=1) == expected(*records(1, 3, shard=1))
     assert book.lines(shard=10) == expected(*records(1, 4, shard=10))
     assert book.store().shards() == [1, 10]
+
+
+def test_a_record_that_cannot_be_read_keeps_out_nothing_that_stands_before_it(book: Scene) -> None:
+    one, two, three = kafka_records(records(1, 4))
+    for spoiled in (b"{}", b"\xff"):
+        with pytest.raises(OrionError) as refused:
+            book.book().record([one, two, replace(three, value=spoiled)])
+        assert refused.value.fields["offset"] == three.offset
+        assert book.lines() == expected(*records(1, 3))
+    book.book().record([three])
+    assert book.lines() == expected(*records(1, 4))
+
+
+def test_a_record_of_another_shard_than_its_partitions_stops_behind_what_precedes(
+    book: Scene,
+) -> None:
+    one, two = kafka_records(records(1, 3))
+    foreign = replace(two, value=value(records(1, 2, shard=5)[0]))
+    with pytest.raises(ForeignShard):
+        book.book().record([one, foreign])
+    assert book.lines() == expected(*records(1, 2))
+    assert book.store().shards() == [0]
+    with pytest.raises(ForeignShard):
+        book.book().record([foreign])
+    assert book.store().shards() == [0]
 
 
 def test_a_second_writer_would_replace_a_segment_if_nothing_stood_in_its_way(book: Scene) -> None:

@@ -39,6 +39,12 @@ class GapInBook(OrionError):
     code = "gap_in_book"
 
 
+class ForeignShard(OrionError):
+    """A record of one shard came on the partition of another. The partition stops."""
+
+    code = "foreign_shard"
+
+
 class LogSignerUnavailable(OrionError):
     """KMS does not answer, or wants fewer calls. Nothing was told to anybody: repeat the batch."""
 

@@ -9,12 +9,6 @@ class BookDiffers(OrionError):
     code = "book_differs"
 
 
-class ForeignShard(OrionError):
-    """A record of one shard came on the partition of another."""
-
-    code = "foreign_shard"
-
-
 class OffsetsWentBack(OrionError):
     """A new record came under an offset that was taken: was the topic made anew?"""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from orion.errors import OrionError
 from orion.ledger.transfer_record import read_posted
-from orion.log.external_book.errors import ForeignShard
+from orion.log.errors import ForeignShard
 from orion.log.external_book.model import Told
 from orion.log.external_book.ports import ExternalBookStore, Written
 from orion.records import Record

@@ -14,7 +14,7 @@ from orion.ledger.book import FIRST_NUMBER
 from orion.ledger.segment_header import FIRST_PREVIOUS, header_digest, read_header
 from orion.ledger.signature import fingerprint
 from orion.ledger.transfer_record import PostedRecord, read_posted
-from orion.log.errors import SegmentContended
+from orion.log.errors import ForeignShard, SegmentContended
 from orion.log.ledger_book.checking import Place, faults
 from orion.log.ledger_book.model import Tail, cut, drafted, following, opened, sealed, segment_key
 from orion.log.ledger_book.ports import RootSigner, SegmentStore
@@ -56,18 +56,18 @@ class LedgerBook:
     tails: dict[int, Tail] = field(default_factory=dict)
 
     def record(self, records: Sequence[Record]) -> Sequence[Written]:
-        """Keep the posted records of a batch, each shard by itself.
+        """Keep the posted records of a batch, all of one partition, which is one shard's.
 
-        Raises MalformedRecord, MalformedTransfer, GapInBook, NewestSegmentFaulty, SegmentUnreadable
-        or LogSignerRefused: a person must look. SegmentStoreUnavailable, SegmentContended,
-        LogSignerUnavailable: repeat the batch. What comes before the failure is kept.
+        Raises MalformedRecord, MalformedTransfer, ForeignShard, GapInBook, NewestSegmentFaulty,
+        SegmentUnreadable or LogSignerRefused: a person must look. SegmentStoreUnavailable,
+        SegmentContended, LogSignerUnavailable: repeat the batch. What comes before the failure is
+        kept.
         """
-        posted = [read_posted(record.value) for record in records]
-        shards = sorted({record.shard for record in posted})
-        return [
-            self.write(shard, [record for record in posted if record.shard == shard])
-            for shard in shards
-        ]
+        posted, fault = _readable(records)
+        written = [self.write(records[0].partition, posted)] if posted else []
+        if fault is not None:
+            raise fault
+        return written
 
     def write(self, shard: int, records: Sequence[PostedRecord]) -> Written:
         """Keep the records of one shard, at least one. Raises as `record`."""
@@ -129,3 +129,21 @@ class LedgerBook:
     def _known_key(self, key: str) -> bytes | None:
         public_key = self.signer.public_key()
         return public_key if fingerprint(public_key) == key else None
+
+
+def _readable(records: Sequence[Record]) -> tuple[list[PostedRecord], OrionError | None]:
+    """What stands before the first record that is no posted one of its partition's shard."""
+    found: list[PostedRecord] = []
+    for record in records:
+        try:
+            posted = read_posted(record.value)
+            if posted.shard != record.partition:
+                raise ForeignShard("a record of another shard than its partition's",
+                                   shard=posted.shard)  # fmt: skip
+        except OrionError as exc:
+            exc.fields["topic"] = record.topic
+            exc.fields["partition"] = record.partition
+            exc.fields["offset"] = record.offset
+            return found, exc
+        found.append(posted)
+    return found, None
