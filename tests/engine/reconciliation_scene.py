@@ -46,7 +46,7 @@ LEDGER_TABLES = (
 )  # fmt: skip
 LOG_TABLES = (
     "run", "run_shard", "run_range", "range_book", "hour_root", "checked", "difference",
-    "difference_count", "purpose_total", "incident", "outbox",
+    "difference_count", "purpose_total", "incident", "outbox", "piece_read",
 )  # fmt: skip
 MONEYIN_TABLES = ("deposit", "deposit_history", "address", "wallet")
 

@@ -14,11 +14,11 @@ from infra.local.postgres import Postgres
 from orion.adapters.mysql.asset_freeze import MySqlFreezes
 from orion.adapters.mysql.incidents import MySqlIncidents
 from orion.ledger.freezes import UnknownFreeze, lifting
-from orion.log.reconciliation import service
+from orion.log.reconciliation import planning, service
 from orion.log.reconciliation.errors import RootsMissing, UnknownIncident, UnknownRun
 from orion.log.reconciliation.incidents import closing
 from orion.log.reconciliation.model import Book, Difference, DifferenceKind, Step, Wrong, run_id
-from orion.log.reconciliation.planning import Scope, ShardPlan, Span
+from orion.log.reconciliation.planning import Range, Scope, ShardPlan, Span
 from orion.records import canonical_json, parse_object
 from tests.engine.reconciliation_scene import ASSET, Deposit, Scene, merchant
 from tests.engine.reconciliation_tamper import NUMBER, mysql
@@ -278,6 +278,46 @@ def test_the_recent_run_reads_the_last_days_and_each_old_piece_once_a_cycle(scen
     assert scene.books.ledger.recent_from(0, 11, datetime.now(UTC) - timedelta(days=3)) == 4
     assert scene.books.ledger.recent_from(0, 11, datetime.now(UTC) + timedelta(days=3)) == 12
     assert scene.books.ledger.recent_from(0, 11, old - timedelta(days=3)) == 1
+    scene.external.ask("ALTER TABLE external_book.entry DISABLE TRIGGER USER")
+    scene.external.ask("UPDATE external_book.entry SET posted_at = %s WHERE number < 6", old)
+    recent = datetime.now(UTC) - timedelta(days=3)
+    assert scene.books.external.recent_from(0, 11, recent) == 6
+    assert scene.books.external.recent_from(0, 11, datetime.now(UTC)) == 12
+    # By S3's clock all was written now.
+    assert scene.books.segments.recent_from(0, 11, recent) == 1
+    assert scene.books.segments.recent_from(0, 11, datetime.now(UTC) + timedelta(days=1)) == 8
+
+
+def test_times_that_the_ledger_has_moved_back_hide_nothing_recent(scene: Scene) -> None:
+    scene.story(shards=1)
+    with mysql(
+        scene, "transfer", WHERE,
+        "UPDATE {table} SET posted_at = posted_at - INTERVAL 400 DAY",
+        CHANGE,
+    ):  # fmt: skip
+        scene.cursor.execute(
+            "INSERT INTO orion_log.piece_read VALUES (0, 0, NOW(6) + INTERVAL 1 DAY)"
+        )
+        found = scene.read("run", scope=Scope.RECENT).differences
+    assert NUMBER in {each.number for each in found if each.kind == "entry_differs"}
+
+
+def test_what_a_run_has_read_whole_is_remembered_and_what_failed_is_not(scene: Scene) -> None:
+    read = datetime(2026, 11, 23, 1, tzinfo=UTC)
+    scene.runs.keep_pieces([(0, 3), (1, 4)], read)
+    scene.runs.keep_pieces([(0, 3), (0, 5)], read - timedelta(days=1))
+    assert scene.runs.pieces_read(0) == {3: read, 5: read - timedelta(days=1)}
+    run = scene.runs.begin("run", Scope.ALL, bytes(16), NOW)
+    size = planning.PIECE_RECORDS
+    parts = [Range(at, 7, Span(at * size + 1, at * size + size), strays=False) for at in range(2)]
+    scene.runs.keep_ranges(run.id, parts, NOW)
+    for number, items in ((0, 5), (1, 4)):
+        steps = [(Step.ROOTS, f"{number}.{book}") for book in Book]
+        steps += [(Step.COMPARE, str(number)), (Step.CAUSES, str(number))]
+        for step, item in steps[:items]:
+            scene.runs.record(run.id, step, item, [])
+    scene.report()
+    assert scene.runs.pieces_read(7) == {0: run.started_at}
 
 
 def test_an_event_of_an_incident_is_an_audit_event(scene: Scene) -> None:

@@ -1,6 +1,7 @@
 """Which numbers a run compares: all of them, each once, in ranges of bounded size."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -10,9 +11,11 @@ from orion.log.reconciliation import planning
 from orion.log.reconciliation.calls import book_call, plan_call, range_call, run_call
 from orion.log.reconciliation.errors import MalformedCall, TooManyRanges
 from orion.log.reconciliation.model import Book
-from orion.log.reconciliation.planning import Head, MySqlHead, Scope, ShardPlan, Span
+from orion.log.reconciliation.planning import Head, MySqlHead, Range, Scope, ShardPlan, Span
 
 NOBODY: dict[Book, dict[int, Head]] = {Book.SEGMENTS: {}, Book.EXTERNAL: {}}
+
+BEGUN = datetime(2026, 11, 23, 1, tzinfo=UTC)
 
 
 def heads(highest: int, lowest: int = 1) -> dict[Book, dict[int, Head]]:
@@ -28,7 +31,7 @@ def test_a_ledger_of_nothing_is_compared_without_a_range() -> None:
     plans, differences = planning.plan_shards(mysql(0), NOBODY)
     assert (plans, differences) == ((ShardPlan(0, 0, ()),), ())
     assert not planning.behind(plans, NOBODY)
-    assert list(planning.chosen(Scope.ALL, 0, 1, 0)) == []
+    assert list(planning.chosen(Scope.ALL, 0, 1, {}, BEGUN)) == []
 
 
 def test_a_book_that_has_less_is_behind_and_one_that_has_more_has_strays() -> None:
@@ -62,29 +65,58 @@ def test_one_planted_number_plans_no_billion_of_ranges() -> None:
     assert plans == (ShardPlan(0, 10, (Span(11, 10**15),)),)
 
 
+SIZE = planning.PIECE_RECORDS
+DAY = timedelta(days=1)
+
+
+def read_of(spans: list[Span]) -> list[tuple[int, int]]:
+    return list(
+        planning.pieces_of(Range(at, 0, span, strays=False) for at, span in enumerate(spans))
+    )
+
+
 @settings(max_examples=30)
 @given(
-    through=st.integers(1, 600_000),
-    recent=st.integers(-5, 700_000),
-    first_day=st.integers(0, 100),
+    through=st.integers(1, 60 * SIZE),
+    recent=st.integers(-5, 70 * SIZE),
+    failed=st.integers(0, planning.CYCLE_RUNS - 1),
 )
-def test_the_runs_of_a_cycle_read_every_number_and_each_run_the_recent_ones(
-    through: int, recent: int, first_day: int
+def test_the_runs_of_a_cycle_read_every_number_also_what_a_failed_one_has_left(
+    through: int, recent: int, failed: int
 ) -> None:
-    seen = set()
-    for day in range(first_day, first_day + planning.CYCLE_RUNS):
-        spans = list(planning.chosen(Scope.RECENT, through, recent, day))
+    read_at: dict[int, datetime] = {}
+    seen: set[int] = set()
+    for run in range(planning.CYCLE_RUNS + 1):
+        now = BEGUN + run * DAY
+        spans = list(planning.chosen(Scope.RECENT, through, recent, read_at, now))
         assert all(1 <= span.first <= span.last <= through for span in spans)
-        numbers = {span for span in spans if span.first >= recent}
         if recent <= through:
-            assert Span(max(1, recent), through) in numbers
-        seen |= set(spans)
-    covered = sorted({(span.first, span.last) for span in seen})
-    awaited = 1
-    for first, last in covered:
-        assert first == awaited
-        awaited = last + 1
-    assert awaited == through + 1
+            assert spans[-1] == Span(max(1, recent), through)
+        older = [span for span in spans if span.last < recent]
+        if run != failed:
+            seen |= {span.first for span in older}
+            read_at |= {(span.first - 1) // SIZE: now for span in older}
+    assert seen == set(range(1, min(recent, through + 1), SIZE))
+
+
+def test_a_run_reads_what_was_unread_longest_and_what_is_overdue_beside() -> None:
+    now = BEGUN + 100 * DAY
+    read_at = {piece: now - piece * DAY for piece in range(56)}
+    assert planning.due(56, read_at, now) == [52, 53, 54, 55]
+    fresh = {piece: now - (piece / 10) * DAY for piece in range(56)}
+    assert planning.due(56, fresh, now) == [54, 55]
+    assert planning.due(56, {}, now) == [0, 1, 2, 3]
+    assert planning.due(0, {}, now) == []
+
+
+def test_a_piece_is_read_when_ranges_without_a_gap_cover_it() -> None:
+    assert read_of([Span(1, SIZE)]) == [(0, 0)]
+    assert read_of([Span(1, SIZE - 1)]) == []
+    assert read_of([Span(2, 3 * SIZE)]) == [(0, 1), (0, 2)]
+    assert read_of([Span(SIZE + 1, SIZE + 5), Span(SIZE + 6, 2 * SIZE)]) == [(0, 1)]
+    assert read_of([Span(SIZE + 1, SIZE + 5), Span(SIZE + 7, 2 * SIZE)]) == []
+    assert read_of([Span(SIZE + 6, 2 * SIZE + 3), Span(SIZE + 1, SIZE + 5)]) == [(0, 1)]
+    assert read_of([Span(1, SIZE // 2), Span(SIZE // 2 + 1, 2 * SIZE)]) == [(0, 0), (0, 1)]
 
 
 @settings(max_examples=30)

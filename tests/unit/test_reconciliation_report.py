@@ -102,7 +102,8 @@ def test_a_chain_that_was_not_heard_freezes_nothing_by_itself() -> None:
     assert not found.freezes
     both = replace(WHOLE, counted=(unheard, *DIFFERENT.counted))
     assert [each.freezes for each in incidents(RUN, both)] == [True]
-    assert [kind for kind in DifferenceKind if not kind.freezes] == ["balance_unknown"]
+    gentle = {"balance_unknown", "balance_surplus", "book_behind"}
+    assert {str(kind) for kind in DifferenceKind if not kind.freezes} == gentle
 
 
 def test_every_kind_and_every_book_has_words() -> None:

@@ -29,6 +29,13 @@ CREATE TABLE run_range (
   strays TINYINT UNSIGNED NOT NULL,
   PRIMARY KEY (run_id, range_no)
 ) ENGINE=InnoDB;
+-- When the pieces of a shard's older numbers were last read without a failure: a run reads first what was not read for longest.
+CREATE TABLE piece_read (
+  shard_no INT NOT NULL,
+  piece_no BIGINT NOT NULL,
+  read_at DATETIME(6) NOT NULL,
+  PRIMARY KEY (shard_no, piece_no)
+) ENGINE=InnoDB;
 -- What one book holds of a range, and the tree over each of its hours (UTC).
 CREATE TABLE range_book (
   run_id BINARY(16) NOT NULL,

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from orion.adapters.aws.segment_survey import SegmentSurvey
 from orion.ledger.book import skim
 from orion.ledger.merkle import HASH_BYTES, leaf
 from orion.log.ledger_book.checking import Fault
-from orion.log.ledger_book.model import Segment
+from orion.log.ledger_book.model import Segment, shard_prefix
 from orion.log.ledger_book.reading import Checked, LedgerBookReader
 from orion.log.reconciliation.errors import BookUnavailable
 from orion.log.reconciliation.lines import moment
@@ -23,7 +24,8 @@ from orion.log.reconciliation.model import (
     Wrong,
     clipped,
 )
-from orion.log.reconciliation.planning import Head, Span
+from orion.log.reconciliation.planning import Head, Span, first_where
+from orion.log.segment_names import just_before
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -65,6 +67,26 @@ class S3SegmentBook:
             records += _records(segment, span)
         found = [difference for difference in found if difference.kind not in _COMPARED]
         return records, found
+
+    def recent_from(self, shard: int, through: int, since: datetime) -> int:
+        """By S3's own clock: no segment was written before its entries were posted, and nobody can
+        set the time of an object back.
+        """
+        prefix = shard_prefix(shard)
+
+        def is_recent(number: int) -> bool:
+            try:
+                page = self._s3.list_objects_v2(
+                    Bucket=self._bucket,
+                    Prefix=prefix,
+                    StartAfter=just_before(prefix, number),
+                    MaxKeys=1,
+                )
+            except (BotoCoreError, ClientError) as exc:
+                raise BookUnavailable("the segments cannot be listed") from exc
+            return all(row["LastModified"] >= since for row in page.get("Contents", []))
+
+        return first_where(through, is_recent)
 
     def records(self, shard: int, span: Span) -> Iterator[RecordLeaves]:
         yield from self.checked(shard, span)[0]

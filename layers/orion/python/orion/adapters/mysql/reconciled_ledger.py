@@ -22,6 +22,7 @@ from orion.log.reconciliation.planning import (
     Head,
     MySqlHead,
     Span,
+    first_where,
 )
 
 MAX_NUMBERS = 1_000  # Records whose lines are asked for at once.
@@ -58,20 +59,17 @@ class MySqlLedgerReader:
         return self._database.run(work)
 
     def recent_from(self, shard: int, through: int, since: datetime) -> int:
-        """By halving: times do not fall from number to number. Where somebody has changed one, the
-        run of some other day still reads what this one leaves out.
-        """
-        low, high = 1, through + 1
         moment = since.astimezone(UTC).replace(tzinfo=None)
-        while low < high:
-            middle = (low + high) // 2
-            [(is_recent,)] = self._rows(
+
+        def is_recent(number: int) -> bool:
+            [(found,)] = self._rows(
                 "SELECT COALESCE((SELECT posted_at >= %s FROM orion_ledger.transfer"
                 " WHERE shard_no = %s AND number >= %s ORDER BY number LIMIT 1), 1)",
-                (moment, shard, middle),
+                (moment, shard, number),
             )
-            low, high = (low, middle) if is_recent else (middle + 1, high)
-        return low
+            return bool(found)
+
+        return first_where(through, is_recent)
 
     def blocks(self, shard: int, span: Span) -> Mapping[int, int]:
         found: dict[int, int] = {}

@@ -1,6 +1,7 @@
 """What the steps of a run left in `orion_log`, for its report."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from orion.adapters.mysql import reconciliation_incidents as opening
 from orion.adapters.mysql.session import Cursor
@@ -17,6 +18,7 @@ from orion.log.reconciliation.report import Counted, Findings
 from orion.log.reconciliation.sums import Sums
 
 MAX_SHARDS = 1_024
+MAX_PIECES = 1_000_000  # Of a shard: ten thousand million records.
 
 
 def shards(cursor: Cursor, run: bytes) -> Sequence[ShardPlan]:
@@ -47,6 +49,14 @@ def ranges(cursor: Cursor, run: bytes, number: int | None) -> Sequence[Range]:
         Range(number, shard, Span(first, last), bool(strays))
         for number, shard, first, last, strays in cursor.fetchall()
     ]
+
+
+def pieces_read(cursor: Cursor, shard: int) -> Mapping[int, datetime]:
+    cursor.execute(
+        "SELECT piece_no, read_at FROM piece_read WHERE shard_no = %s ORDER BY piece_no LIMIT %s",
+        (shard, MAX_PIECES),
+    )
+    return {piece: read_at.replace(tzinfo=UTC) for piece, read_at in cursor.fetchall()}
 
 
 def findings(cursor: Cursor, run: bytes) -> Findings:

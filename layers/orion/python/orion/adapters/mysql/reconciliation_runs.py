@@ -1,7 +1,7 @@
 """Runs of the reconciliation in `orion_log`, with the incidents that freeze assets."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import pymysql
@@ -139,6 +139,20 @@ class MySqlRunStore:
             # What somebody wrote into a book to be unstorable must not keep payouts open.
             self._database.run(lambda cursor: _open(cursor, run, differences, now))
             raise
+
+    def pieces_read(self, shard: int) -> Mapping[int, datetime]:
+        return self._database.run(lambda cursor: found.pieces_read(cursor, shard))
+
+    def keep_pieces(self, pieces: Iterable[tuple[int, int]], read_at: datetime) -> None:
+        rows = [(shard, piece, _naive(read_at)) for shard, piece in pieces]
+        self._database.run(
+            lambda cursor: _insert(
+                cursor,
+                "INSERT INTO piece_read (shard_no, piece_no, read_at) VALUES (%s, %s, %s)"
+                " ON DUPLICATE KEY UPDATE read_at = GREATEST(read_at, VALUES(read_at))",
+                rows,
+            )
+        )
 
     def findings(self, run: bytes) -> Findings:
         return self._database.run(lambda cursor: found.findings(cursor, run))

@@ -1,6 +1,7 @@
 """The external book as one of three, read as `book-auditor`; its sums, made by the server."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from psycopg import errors
@@ -10,7 +11,7 @@ from orion.adapters.postgres.session import Cursor, Database
 from orion.log.reconciliation.errors import BookUnavailable, BookUnreadable
 from orion.log.reconciliation.lines import moment_of
 from orion.log.reconciliation.model import AccountName, PlacedLine, RecordLeaves
-from orion.log.reconciliation.planning import MAX_RANGE_RECORDS, Head, Span
+from orion.log.reconciliation.planning import MAX_RANGE_RECORDS, Head, Span, first_where
 from orion.log.reconciliation.sums import AccountSums, Sums
 
 T = TypeVar("T")
@@ -104,6 +105,20 @@ class PostgresBookReader:
             ]
 
         yield from self._read(ask)
+
+    def recent_from(self, shard: int, through: int, since: datetime) -> int:
+        def is_recent(number: int) -> bool:
+            def ask(cursor: Cursor) -> bool:
+                cursor.execute(
+                    "SELECT posted_at >= %s FROM external_book.entry WHERE shard_no = %s"
+                    " AND number >= %s ORDER BY number, position LIMIT 1",
+                    (since, shard, number),
+                )
+                return bool((cursor.fetchone() or (True,))[0])
+
+            return self._read(ask)
+
+        return first_where(through, is_recent)
 
     def lines(self, shard: int, numbers: Sequence[int]) -> Sequence[PlacedLine]:
         if len(numbers) > MAX_NUMBERS:

@@ -1,9 +1,11 @@
 """Which numbers of which shard a run compares, in ranges that one function can hold."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from orion.ledger.book import FIRST_NUMBER
 from orion.log.reconciliation.errors import TooManyRanges
 from orion.log.reconciliation.model import Book, Difference, DifferenceKind, Wrong
 
@@ -17,6 +19,7 @@ BLOCK_RECORDS = 50
 CYCLE_RUNS = 28
 PIECE_RECORDS = 10_000
 RECENT_DAYS = 3
+_NEVER = datetime.min.replace(tzinfo=UTC)
 # A range's number is all that a state carries of it, and a state holds 262,144 bytes: so many
 # numbers with their commas are 228,889.
 MAX_RANGES = 40_000
@@ -150,11 +153,20 @@ def behind(plans: Sequence[ShardPlan], others: Mapping[Book, Mapping[int, Head]]
     )
 
 
-def chosen(scope: Scope, through: int, recent_from: int, day: int) -> Iterator[Span]:
-    """The spans of a shard that a run of `scope` reads on `day` (days since 1970).
+def first_where(last: int, holds: Callable[[int], bool]) -> int:
+    """The first number from 1 for which `holds`, by halving; `last` + 1 where it does for none."""
+    low, high = FIRST_NUMBER, last + 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
 
-    `recent_from` is the first number of the recent days. With 28 pieces of old numbers, the run of
-    day 20,000 (which leaves 8 when divided by 28) reads the ninth piece, 80,001 to 90,000.
+
+def chosen(
+    scope: Scope, through: int, recent_from: int, read_at: Mapping[int, datetime], now: datetime
+) -> Iterator[Span]:
+    """The spans of a shard that a run of `scope` reads. `recent_from` is the first number of the
+    recent days, `read_at` when each older piece was last read without a failure.
     """
     if through < 1:
         return
@@ -162,11 +174,38 @@ def chosen(scope: Scope, through: int, recent_from: int, day: int) -> Iterator[S
         yield Span(1, through)
         return
     recent_from = max(1, min(recent_from, through + 1))
-    for piece in range(day % CYCLE_RUNS, -(-(recent_from - 1) // PIECE_RECORDS), CYCLE_RUNS):
+    for piece in due(-(-(recent_from - 1) // PIECE_RECORDS), read_at, now):
         first = piece * PIECE_RECORDS + 1
         yield Span(first, min(first + PIECE_RECORDS - 1, recent_from - 1))
     if recent_from <= through:
         yield Span(recent_from, through)
+
+
+def due(pieces: int, read_at: Mapping[int, datetime], now: datetime) -> Sequence[int]:
+    """The pieces of `pieces` that a run reads: a twenty-eighth, those first that were not read for
+    the longest time; and once as many of those that are overdue, so that what a failed run has
+    left is caught up.
+    """
+    share = -(-pieces // CYCLE_RUNS)
+    order = sorted(range(pieces), key=lambda piece: (read_at.get(piece, _NEVER), piece))
+    overdue = now - timedelta(days=CYCLE_RUNS)
+    late = [each for each in order[share : 2 * share] if read_at.get(each, _NEVER) <= overdue]
+    return sorted([*order[:share], *late])
+
+
+def pieces_of(parts: Iterable[Range]) -> Iterator[tuple[int, int]]:
+    """(shard, piece) of each piece that these ranges cover whole."""
+    covered: dict[int, Span] = {}
+    spans = sorted((part.shard, part.span.first, part.span.last) for part in parts)
+    for shard, first, last in spans:
+        run = covered.get(shard)
+        joined = run.first if run is not None and run.last + 1 == first else first
+        begun = first if joined == first else run.last + 1 if run is not None else first
+        covered[shard] = Span(joined, last)
+        # Pieces that end inside this range and began inside the joined ones.
+        lowest = -(-(joined - 1) // PIECE_RECORDS)
+        for piece in range(max(lowest, (begun - 1) // PIECE_RECORDS), last // PIECE_RECORDS):
+            yield shard, piece
 
 
 def packed(span: Span, entries: Mapping[int, int]) -> Iterator[Span]:

@@ -82,6 +82,14 @@ class RunStore(DifferenceStore, Protocol):
         """Replace the run's sums by (asset, purpose): how many accounts, and their counters."""
         ...
 
+    def pieces_read(self, shard: int) -> Mapping[int, datetime]:
+        """When each piece of a shard was last read without a failure."""
+        ...
+
+    def keep_pieces(self, pieces: Iterable[tuple[int, int]], read_at: datetime) -> None:
+        """Say that these (shard, piece) were read."""
+        ...
+
     def findings(self, run: bytes) -> Findings:
         """All that a report says."""
         ...
@@ -115,6 +123,12 @@ class BookReader(Protocol):
         """
         ...
 
+    def recent_from(self, shard: int, through: int, since: datetime) -> int:
+        """The first number, at most `through` + 1, that was posted at or after `since` by this
+        book's word; one that is lower does no harm.
+        """
+        ...
+
     def lines(self, shard: int, numbers: Sequence[int]) -> Sequence[PlacedLine]:
         """Every line of these records, at most MAX_NUMBERS of them."""
         ...
@@ -123,12 +137,16 @@ class BookReader(Protocol):
 class NamedBookReader(BookReader, Protocol):
     """A book with a directory of accounts beside its entries."""
 
-    def followed(self) -> Mapping[int, int]:
-        """The number of each shard up to which the book says that it has entered everything."""
-        ...
-
     def names(self, accounts: Sequence[bytes]) -> Mapping[bytes, AccountName]:
         """The accounts that the directory has under these ids, as far as id and name fit."""
+        ...
+
+
+class FollowingBookReader(NamedBookReader, Protocol):
+    """A book that also says how far it has followed."""
+
+    def followed(self) -> Mapping[int, int]:
+        """The number of each shard up to which the book says that it has entered everything."""
         ...
 
 
@@ -154,10 +172,6 @@ class LedgerReader(NamedBookReader, Protocol):
 
     def shard_heads(self) -> Mapping[int, MySqlHead]:
         """Each shard that has a row or entries; the row and its newest entry as of one moment."""
-        ...
-
-    def recent_from(self, shard: int, through: int, since: datetime) -> int:
-        """The first number, at most `through` + 1, that was posted at or after `since`."""
         ...
 
     def blocks(self, shard: int, span: Span) -> Mapping[int, int]:

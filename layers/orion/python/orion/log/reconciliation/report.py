@@ -77,6 +77,15 @@ def awaited(findings: Findings) -> Iterator[tuple[Step, str]]:
     yield Step.BALANCES, ""
 
 
+def read_whole(findings: Findings) -> Iterator[Range]:
+    """The ranges of which every book was read, compared, and every cause checked."""
+    for part in findings.ranges:
+        items = {(Step.ROOTS, roots_item(part.number, book)) for book in Book}
+        items |= {(Step.COMPARE, str(part.number)), (Step.CAUSES, str(part.number))}
+        if not part.strays and items <= findings.checked:
+            yield part
+
+
 def not_checked(run: Run, findings: Findings) -> tuple[str, ...]:
     """What could not be checked, in words. Empty when all was."""
     if run.planned_at is None:
@@ -185,6 +194,8 @@ KIND_WORDS: Mapping[DifferenceKind, str] = {
     DifferenceKind.STATEMENT_DIFFERS: "A statement does not show what its account's entries say",
     DifferenceKind.FREEZE_MISSING: "An incident froze its asset, and the freeze is gone",
     DifferenceKind.BALANCE_DIFFERS: "The chain holds another balance than the ledger",
+    DifferenceKind.BALANCE_SURPLUS: "The chain holds more than the ledger",
+    DifferenceKind.BOOK_BEHIND: "A book has not followed to the newest entries yet",
     DifferenceKind.BALANCE_UNKNOWN: "The chain could not be asked",
 }
 OUTCOME_WORDS: Mapping[Outcome, str] = {

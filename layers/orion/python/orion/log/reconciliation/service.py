@@ -35,9 +35,9 @@ from orion.log.reconciliation.ports import (
     CauseReader,
     CounterSnapshot,
     EntrySums,
+    FollowingBookReader,
     LedgerReader,
     LedgerSums,
-    NamedBookReader,
     ReportStore,
     RunStore,
     SegmentReader,
@@ -48,6 +48,7 @@ from orion.log.reconciliation.report import (
     csv_report,
     incidents,
     outcome,
+    read_whole,
     report_key,
     roots_item,
     total,
@@ -63,7 +64,6 @@ MAX_RANGES_TIME = timedelta(hours=8)
 # Records whose lines are read at once from all three books: at most 70,000 lines.
 DETAIL_RECORDS = 33
 _FEWEST_BOOKS = 2
-_EPOCH_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Books:
 
     ledger: LedgerReader
     segments: SegmentReader
-    external: NamedBookReader
+    external: FollowingBookReader
 
     def of(self, book: Book) -> BookReader:
         match book:
@@ -106,10 +106,9 @@ def plan(
     followers = {book: books.of(book).heads() for book in (Book.SEGMENTS, Book.EXTERNAL)}
     if planning.behind(plans, followers) and now - run.started_at < MAX_WAIT:
         return Planned(run, None)
-    day = int(run.started_at.timestamp()) // _EPOCH_DAY_S
     pieces: list[tuple[int, Span, bool]] = []
     for shard in plans:
-        pieces += _pieces(books.ledger, shard, Scope(run.scope), run.started_at, day)
+        pieces += _pieces(store, books, shard, Scope(run.scope), run.started_at)
     ranges = planning.numbered(pieces)
     store.keep_ranges(run.id, ranges, now)
     return Planned(run, ranges)
@@ -132,15 +131,19 @@ def _fix(store: RunStore, books: Books, run: Run) -> Sequence[ShardPlan]:
 
 
 def _pieces(
-    ledger: LedgerReader, plan: ShardPlan, scope: Scope, now: datetime, day: int
+    store: RunStore, books: Books, plan: ShardPlan, scope: Scope, now: datetime
 ) -> list[tuple[int, Span, bool]]:
     since = now - timedelta(days=planning.RECENT_DAYS)
-    recent_from = 1
+    recent_from, read_at = 1, {}
     if scope is Scope.RECENT and plan.through > 0:
-        recent_from = ledger.recent_from(plan.shard, plan.through, since)
+        # By the lowest of three words: times that one book has changed hide nothing recent.
+        recent_from = min(
+            books.of(book).recent_from(plan.shard, plan.through, since) for book in Book
+        )
+        read_at = dict(store.pieces_read(plan.shard))
     pieces = [(plan.shard, span, True) for span in plan.strays]
-    for chosen in planning.chosen(scope, plan.through, recent_from, day):
-        entries = ledger.blocks(plan.shard, chosen)
+    for chosen in planning.chosen(scope, plan.through, recent_from, read_at, now):
+        entries = books.ledger.blocks(plan.shard, chosen)
         pieces += [(plan.shard, span, False) for span in planning.packed(chosen, entries)]
     return pieces
 
@@ -362,6 +365,7 @@ def report(store: RunStore, reports: ReportStore, name: str, trace: bytes, now: 
     run = store.begin(name, Scope.RECENT, trace, now)
     findings = store.findings(run.id)
     ended = outcome(run, findings)
+    store.keep_pieces(planning.pieces_of(read_whole(findings)), run.started_at)
     # Frozen first: a report that cannot be written must not leave payouts open.
     key = report_key(run, "html")
     all_opened = store.finish(run, ended, incidents(run, findings), key, now)
