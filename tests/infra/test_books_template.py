@@ -204,8 +204,11 @@ def test_the_books_are_compared_every_day_at_one_and_a_failure_raises_an_alarm(
     machine = daily["Target"]["Arn"]["Ref"]
     name = serverless["Resources"][machine]["Properties"]["StateMachineName"]
     assert name == "orion-prod-reconciliation"
-    for word in ("failed", "timed-out"):
+    ends = {"failed": "ExecutionsFailed", "timed-out": "ExecutionsTimedOut",
+            "aborted": "ExecutionsAborted"}  # fmt: skip
+    for word, metric in ends.items():
         found = alarms(serverless)[f"reconciliation-{word}"]
+        assert found["MetricName"] == metric
         assert found["Dimensions"] == [{"Name": "StateMachineArn", "Value": {"Ref": machine}}]
 
 
