@@ -2,6 +2,7 @@
 progress on stderr.
 """
 
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str]) -> int:
         asked = " ".join(unknown or arguments)
         print(f"no bench {asked}; name one of: {', '.join(BENCHES)}", file=sys.stderr)
         return 2
+    # A bench that is told to end stops the engines that it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         for name in arguments or (each for each in BENCHES if each not in ONLY_BY_NAME):
             measure(name)
