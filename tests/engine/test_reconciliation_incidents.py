@@ -288,16 +288,20 @@ def test_the_recent_run_reads_the_last_days_and_each_old_piece_once_a_cycle(scen
     assert scene.books.segments.recent_from(0, 11, datetime.now(UTC) + timedelta(days=1)) == 8
 
 
-def test_times_that_the_ledger_has_moved_back_hide_nothing_recent(scene: Scene) -> None:
+def test_times_that_the_ledger_has_moved_back_hide_nothing_recent(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each number a piece of its own, and the one that was changed is not due.
+    monkeypatch.setattr(planning, "PIECE_RECORDS", 1)
     scene.story(shards=1)
     with mysql(
         scene, "transfer", WHERE,
         "UPDATE {table} SET posted_at = posted_at - INTERVAL 400 DAY",
         CHANGE,
     ):  # fmt: skip
-        scene.cursor.execute(
-            "INSERT INTO orion_log.piece_read VALUES (0, 0, NOW(6) + INTERVAL 1 DAY)"
-        )
+        read = datetime.now(UTC)
+        for piece in range(11):
+            scene.runs.keep_pieces([(0, piece)], read - timedelta(hours=piece))
         found = scene.read("run", scope=Scope.RECENT).differences
     assert NUMBER in {each.number for each in found if each.kind == "entry_differs"}
 
