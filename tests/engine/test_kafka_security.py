@@ -142,7 +142,7 @@ def test_writing_a_foreign_principals_topic_is_refused(
     [
         ("kms", "orion-kms-address-pool", "wallet.addresses"),
         ("moneyin", "orion-moneyin-blocks", "moneyin.deposits"),
-        ("ledger", "orion-billing-ledger-writer", "ledger.posted"),
+        ("ledger", "orion-billing-ledger-writer", "ledger.refused"),
     ],
 )
 def test_who_writes_a_topic_may_not_therefore_read_it(

@@ -21,7 +21,13 @@ from tests.engine.external_book_scene import WRITER, Book, dropped, made
 from tests.engine.statement_scene import History, account, empty_ledger
 
 STAGE = "books"
-CACHED = (settings.settings, settings._secret, external_book._book, ledger_statements._database)
+CACHED = (
+    settings.settings,
+    settings._secret,
+    external_book._book,
+    ledger_statements._database,
+    ledger_statements._read_only,
+)
 
 
 @pytest.fixture
@@ -50,6 +56,7 @@ def book(
         ssm.put_parameter(Name=f"/orion/{STAGE}/{name}", Value=value, Type="String", Overwrite=True)
     logins = {
         "mysql/ledger": mysql_admin.credentials("ledger"),
+        "mysql/statements": mysql_admin.credentials("statements"),
         f"postgres/{WRITER}": postgres_server.credentials(WRITER),
     }
     for name, login in logins.items():
