@@ -1,5 +1,7 @@
 """Balances through the whole system: the state machine's step asks over Kafka, agents ask their
 nodes, signed answers come back.
+
+By its name before the tests of custody, which sweep real coins away from deposit addresses.
 """
 
 import secrets
