@@ -133,9 +133,15 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 def _watch(stack: Stack, deadline: float) -> None:
     """Report each process that dies, once, until the deadline."""
     dead: set[ProcessRecord] = set()
+    # Also those that somebody has replaced in the records since: while its dead server is not
+    # collected, PostgreSQL believes that it runs.
+    seen: set[ProcessRecord] = set()
     while time.monotonic() < deadline:
-        for record in stack.processes().values():
+        now = stack.processes().values()
+        seen.update(now)
+        for record in seen:
             reap(record)
+        for record in now:
             if not is_alive(record) and record not in dead:
                 dead.add(record)
                 stack.report(
