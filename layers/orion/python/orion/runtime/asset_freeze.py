@@ -6,10 +6,9 @@ from functools import cache
 
 from orion.adapters.mysql.asset_freeze import MySqlFreezes
 from orion.adapters.mysql.session import Database
-from orion.errors import OrionError, Retry
 from orion.ledger.freezes import MalformedLifting, lifting
 from orion.runtime import clock
-from orion.runtime.log import logger, new_trace_id, set_trace_id
+from orion.runtime.operator_calls import answered
 from orion.runtime.settings import mysql_config
 from orion.runtime.wakeup import wake
 
@@ -23,16 +22,7 @@ def _freezes() -> MySqlFreezes:
 
 def asset_freeze(event: Mapping[str, object]) -> Mapping[str, object]:
     """`{"action": "list"}`, or `{"action": "lift", "asset", "incident_id", "by", "reason"}`."""
-    logger()
-    trace = new_trace_id()
-    set_trace_id(trace)
-    try:
-        return _answer(event, trace)
-    except OrionError as refusal:
-        if refusal.retry is not Retry.NEVER:
-            raise
-        _log.warning("freeze call refused", extra={"code": refusal.code})
-        return {"outcome": "refused", "code": refusal.code, "detail": refusal.detail}
+    return answered("asset_freeze", lambda trace: _answer(event, trace))
 
 
 def _answer(event: Mapping[str, object], trace: str) -> Mapping[str, object]:

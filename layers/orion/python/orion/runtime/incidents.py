@@ -6,11 +6,10 @@ from functools import cache
 
 from orion.adapters.mysql.incidents import MySqlIncidents
 from orion.adapters.mysql.session import Database
-from orion.errors import OrionError, Retry
 from orion.log.reconciliation.errors import MalformedCall
 from orion.log.reconciliation.incidents import closing
 from orion.runtime import clock
-from orion.runtime.log import logger, new_trace_id, set_trace_id
+from orion.runtime.operator_calls import answered
 from orion.runtime.settings import mysql_config
 from orion.runtime.wakeup import wake
 
@@ -24,16 +23,7 @@ def _incidents() -> MySqlIncidents:
 
 def incident(event: Mapping[str, object]) -> Mapping[str, object]:
     """`{"action": "list"}`, or `{"action": "close", "incident_id", "by", "reason"}`."""
-    logger()
-    trace = new_trace_id()
-    set_trace_id(trace)
-    try:
-        return _answer(event, trace)
-    except OrionError as refusal:
-        if refusal.retry is not Retry.NEVER:
-            raise
-        _log.warning("incident call refused", extra={"code": refusal.code})
-        return {"outcome": "refused", "code": refusal.code, "detail": refusal.detail}
+    return answered("incident", lambda trace: _answer(event, trace))
 
 
 def _answer(event: Mapping[str, object], trace: str) -> Mapping[str, object]:
