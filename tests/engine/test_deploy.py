@@ -3,7 +3,7 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,8 +48,31 @@ class Rollout:
         )
 
 
+def fall_asleep(session: boto3.Session, url: str) -> None:
+    """Nothing of the stage starts by itself any more: its relays would send, and its watches mend,
+    what later tests lay down in the same database.
+    """
+    scheduler = session.client("scheduler", endpoint_url=url)
+    schedules = [
+        found
+        for page in scheduler.get_paginator("list_schedules").paginate()
+        for found in page["Schedules"]
+        if STAGE.name in found["Name"]
+    ]
+    assert schedules
+    for found in schedules:
+        scheduler.delete_schedule(Name=found["Name"], GroupName=found["GroupName"])
+    functions = session.client("lambda", endpoint_url=url)
+    for page in functions.get_paginator("list_event_source_mappings").paginate():
+        for mapping in page["EventSourceMappings"]:
+            if f":orion-{STAGE.name}-" in mapping["FunctionArn"]:
+                functions.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
 @pytest.fixture(scope="module")
-def rollout(engines: Stack, mysql_admin: Any, tmp_path_factory: pytest.TempPathFactory) -> Rollout:
+def rollout(
+    engines: Stack, mysql_admin: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rollout]:
     """A stage of its own on the session's engines, deployed once. Sets of other tests would have
     its numbers.
     """
@@ -69,7 +92,8 @@ def rollout(engines: Stack, mysql_admin: Any, tmp_path_factory: pytest.TempPathF
             ),
             SecretString=body,
         )
-    return Rollout(engines, tmp_path_factory.mktemp("rollout"), session)
+    yield Rollout(engines, tmp_path_factory.mktemp("rollout"), session)
+    fall_asleep(session, aws.url)
 
 
 @pytest.fixture(scope="module")

@@ -66,12 +66,19 @@ def flip(lines: Lines, place: int, at: int) -> None:
     lines[place] = bytes(line)
 
 
+def other_digit(lines: Lines, place: int, at: int) -> None:
+    """Another hexadecimal digit: one flipped bit makes some digits no digit at all."""
+    line = bytearray(lines[place])
+    line[at] = ord("1") if line[at] == ord("0") else ord("0")
+    lines[place] = bytes(line)
+
+
 @pytest.mark.parametrize(
     "change, kinds",
     [
         (lambda x: flip(x, 2, -9), {"root_differs"}),
         (lambda x: flip(x, 0, -3), {"segment_unreadable", "signature_invalid"}),
-        (lambda x: flip(x, 7, -9), {"signature_invalid"}),
+        (lambda x: other_digit(x, 7, -9), {"signature_invalid"}),
         (lambda x: x.pop(3), {"root_differs", "entry_missing"}),
         (lambda x: x.insert(3, x[2]), {"root_differs", "entry_added"}),
         (lambda x: x.insert(2, x.pop(5)),

@@ -173,7 +173,10 @@ def killed_at_the_barrier(deployed: Deployed, shards: int) -> None:
     assert relay.lock()
     call = deployed.start("shard_map", {"action": "grow", "shards": shards})
     deadline = time.monotonic() + 30
-    waits = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT GET_LOCK%%'"
+    waits = (
+        "SELECT id FROM information_schema.processlist"
+        " WHERE info LIKE 'SELECT GET_LOCK(''orion-outbox-moneyin''%%'"
+    )
     while not ledger.rows(waits):
         assert time.monotonic() < deadline, "the call never came to the barrier"
         time.sleep(0.02)
