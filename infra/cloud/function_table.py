@@ -5,7 +5,8 @@ A row is the whole truth about a function's permissions: its role grants what st
 nothing else.
 """
 
-from infra.cloud.function_row import FunctionRow, KafkaTrigger, Layer, QueueTrigger, api, relay
+from infra.cloud.function_row import FunctionRow, KafkaTrigger, api, relay
+from infra.cloud.function_table_billing import BILLING
 from infra.cloud.function_table_books import BOOKS
 
 MYSQL_PRINCIPALS = (
@@ -20,9 +21,6 @@ MYSQL_PRINCIPALS = (
     "arch",
 )
 POSTGRES_PRINCIPALS = ("arch", "external-book", "book-auditor")
-
-# What writes an invoice's addresses and payment links needs each chain's own encoding.
-INVOICES: tuple[Layer, ...] = ("orion", "base", "ethereum")
 
 
 def _kms(
@@ -49,78 +47,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     api("user", "api", standard=40, vip=20, mysql=("user",), sends=("outbox-user",)),
     api("user", "authorizer", standard=60, vip=30, mysql=("user",)),
     relay("user", "outbox_relay", "user"),
-    api(
-        "billing",
-        "api",
-        layers=INVOICES,
-        standard=120,
-        vip=60,
-        mysql=("billing",),
-        sends=("outbox-billing",),
-        encrypts=("webhook-secrets",),
-    ),
-    api(
-        "billing",
-        "checkout",
-        layers=INVOICES,
-        standard=60,
-        vip=30,
-        mysql=("billing",),
-        carries="web/checkout",
-    ),
-    FunctionRow(
-        "billing",
-        "deposits",
-        layers=INVOICES,
-        mysql=("billing",),
-        sends=("outbox-billing",),
-        topics=(KafkaTrigger("moneyin.deposits", "billing", 100),),
-    ),
-    FunctionRow(
-        "billing",
-        "ledger_writer",
-        memory_mb=1024,
-        mysql=("ledger",),
-        sends=("outbox-ledger",),
-        topics=(KafkaTrigger("ledger.transfers", "ledger", 1000),),
-    ),
-    FunctionRow(
-        "billing",
-        "ledger_posted",
-        layers=INVOICES,
-        mysql=("billing",),
-        sends=("outbox-billing",),
-        topics=(KafkaTrigger("ledger.posted", "billing", 10),),
-    ),
-    # Talks to strangers: no VPC, no database, no Kafka.
-    FunctionRow(
-        "billing",
-        "webhook_sender",
-        in_vpc=False,
-        sends=("webhook-results",),
-        decrypts=("webhook-secrets",),
-        queue=QueueTrigger("webhooks", 1, 50),
-    ),
-    FunctionRow(
-        "billing",
-        "webhook_results",
-        mysql=("billing",),
-        sends=("outbox-billing",),
-        queue=QueueTrigger("webhook-results", 10, 5, reports_item_failures=True),
-    ),
-    FunctionRow(
-        "billing", "webhook_due", mysql=("billing",), sends=("outbox-billing",), every_minute=True
-    ),
-    FunctionRow(
-        "billing",
-        "expiry",
-        layers=INVOICES,
-        mysql=("billing",),
-        sends=("outbox-billing",),
-        every_minute=True,
-    ),
-    relay("billing", "outbox_relay", "billing", sends=("webhooks",)),
-    relay("billing", "ledger_outbox_relay", "ledger"),
+    *BILLING,
     FunctionRow(
         "moneyin",
         "blocks",
