@@ -66,21 +66,29 @@ class Source:
         assigned: Callable[[Sequence[int]], None],
         revoked: Callable[[Sequence[int]], None],
     ) -> None:
+        self._mapping = mapping
+        self._brokers = brokers
         self._topic = mapping.topic
+        self._assigned = assigned
+        self._revoked = revoked
+        self._owned: set[int] = set()
         self._last_error = ""
-        self._consumer = Consumer(
+        self._consumer = self._open()
+
+    def _open(self) -> Consumer:
+        consumer = Consumer(
             {
-                **brokers.settings(),
-                "group.id": mapping.group,
+                **self._brokers.settings(),
+                "group.id": self._mapping.group,
                 # A poller that was killed and started again keeps its partitions at once, instead
                 # of waiting until the group misses its former self (KIP-345).
-                "group.instance.id": mapping.logical_id,
+                "group.instance.id": self._mapping.logical_id,
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 1_000,
                 "max.poll.interval.ms": 900_000,
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest" if mapping.from_start else "latest",
+                "auto.offset.reset": "earliest" if self._mapping.from_start else "latest",
                 # One record is enough for an answer, so this only bounds how long a partition that
                 # was paused waits for the fetch after it is resumed.
                 "fetch.min.bytes": 1,
@@ -93,12 +101,21 @@ class Source:
             },
             logger=_log,
         )
-        self._consumer.subscribe(
+        consumer.subscribe(
             [self._topic],
-            on_assign=lambda _, parts: assigned([part.partition for part in parts]),
-            on_revoke=lambda _, parts: revoked([part.partition for part in parts]),
-            on_lost=lambda _, parts: revoked([part.partition for part in parts]),
+            on_assign=lambda _, parts: self._take([part.partition for part in parts]),
+            on_revoke=lambda _, parts: self._leave([part.partition for part in parts]),
+            on_lost=lambda _, parts: self._leave([part.partition for part in parts]),
         )
+        return consumer
+
+    def _take(self, numbers: Sequence[int]) -> None:
+        self._owned.update(numbers)
+        self._assigned(numbers)
+
+    def _leave(self, numbers: Sequence[int]) -> None:
+        self._owned.difference_update(numbers)
+        self._revoked(numbers)
 
     def poll(self, timeout_s: float, limit: int) -> list[Fetched]:
         """At most `limit` records; waits only for the first. Broker trouble is logged and
@@ -116,7 +133,19 @@ class Source:
                 fetched.append(_fetched(message))
             else:
                 self._report(error)
+                if error.code() == KafkaError._FATAL or error.fatal():  # noqa: SLF001
+                    # A broker that died in the middle of a join can take this consumer for its own
+                    # successor and fence it for ever: only another consumer goes on. What was
+                    # fetched is fetched again.
+                    self._begin_again()
+                    return []
         return fetched
+
+    def _begin_again(self) -> None:
+        _log.warning("the consumer was fenced: another one takes its place")
+        self._consumer.close()
+        self._leave(sorted(self._owned))
+        self._consumer = self._open()
 
     def commit(self, partition: int, offset: int, *, wait: bool = False) -> None:
         """Record that everything below `offset` is done. A lost commit means redelivery, never
