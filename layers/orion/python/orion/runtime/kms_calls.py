@@ -3,7 +3,6 @@ answered. Importing it seals the process, whatever its function may open or sign
 """
 
 import base64
-import logging
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
@@ -11,38 +10,25 @@ from typing import TYPE_CHECKING
 import boto3
 
 from orion.adapters.mysql.session import Database
-from orion.errors import OrionError, Retry
 from orion.kms.model import Networks
 from orion.kms.process import seal
 from orion.kms.signing.errors import LimitMissing, WrongNetwork
 from orion.kms.signing.policy import limit_of
-from orion.runtime.log import logger
+from orion.runtime import operator_calls
+from orion.runtime.operator_calls import Answer
 from orion.runtime.settings import AWS_CLIENT, MissingSetting, mysql_config, settings
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 seal()
-_log = logging.getLogger(__name__)
 
-Result = Mapping[str, object]
+Result = Answer
 
 
 def typed(work: Callable[[], Result]) -> Result:
     """What `work` answers; what a retry cannot mend as `refused`, the rest raised."""
-    logger()
-    try:
-        return work()
-    except OrionError as refusal:
-        if refusal.retry is not Retry.NEVER:
-            raise
-        _log.warning("kms call refused", extra={"code": refusal.code})
-        return {
-            "outcome": "refused",
-            "code": refusal.code,
-            "detail": refusal.detail,
-            "fields": dict(refusal.fields),
-        }
+    return operator_calls.typed("kms", work)
 
 
 @cache

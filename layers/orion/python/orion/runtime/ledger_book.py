@@ -13,13 +13,13 @@ from orion.adapters.aws.ledger_book import S3LedgerBook
 from orion.adapters.aws.p256_signer import KmsP256Signer
 from orion.adapters.mysql.ledger_places import MySqlTransferPlaces
 from orion.adapters.mysql.session import Database
-from orion.errors import OrionError, Retry
 from orion.log.ledger_book.proving import NotInLogBook, prove
 from orion.log.ledger_book.reading import LedgerBookReader
 from orion.log.ledger_book.service import LedgerBook
 from orion.runtime.body import Body, MalformedField, UnknownField
 from orion.runtime.kafka import each_partition
 from orion.runtime.log import logger
+from orion.runtime.operator_calls import Answer, typed
 from orion.runtime.settings import AWS_CLIENT, MissingSetting, mysql_config, stage
 
 _TRANSFER_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -79,24 +79,16 @@ def prove_transfer(event: Mapping[str, object]) -> Mapping[str, object]:
     What the same call gets again now comes back as `refused` with its code; what may pass at once
     is raised.
     """
-    logger()
-    try:
-        for name in event:
-            if name != "transfer_id":
-                raise UnknownField("this request has no such field", field=name[:80])
-        identity = Body(event).text("transfer_id", max_length=32)
-        if not _TRANSFER_ID.fullmatch(identity):
-            raise MalformedField("an id is 32 hexadecimal digits", field="transfer_id")
-        proof = prove(reader(), root_key(), _places(), bytes.fromhex(identity))
-    except OrionError as refusal:
-        if refusal.retry is not Retry.NEVER and not isinstance(refusal, NotInLogBook):
-            raise
-        _log.warning("proof refused", extra={"code": refusal.code})
-        return {
-            "outcome": "refused",
-            "code": refusal.code,
-            "detail": refusal.detail,
-            "fields": dict(refusal.fields),
-        }
+    return typed("proof", lambda: _proven(event), refusals=(NotInLogBook,))
+
+
+def _proven(event: Mapping[str, object]) -> Answer:
+    for name in event:
+        if name != "transfer_id":
+            raise UnknownField("this request has no such field", field=name[:80])
+    identity = Body(event).text("transfer_id", max_length=32)
+    if not _TRANSFER_ID.fullmatch(identity):
+        raise MalformedField("an id is 32 hexadecimal digits", field="transfer_id")
+    proof = prove(reader(), root_key(), _places(), bytes.fromhex(identity))
     _log.info("transfer proven", extra={"transfer": identity})
     return {"outcome": "proven", "proof": proof.body()}

@@ -10,12 +10,12 @@ from functools import cache
 from orion.adapters.mysql import ledger_growth, ledger_watch
 from orion.adapters.mysql.outbox import relay_lock
 from orion.adapters.mysql.session import Database
-from orion.errors import OrionError, Retry
 from orion.ledger.buckets import ShardsOutOfRange
 from orion.runtime import clock
 from orion.runtime.body import Body, MalformedField, MissingField, UnknownField
 from orion.runtime.log import logger, new_trace_id, set_trace_id
 from orion.runtime.metrics import count
+from orion.runtime.operator_calls import Answer, answered
 from orion.runtime.relay_routes import SENDERS
 from orion.runtime.settings import mysql_config, settings
 from orion.runtime.wakeup import wake
@@ -32,34 +32,24 @@ def shard_map(event: Mapping[str, object]) -> Mapping[str, object]:
     What the request itself must change comes back as `refused` with its code. Anything else is
     raised: the same call again goes on where this one ended.
     """
-    logger()
-    trace_id = new_trace_id()
-    set_trace_id(trace_id)
-    try:
-        for name in event:
-            if name not in _FIELDS:
-                raise UnknownField("this request has no such field", field=name[:80])
-        body = Body(event)
-        match body.text("action", max_length=16):
-            case "show":
-                return _show()
-            case "grow":
-                shards = body.optional_integer("shards", minimum=1, maximum=1_000)
-                if shards is None:
-                    raise MissingField("this field is needed", field="shards")
-                return _grow(shards, trace_id)
-            case _:
-                raise MalformedField("actions are show and grow", field="action")
-    except OrionError as refusal:
-        if refusal.retry is not Retry.NEVER:
-            raise
-        _log.warning("shard map refused", extra={"code": refusal.code})
-        return {
-            "outcome": "refused",
-            "code": refusal.code,
-            "detail": refusal.detail,
-            "fields": dict(refusal.fields),
-        }
+    return answered("shard map", lambda trace_id: _chosen(event, trace_id))
+
+
+def _chosen(event: Mapping[str, object], trace_id: str) -> Answer:
+    for name in event:
+        if name not in _FIELDS:
+            raise UnknownField("this request has no such field", field=name[:80])
+    body = Body(event)
+    match body.text("action", max_length=16):
+        case "show":
+            return _show()
+        case "grow":
+            shards = body.optional_integer("shards", minimum=1, maximum=1_000)
+            if shards is None:
+                raise MissingField("this field is needed", field="shards")
+            return _grow(shards, trace_id)
+        case _:
+            raise MalformedField("actions are show and grow", field="action")
 
 
 def watch() -> Mapping[str, int]:

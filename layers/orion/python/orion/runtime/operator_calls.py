@@ -1,5 +1,5 @@
-"""How a call of an operator is answered: what another request would mend comes back as `refused`,
-everything else is raised, so that the same call may be made again.
+"""How a call that is no merchant's request is answered: what the call itself must change comes back
+as `refused` with its code, everything else is raised, so that the same call may be made again.
 """
 
 import logging
@@ -15,13 +15,27 @@ _log = logging.getLogger(__name__)
 
 def answered(name: str, work: Callable[[str], Answer]) -> Answer:
     """What `work` answers under a trace id of its own; `name` says in the log what was refused."""
-    logger()
     trace_id = new_trace_id()
     set_trace_id(trace_id)
+    return typed(name, lambda: work(trace_id))
+
+
+def typed(
+    name: str, work: Callable[[], Answer], refusals: tuple[type[OrionError], ...] = ()
+) -> Answer:
+    """What `work` answers. `refusals` are refused although a later call may succeed: the caller has
+    to decide when.
+    """
+    logger()
     try:
-        return work(trace_id)
+        return work()
     except OrionError as refusal:
-        if refusal.retry is not Retry.NEVER:
+        if refusal.retry is not Retry.NEVER and not isinstance(refusal, refusals):
             raise
-        _log.warning("operator's call refused", extra={"call": name, "code": refusal.code})
-        return {"outcome": "refused", "code": refusal.code, "detail": refusal.detail}
+        _log.warning("call refused", extra={"call": name, "code": refusal.code})
+        return {
+            "outcome": "refused",
+            "code": refusal.code,
+            "detail": refusal.detail,
+            "fields": dict(refusal.fields),
+        }
