@@ -1,0 +1,1 @@
+"""Memcached: what may be forgotten at any moment."""
