@@ -72,7 +72,8 @@ class FunctionRow:
     reads_ledger_book: bool = False
     writes_reports: bool = False
     makes_seeds: bool = False
-    carries: str | None = None
+    # Folders of the repository that lie beside the handler, each under its own last name.
+    carries: tuple[str, ...] = ()
     topics: tuple[KafkaTrigger, ...] = ()
     queue: QueueTrigger | None = None
     every_minute: bool = False

@@ -134,7 +134,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         timeout_s=900,
         mysql=MYSQL_PRINCIPALS,
         postgres=POSTGRES_PRINCIPALS,
-        carries="infra/migrations",
+        carries=("infra/migrations",),
     ),
 )
 

@@ -23,7 +23,7 @@ BILLING: tuple[FunctionRow, ...] = (
         standard=60,
         vip=30,
         mysql=("billing",),
-        carries="web/checkout",
+        carries=("web/checkout", "web/shared"),
     ),
     FunctionRow(
         "billing",

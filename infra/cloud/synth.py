@@ -108,7 +108,7 @@ def _inputs() -> Iterator[Path]:
     for name in _FILES:
         if (ROOT / name).is_file():
             yield ROOT / name
-    carried = {row.carries for row in FUNCTIONS if row.carries is not None}
+    carried = {path for row in FUNCTIONS for path in row.carries}
     for tree in (*_TREES, *sorted(carried)):
         for path in sorted((ROOT / tree).rglob("*")):
             # The product itself is in its layer's name.
