@@ -13,24 +13,20 @@ import boto3
 from orion.adapters.aws.webhook_secrets import KmsSecretKeeper
 from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.adapters.mysql.session import Database
-from orion.billing.errors import InvoiceNotFound, LimitOutOfRange
+from orion.billing.errors import InvoiceNotFound
 from orion.billing.payment_link import Networks
 from orion.billing.ports import Answer, KeyedRequest
 from orion.billing.progress import InvoiceProgress
 from orion.billing.service import (
     EXPIRES_IN_S_DEFAULT,
-    EXPIRES_IN_S_MAX,
-    MAX_OPTIONS,
     PAGE_DEFAULT,
     Asked,
     Billing,
     Surroundings,
 )
-from orion.billing.webhook_target import URL_MAX_LENGTH
 from orion.billing.webhooks import WebhookDeliveries, read_result
 from orion.ids import MalformedId, parse_public_id
 from orion.records import parse_json
-from orion.runtime.body import Body
 from orion.runtime.clock import now
 from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.idempotency import fingerprint, key_of
@@ -46,7 +42,6 @@ from orion.runtime.wakeup import wake
 from orion.runtime.webhook_targets import allowed_private_networks
 
 _MODULE = "billing"
-_MAX_EVENT_TYPES = 16
 
 
 @cache
@@ -168,14 +163,13 @@ def _told(changes: int) -> Mapping[str, int]:
 def create_invoice(request: Request) -> Response:
     """POST /v1/invoices"""
     keyed = _keyed(request)
-    body = Body.parse(request.body, {"amount", "currency", "assets", "reference", "expires_in_s"})
+    fields = request.fields
     asked = Asked(
-        amount=body.text("amount", max_length=200),
-        currency=body.text("currency", max_length=40),
-        assets=body.texts("assets", max_items=MAX_OPTIONS, max_length=64),
-        reference=body.optional_text("reference", max_length=255),
-        expires_in_s=body.optional_integer("expires_in_s", minimum=1, maximum=EXPIRES_IN_S_MAX)
-        or EXPIRES_IN_S_DEFAULT,
+        amount=fields.text("amount"),
+        currency=fields.text("currency"),
+        assets=fields.texts("assets"),
+        reference=fields.optional_text("reference"),
+        expires_in_s=fields.optional_whole("expires_in_s") or EXPIRES_IN_S_DEFAULT,
     )
     return _created(
         invoices().create_invoice(keyed, asked, lane=request.lane, trace_id=request.trace_id)
@@ -193,11 +187,10 @@ def get_invoice(request: Request) -> Response:
 
 def list_invoices(request: Request) -> Response:
     """GET /v1/invoices?limit=&cursor="""
-    text = request.query.get("limit", str(PAGE_DEFAULT))
-    if not (text.isascii() and text.isdigit() and len(text) <= 4):
-        raise LimitOutOfRange("a page size is a small whole number")
     page = invoices().invoices(
-        request.merchant(), limit=int(text), cursor=request.query.get("cursor")
+        request.merchant(),
+        limit=request.parameters.optional_whole("limit") or PAGE_DEFAULT,
+        cursor=request.parameters.optional_text("cursor"),
     )
     return json_response(200, page)
 
@@ -209,12 +202,11 @@ def get_balances(request: Request) -> Response:
 
 def put_rate(request: Request) -> Response:
     """PUT /v1/rates/{asset}/{currency}"""
-    rate = Body.parse(request.body, {"rate"}).text("rate", max_length=200)
     stored = invoices().put_rate(
         request.merchant(),
         request.path_params.get("asset", ""),
         request.path_params.get("currency", ""),
-        rate,
+        request.fields.text("rate"),
         trace_id=request.trace_id,
     )
     wake(_MODULE)
@@ -224,11 +216,10 @@ def put_rate(request: Request) -> Response:
 def create_endpoint(request: Request) -> Response:
     """POST /v1/webhook-endpoints"""
     keyed = _keyed(request)
-    body = Body.parse(request.body, {"url", "events"})
     answer = invoices().create_endpoint(
         keyed,
-        body.text("url", max_length=URL_MAX_LENGTH),
-        body.texts("events", max_items=_MAX_EVENT_TYPES, max_length=64),
+        request.fields.text("url"),
+        request.fields.texts("events"),
         trace_id=request.trace_id,
     )
     return _created(answer)

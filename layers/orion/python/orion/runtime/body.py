@@ -33,6 +33,18 @@ class MalformedField(OrionError):
     code = "malformed_field"
 
 
+class UnknownParameter(OrionError):
+    """A name in the query that this request does not have."""
+
+    code = "unknown_parameter"
+
+
+class MalformedParameter(OrionError):
+    """A value in the query that is not of the wanted form."""
+
+    code = "malformed_parameter"
+
+
 class Body:
     """One JSON object; each reader raises MissingField or MalformedField with the field's name."""
 

@@ -9,18 +9,21 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from orion.errors import OrionError
 from orion.ids import parse_public_id
 from orion.runtime import problems, routes
+from orion.runtime.api_schema.reading import Fields, read_body, read_query
 from orion.runtime.body import MalformedField
+from orion.runtime.idempotency import key_of
 from orion.runtime.log import logger, new_trace_id, set_trace_id
-from orion.runtime.routes import Scope
+from orion.runtime.routes import Route, Scope
 
 _AMAZON_TRACE = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
 _NO_STORE = {"Cache-Control": "no-store"}
+_NOTHING = Fields({})
 
 
 class NotFound(OrionError):
@@ -50,7 +53,8 @@ class Unauthorized(OrionError):
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request. Header names are lower case; `merchant_id` is None on routes that are open to
-    everyone.
+    everyone. `fields` is the body and `parameters` the query, read as the route describes them;
+    `body` and `query` are what they were read from.
     """
 
     method: str
@@ -65,6 +69,8 @@ class Request:
     lane: str
     trace_id: str
     source_ip: str
+    fields: Fields = _NOTHING
+    parameters: Fields = _NOTHING
 
     def merchant(self) -> bytes:
         """The merchant whose key came with the request. Raises Unauthorized."""
@@ -155,7 +161,16 @@ def _answer(
     if known.scope is not None:
         request.merchant()
         _check_scope(request, known.scope)
-    return handler(request)
+    return handler(_read(request, known))
+
+
+def _read(request: Request, route: Route) -> Request:
+    """The request with what its route describes: nothing reaches a handler that does not fit."""
+    if route.needs_idempotency_key:
+        key_of(request)
+    parameters = _NOTHING if route.query is None else read_query(request.query, route.query)
+    fields = _NOTHING if route.request is None else read_body(request.body, route.request)
+    return replace(request, fields=fields, parameters=parameters)
 
 
 def _check_scope(request: Request, scope: Scope) -> None:

@@ -5,9 +5,12 @@ Source: IETF draft-ietf-httpapi-idempotency-key-header, sections 2.1 and 2.4.
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 
 from orion.errors import OrionError
-from orion.runtime.http import Request
+
+if TYPE_CHECKING:
+    from orion.runtime.http import Request
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 _PUBLIC_SCOPE = b"public:"
@@ -25,7 +28,7 @@ class IdempotencyKeyMalformed(OrionError):
     code = "idempotency_key_malformed"
 
 
-def key_of(request: Request) -> str:
+def key_of(request: "Request") -> str:
     """The request's key. Raises IdempotencyKeyMissing, IdempotencyKeyMalformed."""
     value = request.headers.get("idempotency-key")
     if value is None:
@@ -35,7 +38,7 @@ def key_of(request: Request) -> str:
     return value
 
 
-def scope_of(request: Request) -> bytes:
+def scope_of(request: "Request") -> bytes:
     """Whose keys these are: the merchant's, or without an API key the caller's address's.
 
     Strangers must not meet under one key: one would get the other's answer, or be refused by it.
@@ -45,7 +48,7 @@ def scope_of(request: Request) -> bytes:
     return _PUBLIC_SCOPE + hashlib.sha256(request.source_ip.encode()).digest()[:16]
 
 
-def fingerprint(request: Request) -> bytes:
+def fingerprint(request: "Request") -> bytes:
     """SHA-256 over method, path and body: equal for a retry, different for another request."""
     digest = hashlib.sha256()
     path = "/".join(f"{name}={value}" for name, value in sorted(request.path_params.items()))

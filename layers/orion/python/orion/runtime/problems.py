@@ -13,6 +13,8 @@ STATUS: Mapping[str, int] = {
     "unknown_field": 400,
     "missing_field": 400,
     "malformed_field": 400,
+    "unknown_parameter": 400,
+    "malformed_parameter": 400,
     "idempotency_key_missing": 400,
     "idempotency_key_malformed": 400,
     "limit_out_of_range": 400,

@@ -9,16 +9,12 @@ from orion.adapters.mysql.session import Cursor, Database
 from orion.adapters.mysql.user_store import MySqlUserStore, MySqlUserTransaction
 from orion.ids import MalformedId, parse_public_id, public_id
 from orion.runtime import clock
-from orion.runtime.body import Body
 from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.idempotency import fingerprint, key_of, scope_of
 from orion.runtime.settings import mysql_config
 from orion.runtime.wakeup import wake
 from orion.user import model, service
 from orion.user.model import ApiKey, KeyNotFound, Principal
-
-MAX_SCOPES = 20
-MAX_SCOPE_LENGTH = 40
 
 
 @cache
@@ -58,7 +54,7 @@ def _answer_once(
 
 def create_merchant(request: Request) -> Response:
     """POST /v1/merchants"""
-    name = Body.parse(request.body, {"name"}).text("name", max_length=model.MAX_NAME)
+    name = request.fields.text("name")
 
     def work(
         transaction: MySqlUserTransaction,
@@ -77,9 +73,7 @@ def create_merchant(request: Request) -> Response:
 
 def create_key(request: Request) -> Response:
     """POST /v1/api-keys"""
-    body = Body.parse(request.body, {"name", "scopes"})
-    name = body.text("name", max_length=model.MAX_NAME)
-    wanted = body.texts("scopes", max_items=MAX_SCOPES, max_length=MAX_SCOPE_LENGTH)
+    name, wanted = request.fields.text("name"), request.fields.texts("scopes")
 
     def work(
         transaction: MySqlUserTransaction,

@@ -1,0 +1,16 @@
+"""What stands in a path, by its name in the route's template.
+
+Written down only: a handler refuses what it cannot read as the thing not found, with its own code.
+"""
+
+from collections.abc import Mapping
+
+from orion.runtime.api_schema.kinds import Text, public_id
+
+PATH_PARAMETERS: Mapping[str, Text] = {
+    "asset": Text(max_length=64, form=r"[A-Z0-9]+\.[a-z0-9]+"),
+    "currency": Text(max_length=40, form="[A-Z]{3}"),
+    "file": Text(max_length=80),
+    "invoice_id": public_id("inv"),
+    "key_id": public_id("key"),
+}
