@@ -46,6 +46,7 @@ TABLES = (
     "consumer_offset",
     "statement_cursor",
     "bucket_move",
+    "asset_freeze",
 )
 RUN_WRITER = """
 import json, sys
