@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from orion.ids import fact_id
+from orion.ledger.codes import OF_THE_CHAIN
 from orion.ledger.model import (
     MAX_COUNTER,
     SIDES,
@@ -46,7 +47,7 @@ def asked(code: Code, units: int, fact: int, merchant: str, asset: str, linked: 
     """A direct transfer, or a pending one of a payout; ids repeat with other content at times."""
 
     def key(purpose: Purpose) -> AccountKey:
-        owner = SYSTEMS[asset] if purpose is Purpose.CUSTODY else merchant
+        owner = SYSTEMS[asset] if purpose in OF_THE_CHAIN else merchant
         return AccountKey(owner, purpose, asset)
 
     debit, credit = SIDES[code]

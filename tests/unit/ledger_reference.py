@@ -19,7 +19,20 @@ TABLE = {
     "deposit_reversal": ("settling", "custody"),
     "deposit_reversal_final": ("available", "custody"),
     "payout": ("available", "custody"),
+    "fee": ("available", "fee_income"),
+    "fee_returned": ("fee_income", "available"),
+    "referral_share": ("fee_income", "available"),
+    "referral_returned": ("available", "fee_income"),
 }
+# Never refused for what their account lacks, and the code of what is owed instead.
+NEVER_SHORT = {
+    "deposit_reversal": "reversal_shortfall",
+    "deposit_reversal_final": "reversal_shortfall",
+    "fee": "fee_shortfall",
+    "referral_returned": "fee_shortfall",
+}
+PAYS_BACK = ("deposit_final", "fee_returned", "referral_share")
+OF_CHAINS = ("custody", "fee_income")
 TWO_PHASES = ("pending", "signed", "post", "void", "timeout")
 
 
@@ -163,7 +176,7 @@ class Reference:
         debit = name_of(asked.debit)
         if asked.kind in ("signed", "post", "void", "timeout"):
             return self._second_phase(shard, asked)
-        if asked.code in ("deposit_reversal", "deposit_reversal_final"):
+        if asked.code in NEVER_SHORT:
             return self._reversal(shard, asked)
         if asked.code == "payout":
             if debit[2] in self.frozen:
@@ -175,7 +188,7 @@ class Reference:
             return "exceeds_credits"
         phase = "posted" if asked.kind == "direct" else "pending"
         self._both(shard, asked, phase, asked.units)
-        if asked.code == "deposit_final":
+        if asked.code in PAYS_BACK:
             self._repay(shard, asked)
         if phase == "pending":
             self.story.phases.append((asked.id, "open", asked))
@@ -228,7 +241,7 @@ class Reference:
             cause = {"transfer_id": asked.id.hex(), "type": "shortfall"}
             text = json.dumps(cause, separators=(",", ":")).encode()
             rest = rest._replace(
-                id=identity, code=type(asked.code)("reversal_shortfall"), cause=text
+                id=identity, code=type(asked.code)(NEVER_SHORT[str(asked.code)]), cause=text
             )
             self.story.told.append((identity, content_of(rest)))
         self._both(shard, rest, "posted", rest.units)
@@ -296,9 +309,9 @@ def well_formed(asked: Transfer) -> bool:
         return False
     for owner, purpose, asset in (debit, credit):
         kind, _, whose = owner.partition(":")
-        if kind != ("system" if purpose == "custody" else "merchant"):
+        if kind != ("system" if purpose in OF_CHAINS else "merchant"):
             return False
-        if purpose == "custody" and whose != asset.partition(".")[2]:
+        if purpose in OF_CHAINS and whose != asset.partition(".")[2]:
             return False
     merchants = {name[0] for name in (debit, credit) if name[0].startswith("merchant:")}
     return len(merchants) == 1

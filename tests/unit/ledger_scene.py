@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from orion.ids import fact_id
+from orion.ledger.codes import OF_THE_CHAIN
 from orion.ledger.model import (
     SIDES,
     AccountKey,
@@ -26,7 +27,7 @@ TEST_CAUSE = b'{"type":"test"}'
 
 def key(purpose: Purpose, merchant: str = MERCHANT, asset: str = BTC) -> AccountKey:
     """The account of this purpose: the merchant's, or the chain's."""
-    system = purpose is Purpose.CUSTODY
+    system = purpose in OF_THE_CHAIN
     return AccountKey("system:" + asset.split(".")[1] if system else merchant, purpose, asset)
 
 
@@ -34,6 +35,7 @@ CUSTODY = key(Purpose.CUSTODY)
 SETTLING = key(Purpose.SETTLING)
 AVAILABLE = key(Purpose.AVAILABLE)
 RECEIVABLE = key(Purpose.REVERSAL_RECEIVABLE)
+FEE_INCOME = key(Purpose.FEE_INCOME)
 
 
 def move(

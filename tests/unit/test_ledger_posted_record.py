@@ -15,7 +15,7 @@ from orion.ledger.transfer_record import (
     read_posted,
 )
 from orion.records import MalformedRecord, canonical_json
-from tests.unit.ledger_scene import AVAILABLE, BTC, CUSTODY, Books, move, then
+from tests.unit.ledger_scene import AVAILABLE, BTC, CUSTODY, FEE_INCOME, Books, move, then
 
 AT = datetime(2026, 11, 23, 10, 0, 0, 7, tzinfo=UTC)
 TRACE = b"\xef" * 16
@@ -38,6 +38,8 @@ def entries() -> tuple[Entry, ...]:
         [payout, then(Kind.SIGNED, payout), then(Kind.POST, payout, 3)],
         [move(Code.DEPOSIT_REVERSAL_FINAL, 9)],
         [move(Code.DEPOSIT_CREDIT, 9, fact=1), move(Code.DEPOSIT_FINAL, 9, fact=1)],
+        [move(Code.FEE, 9), move(Code.FEE_RETURNED, 9)],
+        [move(Code.REFERRAL_SHARE, 2), move(Code.REFERRAL_RETURNED, 3)],
     ]
     far = Books(0, merchants_only).post_records(records)
     leg = far.legs[0].as_transfer()
@@ -52,7 +54,7 @@ def body(*posted: Entry) -> Body:
 def test_every_kind_of_entry_is_read_as_it_was_posted() -> None:
     posted = entries()
     assert {e.transfer.code for e in posted} == set(Code) - {Code.DEPOSIT_REVERSAL}
-    assert {e.counterpart for e in posted} == {None, CUSTODY}
+    assert {e.counterpart for e in posted} == {None, CUSTODY, FEE_INCOME}
     assert read_posted(canonical_json(body(*posted))) == PostedRecord(3, 17, TRACE, AT, posted)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from orion.ids import fact_id
-from orion.ledger.codes import CODES, RULES
+from orion.ledger.codes import CODES, OF_THE_CHAIN, RULES
 from orion.ledger.judge import broken_rule, overflows
 from orion.ledger.model import (
     MAX_COUNTER,
@@ -250,7 +250,7 @@ def test_a_payout_is_refused_for_the_freeze_then_the_debt_then_the_cover() -> No
 
 
 def test_another_pair_of_accounts_is_refused_under_every_code() -> None:
-    owners = {Purpose.CUSTODY: "system:bitcoin", Purpose.CLEARING: "shard:0"}
+    owners = dict.fromkeys(OF_THE_CHAIN, "system:bitcoin") | {Purpose.CLEARING: "shard:0"}
     for code in sorted(set(Code) - {Code.LEG}):
         rule = CODES[code]
         for debit in Purpose:
@@ -275,11 +275,12 @@ def test_a_code_is_used_only_by_its_kinds(code: Code, kind: Kind) -> None:
     assert reasons(Books().post(asked)) == [Reason.CODE_MISMATCH]
 
 
-def test_custody_of_an_asset_is_its_chains_and_fiat_has_none() -> None:
+def test_custody_and_fee_income_of_an_asset_are_its_chains_and_fiat_has_none() -> None:
     systems = {f"system:{row.chain}" for row in ASSETS.values()}
     for code, row in ASSETS.items():
-        fitting = {o for o in systems if AccountKey(o, Purpose.CUSTODY, code).fits}
-        assert fitting == ({f"system:{row.chain}"} if row.chain else set())
+        for purpose in (Purpose.CUSTODY, Purpose.FEE_INCOME):
+            fitting = {o for o in systems if AccountKey(o, purpose, code).fits}
+            assert fitting == ({f"system:{row.chain}"} if row.chain else set())
 
 
 def test_a_shortfall_is_never_asked_for() -> None:

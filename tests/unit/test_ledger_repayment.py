@@ -229,4 +229,5 @@ def test_the_receivable_and_the_second_id_of_a_final_deposit_are_read_before() -
 def test_the_codes_that_look_at_a_third_account_are_told_by_their_rules() -> None:
     assert {code for code, rule in CODES.items() if rule.owing} == {
         Code.DEPOSIT_FINAL, Code.DEPOSIT_REVERSAL, Code.DEPOSIT_REVERSAL_FINAL, Code.PAYOUT,
+        Code.FEE, Code.FEE_RETURNED, Code.REFERRAL_SHARE, Code.REFERRAL_RETURNED,
     }  # fmt: skip

@@ -24,6 +24,7 @@ class Purpose(StrEnum):
     SETTLING = "settling"
     AVAILABLE = "available"
     REVERSAL_RECEIVABLE = "reversal_receivable"
+    FEE_INCOME = "fee_income"
     CLEARING = "clearing"
 
     # Enum hashes in Python; as text, a word is hashed once and in C.
@@ -36,6 +37,7 @@ RULES: Mapping[Purpose, Rule] = MappingProxyType(
         Purpose.SETTLING: Rule.CREDITS_COVER_DEBITS,
         Purpose.AVAILABLE: Rule.CREDITS_COVER_DEBITS,
         Purpose.REVERSAL_RECEIVABLE: Rule.NONE,
+        Purpose.FEE_INCOME: Rule.NONE,
         Purpose.CLEARING: Rule.NONE,
     }
 )
@@ -46,9 +48,12 @@ OWNERS: Mapping[Purpose, str] = MappingProxyType(
         Purpose.SETTLING: "merchant:",
         Purpose.AVAILABLE: "merchant:",
         Purpose.REVERSAL_RECEIVABLE: "merchant:",
+        Purpose.FEE_INCOME: "system:",
         Purpose.CLEARING: "shard:",
     }
 )
+# Of the chain that has the asset: what legs are sent for.
+OF_THE_CHAIN = frozenset(purpose for purpose, owner in OWNERS.items() if owner == "system:")
 
 
 class Kind(StrEnum):
@@ -78,6 +83,11 @@ class Code(StrEnum):
     REVERSAL_SHORTFALL = "reversal_shortfall"
     REVERSAL_REPAID = "reversal_repaid"
     PAYOUT = "payout"
+    FEE = "fee"
+    FEE_RETURNED = "fee_returned"
+    REFERRAL_SHARE = "referral_share"
+    REFERRAL_RETURNED = "referral_returned"
+    FEE_SHORTFALL = "fee_shortfall"
     LEG = "leg"
 
     __hash__ = str.__hash__
@@ -85,17 +95,18 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CodeRule:
-    """What a code joins, and how. `leg` joins its two purposes either way round.
+    """What a code joins, and how. `leg` joins clearing with every account of a chain, either way
+    round.
 
-    `reversal`: what its account lacks is taken from the receivable. `pays_out`: not while its asset
-    is frozen or its merchant owes. `repays`: what it credits pays the receivable back.
-    `by_ledger`: made by the ledger itself.
+    `shortfall`: never refused, what its account lacks is taken from the receivable under this code.
+    `pays_out`: not while its asset is frozen or its merchant owes. `repays`: what it credits pays
+    the receivable back. `by_ledger`: made by the ledger itself.
     """
 
     debit: Purpose
     credit: Purpose
     kinds: frozenset[Kind]
-    reversal: bool = False
+    shortfall: Code | None = None
     pays_out: bool = False
     repays: bool = False
     by_ledger: bool = False
@@ -103,7 +114,7 @@ class CodeRule:
     @property
     def owing(self) -> bool:
         """Whether what the merchant owes has a say: a third account is looked at."""
-        return self.reversal or self.pays_out or self.repays
+        return self.shortfall is not None or self.pays_out or self.repays
 
 
 _DIRECT = frozenset({Kind.DIRECT})
@@ -113,9 +124,11 @@ CODES: Mapping[Code, CodeRule] = MappingProxyType(
     {
         Code.DEPOSIT_CREDIT: CodeRule(Purpose.CUSTODY, Purpose.SETTLING, _DIRECT),
         Code.DEPOSIT_FINAL: CodeRule(Purpose.SETTLING, Purpose.AVAILABLE, _DIRECT, repays=True),
-        Code.DEPOSIT_REVERSAL: CodeRule(Purpose.SETTLING, Purpose.CUSTODY, _DIRECT, reversal=True),
+        Code.DEPOSIT_REVERSAL: CodeRule(
+            Purpose.SETTLING, Purpose.CUSTODY, _DIRECT, shortfall=Code.REVERSAL_SHORTFALL
+        ),
         Code.DEPOSIT_REVERSAL_FINAL: CodeRule(
-            Purpose.AVAILABLE, Purpose.CUSTODY, _DIRECT, reversal=True
+            Purpose.AVAILABLE, Purpose.CUSTODY, _DIRECT, shortfall=Code.REVERSAL_SHORTFALL
         ),
         Code.REVERSAL_SHORTFALL: CodeRule(
             Purpose.REVERSAL_RECEIVABLE, Purpose.CUSTODY, _DIRECT, by_ledger=True
@@ -124,6 +137,17 @@ CODES: Mapping[Code, CodeRule] = MappingProxyType(
             Purpose.AVAILABLE, Purpose.REVERSAL_RECEIVABLE, _DIRECT, by_ledger=True
         ),
         Code.PAYOUT: CodeRule(Purpose.AVAILABLE, Purpose.CUSTODY, _TWO_PHASES, pays_out=True),
+        Code.FEE: CodeRule(
+            Purpose.AVAILABLE, Purpose.FEE_INCOME, _DIRECT, shortfall=Code.FEE_SHORTFALL
+        ),
+        Code.FEE_RETURNED: CodeRule(Purpose.FEE_INCOME, Purpose.AVAILABLE, _DIRECT, repays=True),
+        Code.REFERRAL_SHARE: CodeRule(Purpose.FEE_INCOME, Purpose.AVAILABLE, _DIRECT, repays=True),
+        Code.REFERRAL_RETURNED: CodeRule(
+            Purpose.AVAILABLE, Purpose.FEE_INCOME, _DIRECT, shortfall=Code.FEE_SHORTFALL
+        ),
+        Code.FEE_SHORTFALL: CodeRule(
+            Purpose.REVERSAL_RECEIVABLE, Purpose.FEE_INCOME, _DIRECT, by_ledger=True
+        ),
         Code.LEG: CodeRule(Purpose.CUSTODY, Purpose.CLEARING, _DIRECT, by_ledger=True),
     }
 )

@@ -13,6 +13,7 @@ from orion.errors import OrionError
 from orion.ledger.codes import (
     CODES,
     MADE_BESIDE,
+    OF_THE_CHAIN,
     RULES,
     Code,
     CodeRule,
@@ -54,17 +55,18 @@ class _Shape:
 
     __slots__ = (
         "credit_rule", "debit_decides", "debit_rule", "joins", "kinds", "leg", "pays_out", "repays",
-        "reversal",
+        "shortfall",
     )  # fmt: skip
 
     def __init__(self, code: Code, rule: CodeRule) -> None:
         self.leg = code is Code.LEG
         self.joins = {(rule.debit, rule.credit)}
         if self.leg:
-            self.joins.add((rule.credit, rule.debit))
+            pairs = {(purpose, rule.credit) for purpose in OF_THE_CHAIN}
+            self.joins = pairs | {(credit, debit) for debit, credit in pairs}
         # Of the ledger's own codes only legs travel; the others are never asked for.
         self.kinds = frozenset[Kind]() if code in MADE_BESIDE else rule.kinds
-        self.reversal = rule.reversal
+        self.shortfall = rule.shortfall
         self.pays_out = rule.pays_out
         self.repays = rule.repays
         self.debit_rule = RULES[rule.debit]
@@ -135,8 +137,8 @@ class Judge:
             if kind is Kind.PENDING:
                 return self._open(transfer, digest, debited, credited, meant)
             return self._end(transfer, digest, debited, credited, meant)
-        if shape.reversal:
-            return self._reverse(transfer, digest, debited, credited, meant)
+        if shape.shortfall is not None:
+            return self._take(transfer, shape.shortfall, digest, debited, credited, meant)
         reason = broken_rule(shape.debit_rule, shape.credit_rule, debited, credited, units)
         if reason is not None:
             return reason
@@ -201,7 +203,7 @@ class Judge:
         if self._chain_owner is not None:
             self._undo.append(partial(self._seen.pop, transfer.id))
 
-    def _repay(self, final: Transfer, available: Held) -> None:
+    def _repay(self, credit: Transfer, available: Held) -> None:
         """Pay back what the merchant owes, as far as what he has now goes. No counter overflows:
         debits stay within the credits that they use, and credits within the debits they undo.
         """
@@ -219,23 +221,24 @@ class Judge:
             receivable.debits_posted - receivable.credits_posted,
             available.credits_posted - available.debits_posted - available.debits_pending,
         )
-        # Where the id stands for something else, the next deposit pays back.
-        if units <= 0 or self.earlier(repayment_id(final)):
+        # Where the id stands for something else, the next credit pays back.
+        if units <= 0 or self.earlier(repayment_id(credit)):
             return
         self.accounts.changes(available)
         self.accounts.changes(receivable)
         available.debits_posted += units
         receivable.credits_posted += units
-        repaid = repayment(final, units)
+        repaid = repayment(credit, units)
         self._accept(repaid, repaid.digest, available, receivable, None)
 
     def _owes(self, debit: AccountKey) -> bool:
         receivable, _ = self.accounts.place(receivable_of(debit))
         return receivable.debits_posted > receivable.credits_posted
 
-    def _reverse(
+    def _take(
         self,
         transfer: Transfer,
+        short: Code,
         digest: bytes,
         debited: Held,
         credited: Held,
@@ -271,7 +274,7 @@ class Judge:
             receivable.debits_posted += lacking
             rest = transfer._replace(debit=receivable.key)
             if covered:
-                rest = shortfall(transfer, lacking)
+                rest = shortfall(transfer, short, lacking)
                 digest = rest.digest
             self._accept(rest, digest, receivable, credited, meant)
         return None

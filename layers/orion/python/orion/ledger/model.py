@@ -10,7 +10,17 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from orion.ids import fact_id
-from orion.ledger.codes import CODES, OWNERS, RULES, Code, CodeRule, Kind, Purpose, Rule
+from orion.ledger.codes import (
+    CODES,
+    OF_THE_CHAIN,
+    OWNERS,
+    RULES,
+    Code,
+    CodeRule,
+    Kind,
+    Purpose,
+    Rule,
+)
 from orion.money import ASSETS, MAX_UNITS
 from orion.records import canonical_json
 
@@ -20,6 +30,7 @@ __all__ = [
     "MAX_COUNTER",
     "REVERSALS",
     "RULES",
+    "SHORTFALLS",
     "SIDES",
     "AccountKey",
     "Code",
@@ -52,14 +63,20 @@ _REMEMBERED = 65_536
 SIDES: Mapping[Code, tuple[Purpose, Purpose]] = MappingProxyType(
     {code: (rule.debit, rule.credit) for code, rule in CODES.items() if not rule.by_ledger}
 )
-_CUSTODIANS: Mapping[str, str] = MappingProxyType(
+_SYSTEMS: Mapping[str, str] = MappingProxyType(
     {
         code: OWNERS[Purpose.CUSTODY] + row.chain
         for code, row in ASSETS.items()
         if row.chain is not None
     }
 )
-REVERSALS = frozenset(code for code, rule in CODES.items() if rule.reversal)
+# What their accounts lack is owed, under the code named.
+SHORTFALLS: Mapping[Code, Code] = MappingProxyType(
+    {code: rule.shortfall for code, rule in CODES.items() if rule.shortfall is not None}
+)
+REVERSALS = frozenset(
+    code for code, short in SHORTFALLS.items() if short is Code.REVERSAL_SHORTFALL
+)
 
 
 class Reason(StrEnum):
@@ -98,7 +115,7 @@ class AccountKey:
     id: bytes = field(init=False, repr=False, compare=False)
     is_merchant: bool = field(init=False, repr=False, compare=False)
     rule: Rule = field(init=False, repr=False, compare=False)
-    # Whether this owner may have an account of this purpose: custody of an asset has its chain.
+    # Whether this owner may have an account of this purpose: the system's are of the asset's chain.
     fits: bool = field(init=False, repr=False, compare=False)
     # Owner and purpose as a digest has them.
     words: str = field(init=False, repr=False, compare=False)
@@ -111,10 +128,8 @@ class AccountKey:
         derive(self, "id", fact_id("account", owner, purpose.value, self.asset))
         derive(self, "is_merchant", owner.startswith("merchant:"))
         derive(self, "rule", RULES[purpose])
-        custody = purpose is Purpose.CUSTODY
-        fits = (
-            owner == _CUSTODIANS.get(self.asset) if custody else owner.startswith(OWNERS[purpose])
-        )
+        of_chain = purpose in OF_THE_CHAIN
+        fits = owner == _SYSTEMS.get(self.asset) if of_chain else owner.startswith(OWNERS[purpose])
         derive(self, "fits", fits)
         derive(self, "words", f"{owner}\0{purpose.value}")
         owed = Purpose.REVERSAL_RECEIVABLE.value

@@ -6,7 +6,7 @@ This file knows identities and chains; what a single transfer does is `orion.led
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from orion.ledger.codes import CODES, Code, Purpose, debit_decides
-from orion.ledger.debts import receivable_of, repayment_id, shortfall_id
+from orion.ledger.debts import debtor, receivable_of, repayment_id, shortfall_id
 from orion.ledger.judge import Judge, LegNotApplied
 from orion.ledger.legs import MAX_ANSWERED, sum_legs
 from orion.ledger.model import (
@@ -42,7 +42,7 @@ _OWING = frozenset(code for code, rule in CODES.items() if rule.owing)
 _BESIDE: Mapping[Code, Callable[[Transfer], bytes]] = {
     code: repayment_id if rule.repays else shortfall_id
     for code, rule in CODES.items()
-    if rule.repays or rule.reversal
+    if rule.repays or rule.shortfall is not None
 }
 _DEBIT_DECIDES = {
     (debit, credit): debit_decides(debit, credit) for debit in Purpose for credit in Purpose
@@ -68,7 +68,7 @@ def touched(
             asked[debit.id] = debit
             asked[credit.id] = credit
             if transfer.code in _OWING:
-                receivable = receivable_of(debit)
+                receivable = receivable_of(debtor(transfer))
                 asked[receivable.id] = receivable
     return frozenset(
         key
