@@ -5,23 +5,31 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from coincurve import PrivateKey
-from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from orion.adapters.aws.custodian_store import DynamoCustodianStore
-from orion.chains.bitcoin.address import parse_address
-from orion.chains.bitcoin.encode import transaction_bytes
-from orion.chains.bitcoin.psbt_build import Coin, Recipient, payment_psbt, void_psbt
-from orion.chains.bitcoin.wire import TxInput, TxOutput
-from orion.chains.ethereum.safe_proposals import propose_payments, propose_rotation, propose_void
+from orion.chains.bitcoin.psbt_build import Coin, Recipient, payment_psbt
+from orion.chains.ethereum.safe_proposals import propose_payments, propose_rotation
 from orion.chains.solana.budget import Budget
 from orion.chains.solana.order import Order, write_order
-from orion.chains.spend import CustodyAccount, CustodyPlace, Payment, WalletKind, custody
+from orion.chains.spend import Payment, WalletKind, custody
 from orion.chains.tron import building
-from orion.chains.tron.permissions import address_of_key
 from orion.chains.tron.raw_data import Frame
 from orion.kms.custody.errors import CustodianRefusal
+from tests.engine.custodian_chain_scene import (
+    ANCHORS,
+    BITCOIN_SHOP,
+    CASES,
+    ETHEREUM_SHOP,
+    SOLANA_PAYER,
+    TRON_ANCHOR,
+    TRON_SHOP,
+    account_of,
+    coin,
+    ethereum_case,
+    other_shop,
+    tron_case,
+)
 from tests.engine.custodian_scene import (
     FLOATS,
     NETWORKS,
@@ -34,75 +42,15 @@ from tests.engine.custodian_scene import (
     payout,
     rotation,
     sign_request,
-    void,
 )
 
 pytestmark = pytest.mark.engine
-TRON_ANCHOR = address_of_key(PrivateKey(bytes(31) + b"\x05").public_key.format())
-TRON_SHOP = address_of_key(PrivateKey(bytes(31) + b"\x06").public_key.format())
-SOLANA_PAYER = str(Keypair.from_seed(bytes(31) + b"\x07").pubkey())
-SOLANA_SHOP = str(Keypair.from_seed(bytes(31) + b"\x08").pubkey())
-BITCOIN_SHOP = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
-ETHEREUM_SHOP = "0x" + "5a" * 20
-ANCHORS = {"bitcoin": "", "ethereum": "", "tron": TRON_ANCHOR, "solana": SOLANA_PAYER}
 
 
 @pytest.fixture(scope="module")
 def custodians(aws_engine: Any) -> Custodians:
     aws = Aws(aws_engine)
     return Custodians(aws, Issuers(kms=aws.kms)).enrolled()
-
-
-def account_of(custodians: Custodians, chain: str, set_no: int = 1) -> CustodyAccount:
-    place = CustodyPlace(chain, NETWORKS[chain], 7, WalletKind.HOT, set_no)
-    return custody(chain).account(place, custodians.sets[set_no].keys, ANCHORS[chain])
-
-
-def coin(account: CustodyAccount, sats: int, mark: int = 1) -> Coin:
-    """An output that pays the account, in a transaction of its own."""
-    script = parse_address(account.address, "regtest").script
-    inputs = [TxInput(bytes([mark]) * 32, 0, b"", 0xFFFFFFFD)]
-    return Coin(transaction_bytes(2, inputs, [TxOutput(sats, script)], 0), 0)
-
-
-def bitcoin_case(account: CustodyAccount) -> tuple[bytes, Body]:
-    unsigned = payment_psbt(
-        account, [coin(account, 500_000)], [Recipient(BITCOIN_SHOP, 9_000)], 500
-    )
-    more = {"fee_max_units": "500", "account": account.address}
-    return unsigned, payout("bitcoin", "BTC.bitcoin", BITCOIN_SHOP, 9_000, **more)
-
-
-def ethereum_case(account: CustodyAccount) -> tuple[bytes, Body]:
-    payment = Payment("ETH.ethereum", ETHEREUM_SHOP, 7 * 10**17)
-    unsigned = propose_payments(account, 0, [payment], {})
-    more = {"account": account.address}
-    return unsigned, payout("ethereum", "ETH.ethereum", ETHEREUM_SHOP, 7 * 10**17, **more)
-
-
-def tron_case(account: CustodyAccount) -> tuple[bytes, Body]:
-    frame = Frame(b"\1\2", b"\3" * 8, 1_767_349_200_000, 1_767_349_260_000)
-    unsigned = building.transfer(account.address, TRON_SHOP, 5_000_000, frame, 2)
-    more = {"fee_max_units": "10000000", "account": account.address}
-    return unsigned, payout("tron", "TRX.tron", TRON_SHOP, 5_000_000, **more)
-
-
-def solana_case(account: CustodyAccount) -> tuple[bytes, Body]:
-    payer = bytes(Pubkey.from_string(SOLANA_PAYER))
-    payment = Payment("SOL.solana", SOLANA_SHOP, 2_000_000)
-    block = hashlib.sha256(b"block").digest()
-    order = Order(payer, (1, 2, 3), block, Budget(200_000, 7), (payment,))
-    more = {"account": account.address}
-    instruction = payout("solana", "SOL.solana", SOLANA_SHOP, 2_000_000, **more)
-    return write_order(order, account, {}), instruction
-
-
-CASES = {
-    "bitcoin": bitcoin_case,
-    "ethereum": ethereum_case,
-    "tron": tron_case,
-    "solana": solana_case,
-}
 
 
 @pytest.mark.parametrize("chain", CASES)
@@ -308,103 +256,3 @@ def test_a_refill_pays_the_float_of_the_deployment_and_nobody_else(
 
     assert refused.value.reason == "not_the_float"
     assert len(custodians.sign(request(FLOATS["ethereum"]))) == 3
-
-
-def at_nonce(custodians: Custodians, nonce: int, units: int) -> Body:
-    account = account_of(custodians, "ethereum")
-    unsigned = propose_payments(account, nonce, [Payment("ETH.ethereum", ETHEREUM_SHOP, units)], {})
-    paid = payout("ethereum", "ETH.ethereum", ETHEREUM_SHOP, units, account=account.address)
-    return sign_request(unsigned, [custodians.issuers.asked(paid)])
-
-
-def void_of_nonce(custodians: Custodians, nonce: int) -> Body:
-    account = account_of(custodians, "ethereum")
-    wanted = void("ethereum", "ETH.ethereum", account=account.address)
-    return sign_request(propose_void(account, nonce), [custodians.issuers.asked(wanted)])
-
-
-def test_a_nonce_that_is_divided_between_payouts_is_freed_by_a_void_alone(
-    custodians: Custodians,
-) -> None:
-    rivals = [at_nonce(custodians, 60, units) for units in (1, 2, 3)]
-    for rival, numbers in zip(rivals, ((1, 2), (3, 4), (5,)), strict=True):
-        custodians.sign(rival, numbers)
-    for rival, number in zip(rivals, (3, 5, 1), strict=True):
-        with pytest.raises(CustodianRefusal) as stuck:
-            custodians.sign(rival, (number,))
-        assert stuck.value.reason == "claim_of_other_effect"
-
-    request = void_of_nonce(custodians, 60)
-    signed = custodians.sign(request, custodians.numbers)
-    signatures = {number: answer.signatures for number, answer in signed.items()}
-    account = account_of(custodians, "ethereum")
-
-    assert custody("ethereum").assemble(propose_void(account, 60), account, signatures)
-    assert custodians.sign(request)[1].signatures == signatures[1]
-    # What was signed for the nonce stays signed, and nobody signs another payment for it.
-    assert custodians.sign(rivals[0], (1, 2))[1].step.value == "repeat"
-    for number in custodians.numbers:
-        with pytest.raises(CustodianRefusal) as taken:
-            custodians.sign(at_nonce(custodians, 60, 4), (number,))
-        assert taken.value.reason == "claim_of_other_effect"
-
-
-def test_two_voids_that_meet_leave_neither_stuck(custodians: Custodians) -> None:
-    first, second = (void_of_nonce(custodians, 70) for _ in range(2))
-    custodians.sign(first, (1, 2))
-    custodians.sign(second, (3, 4))
-
-    signed = custodians.sign(first, custodians.numbers)
-
-    kept = {number: answer.signatures for number, answer in signed.items()}
-    assert custodians.sign(second, (3,))[3].signatures == kept[3]
-    assert [answer.step.value for answer in signed.values()] == ["repeat"] * 2 + ["first"] * 3
-    again = custodians.sign(first, (3,))[3]
-    assert (again.step.value, again.signatures) == ("repeat", kept[3])
-    # The claim is the first void's at custodian 5, and no payment's.
-    with pytest.raises(CustodianRefusal) as taken:
-        custodians.sign(at_nonce(custodians, 70, 1), (5,))
-    assert taken.value.reason == "claim_of_other_effect"
-
-
-def test_a_void_of_coins_takes_the_free_ones_and_leaves_a_payout_its_own(
-    custodians: Custodians,
-) -> None:
-    account = account_of(custodians, "bitcoin")
-    held, free = coin(account, 500_000, mark=30), coin(account, 500_000, mark=31)
-    paid = [Recipient(BITCOIN_SHOP, 9_000)]
-    fees = {"fee_max_units": "5000", "account": account.address}
-
-    def payment(coins: list[Coin], fee_sat: int, asked: Body) -> Body:
-        return sign_request(payment_psbt(account, coins, paid, fee_sat), [asked])
-
-    issuers = custodians.issuers
-    first, other = (
-        issuers.asked(payout("bitcoin", "BTC.bitcoin", BITCOIN_SHOP, 9_000, **fees))
-        for _ in range(2)
-    )
-    custodians.sign(payment([held], 300, first))
-    wanted = issuers.asked(void("bitcoin", "BTC.bitcoin", **fees))
-    unsigned = void_psbt(account, [held, free], 900)
-
-    signed = custodians.sign(sign_request(unsigned, [wanted]), (2, 3, 4))
-    dearer = custodians.sign(
-        sign_request(void_psbt(account, [held, free], 1_900), [wanted]), (2, 3, 4)
-    )
-    with pytest.raises(CustodianRefusal) as taken:
-        custodians.sign(payment([free], 300, other), (2,))
-
-    signatures = {number: answer.signatures for number, answer in signed.items()}
-    assert custody("bitcoin").assemble(unsigned, account, signatures)
-    assert dearer[2].step.value == "next"
-    assert taken.value.reason == "claim_of_other_effect"
-    assert custodians.sign(payment([held], 800, first), (2,))[2].step.value == "next"
-
-
-def other_shop(chain: str) -> str:
-    return {
-        "bitcoin": "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry",
-        "ethereum": "0x" + "5b" * 20,
-        "tron": TRON_ANCHOR,
-        "solana": SOLANA_PAYER,
-    }[chain]
