@@ -1,0 +1,1 @@
+"""Invoices, payments and statements as CSV, in parts of bounded size."""

@@ -1,0 +1,1 @@
+"""Payment links: reusable addresses at which each visitor gets an invoice."""

@@ -1,0 +1,1 @@
+"""A merchant's view of the ledger's statements."""
