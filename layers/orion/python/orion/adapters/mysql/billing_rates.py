@@ -1,0 +1,113 @@
+"""Fixed rates, what merchants chose, and the market's tickers on MySQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
+from orion.billing.quote import Rate
+from orion.billing.rates.model import Source, Ticker
+from orion.billing.rates.ports import FixedRate, MerchantRates, RateChoice
+
+
+class BillingRates(BillingCursor):
+    """The port `RateTransaction`."""
+
+    def merchant_rates(
+        self, merchant_id: bytes, currency: str, assets: Sequence[str]
+    ) -> MerchantRates:
+        # One statement: every invoice asks it.
+        self._cursor.execute(
+            "SELECT NULL, sources, spread_bps, NULL, set_at FROM rate_setting"  # noqa: S608 - only placeholders
+            " WHERE merchant_id = %s"
+            " UNION ALL SELECT asset, NULL, NULL, rate_units, set_at FROM rate"
+            f" WHERE merchant_id = %s AND currency = %s AND asset IN ({marks(assets)})",
+            (merchant_id, merchant_id, currency, *assets),
+        )
+        choice = RateChoice()
+        fixed: dict[str, FixedRate] = {}
+        for asset, sources, spread_bps, units, set_at in self._cursor.fetchall():
+            if asset is None:
+                choice = _choice(sources, spread_bps)
+            else:
+                fixed[asset] = FixedRate(Rate(int(units)), read(set_at))
+        return MerchantRates(choice, fixed)
+
+    def put_rate(
+        self, merchant_id: bytes, asset: str, currency: str, rate: Rate, now: datetime
+    ) -> bool:
+        # The time moves only with the rate, so an unchanged row counts as not affected.
+        return bool(
+            self._cursor.execute(
+                "INSERT INTO rate (merchant_id, asset, currency, rate_units, set_at)"
+                " VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
+                " set_at = IF(rate_units = VALUES(rate_units), set_at, VALUES(set_at)),"
+                " rate_units = VALUES(rate_units)",
+                (merchant_id, asset, currency, rate.units, stored(now)),
+            )
+        )
+
+    def delete_rate(self, merchant_id: bytes, asset: str, currency: str) -> bool:
+        return bool(
+            self._cursor.execute(
+                "DELETE FROM rate WHERE merchant_id = %s AND asset = %s AND currency = %s",
+                (merchant_id, asset, currency),
+            )
+        )
+
+    def rate_choice(self, merchant_id: bytes) -> RateChoice:
+        self._cursor.execute(
+            "SELECT sources, spread_bps FROM rate_setting WHERE merchant_id = %s", (merchant_id,)
+        )
+        row = self._cursor.fetchone()
+        return RateChoice() if row is None else _choice(*row)
+
+    def put_rate_choice(self, merchant_id: bytes, choice: RateChoice, now: datetime) -> bool:
+        sources = ",".join(source.value for source in choice.sources)
+        return bool(
+            self._cursor.execute(
+                "INSERT INTO rate_setting (merchant_id, sources, spread_bps, set_at)"
+                " VALUES (%s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
+                " set_at = IF(sources = VALUES(sources) AND spread_bps = VALUES(spread_bps),"
+                " set_at, VALUES(set_at)),"
+                " sources = VALUES(sources), spread_bps = VALUES(spread_bps)",
+                (merchant_id, sources, choice.spread_bps, stored(now)),
+            )
+        )
+
+    def tickers(self) -> Sequence[Ticker]:
+        self._cursor.execute(
+            "SELECT provider, market, bid_units, ask_units, observed_at FROM rate_ticker"
+            " ORDER BY market, provider"
+        )
+        return [
+            Ticker(provider, market, Rate(int(bid)), Rate(int(ask)), read(at))
+            for provider, market, bid, ask, at in self._cursor.fetchall()
+        ]
+
+    def put_tickers(self, tickers: Sequence[Ticker], now: datetime) -> None:
+        # In the order of the key, so that two rounds at once wait for each other and never both.
+        # Assignments see what those before them changed: the moment comes last.
+        newer = "VALUES(observed_at) > observed_at"
+        self._cursor.executemany(
+            "INSERT INTO rate_ticker (market, provider, bid_units, ask_units, stored_at,"
+            " observed_at) VALUES (%s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
+            f" bid_units = IF({newer}, VALUES(bid_units), bid_units),"
+            f" ask_units = IF({newer}, VALUES(ask_units), ask_units),"
+            f" stored_at = IF({newer}, VALUES(stored_at), stored_at),"
+            f" observed_at = IF({newer}, VALUES(observed_at), observed_at)",
+            [
+                (
+                    ticker.market,
+                    ticker.provider,
+                    ticker.bid.units,
+                    ticker.ask.units,
+                    stored(now),
+                    stored(ticker.observed_at),
+                )
+                for ticker in sorted(tickers, key=lambda t: (t.market, t.provider))
+            ],
+        )
+
+
+def _choice(sources: str, spread_bps: int) -> RateChoice:
+    return RateChoice(tuple(Source(name) for name in sources.split(",")), int(spread_bps))
