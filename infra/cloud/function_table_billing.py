@@ -25,6 +25,15 @@ BILLING: tuple[FunctionRow, ...] = (
         mysql=("billing",),
         carries=("web/checkout", "web/shared"),
     ),
+    # Files only: no database, no network of ours.
+    api(
+        "billing",
+        "merchant_pages",
+        standard=20,
+        vip=10,
+        in_vpc=False,
+        carries=("web/merchant", "web/shared"),
+    ),
     FunctionRow(
         "billing",
         "deposits",

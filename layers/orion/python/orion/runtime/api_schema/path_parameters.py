@@ -13,4 +13,6 @@ PATH_PARAMETERS: Mapping[str, Text] = {
     "file": Text(max_length=80),
     "invoice_id": public_id("inv"),
     "key_id": public_id("key"),
+    "page": Text(max_length=40),
+    "version": Text(max_length=40),
 }
