@@ -161,6 +161,7 @@ class LaneApi(Construct):
                 response_parameters={
                     "gatewayresponse.header.Content-Type": "'application/problem+json'",
                     "gatewayresponse.header.Cache-Control": "'no-store'",
+                    "gatewayresponse.header.X-Request-Id": "context.requestId",
                     **problem.headers,
                 },
                 response_templates={"application/json": problem_template(problem)},

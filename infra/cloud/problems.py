@@ -6,6 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orion.runtime.problems import PAGES, texts
+
+LANGUAGE = "en"  # The gateway does not choose by Accept-Language.
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayProblem:
@@ -17,12 +21,19 @@ class GatewayProblem:
     detail: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def retry(self) -> str:
+        """What a caller may do (`orion.errors.Retry`). A lost answer leaves the outcome unknown."""
+        if self.status < 429:
+            return "never"
+        return "later" if self.status == 429 else "same_key"
+
 
 _RETRY = {"gatewayresponse.header.Retry-After": "'2'"}
 _CHALLENGE = {"gatewayresponse.header.WWW-Authenticate": "'Bearer'"}
 
 _BUSY = ("temporarily_unavailable", "retry with the same idempotency key")
-_SLOW_DOWN = ("temporarily_unavailable", "too many requests; retry later and more slowly")
+_SLOW_DOWN = ("rate_limited", "too many requests; retry later and more slowly")
 
 GATEWAY_PROBLEMS: tuple[GatewayProblem, ...] = (
     GatewayProblem(
@@ -47,14 +58,18 @@ GATEWAY_PROBLEMS: tuple[GatewayProblem, ...] = (
 
 
 def problem_template(problem: GatewayProblem) -> str:
-    """The body; `$context.requestId` is what the access log calls request_id."""
+    """The body; `$context.requestId` is what the access log calls request_id.
+
+    The link is relative to the host: the API's public address is not known when it is deployed.
+    """
     return json.dumps(
         {
-            "type": f"urn:orion-pay:problem:{problem.code}",
-            "title": problem.code.replace("_", " "),
+            "type": f"{PAGES}/{problem.code}",
+            "title": texts(LANGUAGE)[problem.code].title,
             "status": problem.status,
             "detail": problem.detail,
             "code": problem.code,
             "trace_id": "$context.requestId",
+            "retry": problem.retry,
         }
     )

@@ -29,6 +29,17 @@ _NOTHING = "none"
 _PARALLEL = 8
 _CONFIRMATIONS = {"bitcoin": {"settled": 2, "final": 3}, "ethereum": {"settled": 3, "final": 5}}
 
+# Wide enough for benches and a fuzzer from one address; docs/api.md has those of a real stage.
+_KEYED = {"window_s": 10, "key": 100_000, "merchant": 100_000}
+_OPEN = {"window_s": 10, "address": 100_000}
+_QUOTAS = {
+    "read": _KEYED,
+    "write": _KEYED,
+    "expensive": _KEYED,
+    "open_read": _OPEN,
+    "open_write": _OPEN,
+}
+
 # Smallest native units: what one sweep may cost, and what a single-key signer may ever spend
 # before it is refilled.
 _SWEEP_FEE_MAX = {
@@ -78,6 +89,7 @@ def parameters(stack: Stack) -> dict[str, str]:
         ),
         "chains/contracts": json.dumps({"USDT.ethereum": usdt_address()}),
         "policy/confirmations": json.dumps(_CONFIRMATIONS),
+        "policy/rate-limits": json.dumps({"standard": _QUOTAS, "vip": _QUOTAS}),
         "policy/sweep-fee-max": json.dumps(_SWEEP_FEE_MAX),
         "policy/executor-float": json.dumps(_EXECUTOR_FLOAT),
         "webhooks/allowed-private-networks": json.dumps(["127.0.0.0/8"]),

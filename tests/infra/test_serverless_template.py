@@ -338,7 +338,7 @@ def test_the_gateways_own_answers_are_problem_documents(serverless: Mapping[str,
     assert {401, 403, 404, 413, 429, 500, 503, 504} <= statuses
     for answer in answers:
         body = json.loads(answer["ResponseTemplates"]["application/json"])
-        assert set(body) == {"type", "title", "status", "detail", "code", "trace_id"}
+        assert set(body) == {"type", "title", "status", "detail", "code", "trace_id", "retry"}
         assert body["status"] == int(answer["StatusCode"])
         header = answer["ResponseParameters"]["gatewayresponse.header.Content-Type"]
         assert header == "'application/problem+json'"

@@ -29,12 +29,13 @@ class KeyedRequest:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a request is answered with; `kept` is what a replay gets (the same, or with secrets as
-    null).
+    null). `replayed`: the request had its effect before.
     """
 
     status: int
     body: bytes
     kept: bytes
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

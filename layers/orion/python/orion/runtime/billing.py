@@ -28,7 +28,7 @@ from orion.billing.webhooks import WebhookDeliveries, read_result
 from orion.ids import MalformedId, parse_public_id
 from orion.records import parse_json
 from orion.runtime.clock import now
-from orion.runtime.http import Handler, Request, Response, json_response
+from orion.runtime.http import Handler, Request, Response, answered_once, json_response
 from orion.runtime.idempotency import fingerprint, key_of
 from orion.runtime.kafka import Record, each_partition
 from orion.runtime.log import logger, set_trace_id
@@ -246,4 +246,4 @@ def _keyed(request: Request) -> KeyedRequest:
 
 def _created(answer: Answer) -> Response:
     wake(_MODULE)
-    return Response(answer.status, answer.body, json_response(answer.status, {}).headers)
+    return answered_once(answer.status, answer.body, replayed=answer.replayed)

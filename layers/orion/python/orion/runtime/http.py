@@ -6,20 +6,25 @@ an RFC 9457 problem document with the trace id under which the logs know the req
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from orion.errors import OrionError
+from orion import i18n
+from orion.errors import OrionError, Unavailable
 from orion.ids import parse_public_id
-from orion.runtime import problems, routes
+from orion.runtime import problems, rate_limits, routes, settings
 from orion.runtime.api_schema.reading import Fields, read_body, read_query
 from orion.runtime.body import MalformedField
 from orion.runtime.idempotency import key_of
 from orion.runtime.log import logger, new_trace_id, set_trace_id
-from orion.runtime.routes import Route, Scope
+from orion.runtime.log import trace_id as log_trace_id
+from orion.runtime.rate_limits import Limits
+from orion.runtime.route import RateClass, Route
+from orion.scopes import Scope
 
 _AMAZON_TRACE = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -102,40 +107,46 @@ def json_response(
     )
 
 
+def answered_once(status: int, body: bytes, *, replayed: bool) -> Response:
+    """The answer to a request with an idempotency key, stored or new."""
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    return Response(status, body, {**json_response(status, {}).headers, **headers})
+
+
 def serve(
-    event: Mapping[str, object], handlers: Mapping[tuple[str, str], Handler]
+    event: Mapping[str, object],
+    handlers: Mapping[tuple[str, str], Handler],
+    limits: Limits | None = None,
 ) -> Mapping[str, object]:
-    """Answer one proxy event by the handler of its method and route template."""
+    """Answer one proxy event by the handler of its method and route template.
+
+    `limits` None are those of this stage and lane.
+    """
     log = logger()
     trace_id = _trace_id(event)
     set_trace_id(trace_id)
     method, route = str(event.get("httpMethod")), str(event.get("resource"))
+    quota_headers: dict[str, str] = {}
     try:
-        response = _answer(event, handlers, method, route, trace_id)
+        response = _answer(event, handlers, (method, route), limits, quota_headers)
     except OrionError as error:
-        status, body = problems.of_error(error, trace_id)
-        headers = {"Content-Type": problems.CONTENT_TYPE, **_NO_STORE}
-        if status == 405:
-            headers["Allow"] = str(error.fields.get("allowed", ""))
-        if status == 503:
-            headers["Retry-After"] = str(problems.RETRY_AFTER_S)
-        response = Response(status, body, headers)
+        response = _refusal(error, _reader(event, error))
         log.log(
-            40 if status >= 500 else 20, "refused", extra={"code": error.code, "detail": str(error)}
+            40 if response.status >= 500 else 20,
+            "refused",
+            extra={"code": error.code, "detail": str(error)},
         )
     except Exception:
         # The last line of defence: the caller learns the trace id, the log everything else.
         log.exception("unexpected failure", extra={"route": route})
-        status, body = problems.problem(
-            "internal", "something went wrong on our side", trace_id, {}
-        )
-        response = Response(status, body, {"Content-Type": problems.CONTENT_TYPE, **_NO_STORE})
+        response = _refusal(OrionError("unexpected"), _reader(event, None))
     log.info("answered", extra={"method": method, "route": route, "status": response.status})
     return {
         "statusCode": response.status,
         "headers": {
             "X-Request-Id": trace_id,
             "X-Content-Type-Options": "nosniff",
+            **quota_headers,
             **response.headers,
         },
         "body": response.body.decode(),
@@ -143,25 +154,71 @@ def serve(
     }
 
 
+def _refusal(error: OrionError, reader: problems.Reader) -> Response:
+    status, body = problems.of_error(error, reader)
+    headers = {
+        "Content-Type": problems.CONTENT_TYPE,
+        "Content-Language": reader.language,
+        **_NO_STORE,
+    }
+    if status == 405:
+        headers["Allow"] = str(error.fields.get("allowed", ""))
+    if status in {429, 503}:
+        headers["Retry-After"] = str(error.fields.get("retry_after_s", problems.RETRY_AFTER_S))
+    return Response(status, body, headers)
+
+
+def _reader(event: Mapping[str, object], error: OrionError | None) -> problems.Reader:
+    """For whom a problem is written. Where the settings are what failed, links are relative."""
+    accepted = _header(event, "accept-language")
+    base = ""
+    if error is None or not isinstance(error, Unavailable | settings.MissingSetting):
+        try:
+            base = settings.settings().text("api/standard-url")
+        except OrionError:
+            logger().warning("no base for links to problems")
+    return problems.Reader(log_trace_id(), i18n.choose(None, accepted), base)
+
+
 def _answer(
     event: Mapping[str, object],
     handlers: Mapping[tuple[str, str], Handler],
-    method: str,
-    route: str,
-    trace_id: str,
+    place: tuple[str, str],
+    limits: Limits | None,
+    quota_headers: dict[str, str],
 ) -> Response:
-    known = routes.find(method, route)
-    handler = handlers.get((method, route))
+    """Fills `quota_headers` as soon as they are known: refusals have them too."""
+    known, handler = routes.find(*place), handlers.get(place)
     if known is None or handler is None:
-        allowed = sorted(place[0] for place in handlers if place[1] == route)
-        if allowed and method not in allowed:
+        allowed = sorted(method for method, path in handlers if path == place[1])
+        if allowed and place[0] not in allowed:
             raise MethodNotAllowed("this address takes other methods", allowed=", ".join(allowed))
         raise NotFound("there is nothing here")
-    request = _request(event, method, route, trace_id)
+    request = _request(event, *place, log_trace_id())
     if known.scope is not None:
         request.merchant()
         _check_scope(request, known.scope)
-    return handler(_read(request, known))
+    if known.rate_class is not RateClass.NONE:
+        standings = (limits or rate_limits.live()).spend(request, known)
+        quota_headers.update(rate_limits.headers(standings))
+        refused = rate_limits.refusal(standings)
+        if refused is not None:
+            raise refused
+    response = handler(_read(request, known))
+    return _unless_known(request, response) if known.has_etag else response
+
+
+def _unless_known(request: Request, response: Response) -> Response:
+    """The answer with its ETag, or 304 where the caller has it (RFC 9110, If-None-Match)."""
+    if response.status != 200 or "ETag" in response.headers:
+        return response
+    etag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
+    headers = {**response.headers, "ETag": etag}
+    wanted = request.headers.get("if-none-match", "")
+    if etag in (item.strip().removeprefix("W/") for item in wanted.split(",")):
+        del headers["Content-Type"]
+        return Response(304, b"", headers)
+    return Response(200, response.body, headers)
 
 
 def _read(request: Request, route: Route) -> Request:
@@ -213,12 +270,15 @@ def _body(event: Mapping[str, object]) -> bytes:
 
 
 def _trace_id(event: Mapping[str, object]) -> str:
+    match = _AMAZON_TRACE.search(_header(event, "x-amzn-trace-id"))
+    return match.group(1) + match.group(2) if match else new_trace_id()
+
+
+def _header(event: Mapping[str, object], wanted: str) -> str:
     for name, value in _texts(event.get("headers")).items():
-        if name.lower() == "x-amzn-trace-id":
-            match = _AMAZON_TRACE.search(value)
-            if match:
-                return match.group(1) + match.group(2)
-    return new_trace_id()
+        if name.lower() == wanted:
+            return value
+    return ""
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -1,6 +1,8 @@
 """The `Idempotency-Key` header and the fingerprint of what was asked under it.
 
-Source: IETF draft-ietf-httpapi-idempotency-key-header, sections 2.1 and 2.4.
+Source: IETF draft-ietf-httpapi-idempotency-key-header-07, sections 2.1 and 2.4. The draft's form is
+a String of Structured Fields (RFC 9651, section 3.3.3), in double quotes; most clients send the
+bare key, which is the same key here.
 """
 
 import hashlib
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from orion.runtime.http import Request
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
+_QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,510})"')
+_ESCAPED = re.compile(r'\\(["\\])')
 _PUBLIC_SCOPE = b"public:"
 
 
@@ -33,6 +37,10 @@ def key_of(request: "Request") -> str:
     value = request.headers.get("idempotency-key")
     if value is None:
         raise IdempotencyKeyMissing("this request needs the header Idempotency-Key")
+    value = value.strip(" ")
+    if value.startswith('"'):
+        quoted = _QUOTED.fullmatch(value)
+        value = "" if quoted is None else _ESCAPED.sub(r"\1", quoted.group(1))
     if not _VISIBLE.fullmatch(value):
         raise IdempotencyKeyMalformed("a key has 1 to 255 visible ASCII characters")
     return value

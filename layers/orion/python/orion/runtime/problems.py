@@ -1,8 +1,15 @@
-"""Errors as those outside see them: RFC 9457 problem documents with a stable `code`."""
+"""Errors as those outside see them: RFC 9457 problem documents with a stable `code`, in the
+language that the request asks for.
+"""
 
 import json
+import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
+from orion import i18n
 from orion.errors import OrionError
 
 CONTENT_TYPE = "application/problem+json"
@@ -28,6 +35,7 @@ STATUS: Mapping[str, int] = {
     "method_not_allowed": 405,
     "idempotency_key_in_flight": 409,
     "payload_too_large": 413,
+    "rate_limited": 429,
     "malformed_amount": 422,
     "inexact_amount": 422,
     "amount_not_positive": 422,
@@ -46,6 +54,7 @@ STATUS: Mapping[str, int] = {
     "temporarily_unavailable": 503,
 }
 RETRY_AFTER_S = 2
+PAGES = "/problems"
 _OURS = {
     "internal": "something went wrong on our side",
     "no_address_available": "the pool of addresses is being refilled",
@@ -53,28 +62,60 @@ _OURS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ProblemText:
+    """What people read of one code: `meaning` says also what to do, with names in backticks."""
+
+    title: str
+    meaning: str
+
+
+@cache
+def texts(language: str) -> Mapping[str, ProblemText]:
+    """All codes in one of i18n.LANGUAGES."""
+    table = Path(i18n.__file__).with_name("problems.toml").read_text(encoding="utf-8")
+    return {code: ProblemText(*rows[language]) for code, rows in tomllib.loads(table).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """For whom a problem is written: `base` is the public base URL of the pages, `language` one of
+    i18n.LANGUAGES.
+    """
+
+    trace_id: str
+    language: str = i18n.LANGUAGES[0]
+    base: str = ""
+
+
 def problem(
-    code: str, detail: str, trace_id: str, fields: Mapping[str, object]
+    code: str, detail: str, reader: Reader, fields: Mapping[str, object]
 ) -> tuple[int, bytes]:
-    """Status and body. `fields` are the error's typed fields, under their own names."""
+    """Status and body. `fields` are the error's typed fields, under their own names.
+
+    `detail` is English and of this one case; in the other languages stands what the code means.
+    """
     status = STATUS.get(code)
     if status is None:
         code, status, detail, fields = "internal", 500, _OURS["internal"], {}
+    found = texts(reader.language).get(code)
+    if found is not None and reader.language != i18n.LANGUAGES[0]:
+        detail = found.meaning.replace("`", "")
     body = {
         **fields,
-        "type": f"urn:orion-pay:problem:{code}",
-        "title": code.replace("_", " "),
+        "type": f"{reader.base}{PAGES}/{code}",
+        "title": code.replace("_", " ") if found is None else found.title,
         "status": status,
         "detail": detail,
         "code": code,
-        "trace_id": trace_id,
+        "trace_id": reader.trace_id,
     }
     return status, json.dumps(body, ensure_ascii=False).encode()
 
 
-def of_error(error: OrionError, trace_id: str) -> tuple[int, bytes]:
+def of_error(error: OrionError, reader: Reader) -> tuple[int, bytes]:
     """The problem document of a known error. What is wrong on our side is for the logs only."""
     retry = {"retry": error.retry.value}
     if STATUS.get(error.code, 500) < 500:
-        return problem(error.code, error.detail, trace_id, {**error.fields, **retry})
-    return problem(error.code, _OURS.get(error.code, _OURS["internal"]), trace_id, retry)
+        return problem(error.code, error.detail, reader, {**error.fields, **retry})
+    return problem(error.code, _OURS.get(error.code, _OURS["internal"]), reader, retry)

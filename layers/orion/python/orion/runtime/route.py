@@ -54,6 +54,12 @@ class Route:
         return self.method == "POST" if self.idempotency_key is None else self.idempotency_key
 
     @property
+    def has_etag(self) -> bool:
+        """Whether a caller may ask for what GET gives again only if it changed."""
+        given = self.answers.get(200)
+        return self.method == "GET" and self.scope is not None and isinstance(given, Object)
+
+    @property
     def rate_class(self) -> RateClass:
         if self.counted_in is not None:
             return self.counted_in

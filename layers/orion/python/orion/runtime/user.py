@@ -9,7 +9,7 @@ from orion.adapters.mysql.session import Cursor, Database
 from orion.adapters.mysql.user_store import MySqlUserStore, MySqlUserTransaction
 from orion.ids import MalformedId, parse_public_id, public_id
 from orion.runtime import clock
-from orion.runtime.http import Handler, Request, Response, json_response
+from orion.runtime.http import Handler, Request, Response, answered_once, json_response
 from orion.runtime.idempotency import fingerprint, key_of, scope_of
 from orion.runtime.settings import mysql_config
 from orion.runtime.wakeup import wake
@@ -49,7 +49,7 @@ def _answer_once(
 
     result = _database().run(in_transaction)
     wake("user")
-    return Response(result.status, result.body, json_response(result.status, {}).headers)
+    return answered_once(result.status, result.body, replayed=result.replayed)
 
 
 def create_merchant(request: Request) -> Response:

@@ -32,7 +32,7 @@ class MySqlBillingTransaction(BillingInvoices, BillingFacts, BillingWebhooks):
             now=now,
             work=kept,
         )
-        return Answer(stored.status, stored.body, stored.kept)
+        return Answer(stored.status, stored.body, stored.kept, stored.replayed)
 
     def fresh(self, records: Sequence[Record]) -> Sequence[Record]:
         return fence.fresh(self._cursor, records)

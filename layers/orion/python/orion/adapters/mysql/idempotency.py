@@ -37,12 +37,13 @@ class IdempotencyKeyInFlight(OrionError):
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a request is answered with. `kept` is what a replay gets: `body` itself, or `body` with
-    secrets as null.
+    secrets as null. `replayed`: the request had its effect before.
     """
 
     status: int
     body: bytes
     kept: bytes
+    replayed: bool = False
 
 
 def once(
@@ -83,7 +84,7 @@ def once(
         raise IdempotencyKeyInFlight("the first request with this key has not finished")
     if row[0] != route or row[1] != request_hash:
         raise IdempotencyKeyReused("this key was used for another request")
-    return Answer(int(row[2]), bytes(row[3]), bytes(row[3]))
+    return Answer(int(row[2]), bytes(row[3]), bytes(row[3]), replayed=True)
 
 
 def _claim(
