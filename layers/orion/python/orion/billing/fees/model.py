@@ -48,7 +48,7 @@ class Plan:
     def volume(self, sums: Mapping[str, int]) -> int:
         """Volumes by currency, in smallest units of the plan's, each rounded down: 1,086.95 USD at
         0.92 count 999.99 EUR, the house gains 0.4 cents. A currency that the plan does not name
-        counts nothing; less than zero is zero.
+        counts nothing; less than zero is zero, and more than the ledger can hold is as much.
         """
         own = asset(self.currency).decimals
         total = sums.get(self.currency, 0)
@@ -56,7 +56,7 @@ class Plan:
             units = sums.get(currency, 0)
             numerator = units * rate.units * 10**own
             total += numerator // 10 ** (RATE_DECIMALS + asset(currency).decimals)
-        return max(0, total)
+        return min(max(0, total), MAX_UNITS)
 
     def tier(self, volume_units: int) -> Tier:
         """The last tier that begins at or below this volume."""

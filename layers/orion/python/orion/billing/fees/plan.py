@@ -79,6 +79,16 @@ def plan_body(plan: Plan) -> dict[str, object]:
     }
 
 
+def merchant_subject(merchant_id: bytes) -> str:
+    """Under which a merchant's own plans are assigned."""
+    return f"merchant:{merchant_id.hex()}"
+
+
+def lane_subject(lane: str) -> str:
+    """Under which the plans of a lane are assigned."""
+    return f"lane:{lane}"
+
+
 def _object(value: object, field: str) -> Mapping[str, object]:
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise MalformedFeePlan("not a JSON object", field=field)

@@ -1,0 +1,234 @@
+"""Fees on MySQL: plans, what invoices agreed on, what payments cost (docs/fees.md)."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
+from orion.billing.fees.model import Assessment, Payer, Terms
+from orion.billing.fees.plan import lane_subject, merchant_subject
+from orion.billing.fees.ports import (
+    AgreedFee,
+    Assessed,
+    Assignment,
+    FeeFact,
+    FeeKey,
+    FeeOfInvoice,
+    Standing,
+    Volume,
+)
+from orion.billing.quote import Rate
+
+_IN_FORCE = """
+SELECT a.subject, a.number, a.plan_id, p.body FROM fee_assignment a
+JOIN fee_plan p ON p.plan_id = a.plan_id
+WHERE a.subject IN (%s, %s)
+  AND a.number = (SELECT MAX(b.number) FROM fee_assignment b WHERE b.subject = a.subject)
+"""
+_ASSESSMENT = """
+SELECT deposit_id, credit_epoch, invoice_id, number, asset, units, rate_units, open_before,
+  percent_units, fixed_taken, fixed_coins, share_units, value_units, assessed_at, trace_id,
+  returned_number, returned_at
+FROM fee_assessment WHERE deposit_id IN ({marks})
+"""
+
+
+class BillingFees(BillingCursor):
+    """The port `FeeTransaction`."""
+
+    def plan_in_force(self, merchant_id: bytes, lane: str) -> Assignment | None:
+        own, of_lane = merchant_subject(merchant_id), lane_subject(lane)
+        self._cursor.execute(_IN_FORCE, (own, of_lane))
+        found = {row[0]: Assignment(*row) for row in self._cursor.fetchall()}
+        return found.get(own) or found.get(of_lane)
+
+    def referrer(self, merchant_id: bytes) -> bytes | None:
+        rows = self._rows("SELECT referrer_id FROM referral WHERE merchant_id = %s", [merchant_id])
+        for (referrer_id,) in rows:
+            return bytes(referrer_id) if isinstance(referrer_id, bytes) else None
+        return None
+
+    def volumes(self, merchant_id: bytes, first: date, last: date) -> Mapping[str, int]:
+        self._cursor.execute(
+            "SELECT currency, SUM(units) FROM fee_volume"
+            " WHERE merchant_id = %s AND day BETWEEN %s AND %s GROUP BY currency",
+            (merchant_id, first, last),
+        )
+        return {currency: int(units) for currency, units in self._cursor.fetchall()}
+
+    def put_invoice_fee(self, invoice_id: bytes, agreed: AgreedFee, now: datetime) -> None:
+        terms = agreed.terms
+        self._cursor.execute(
+            "INSERT INTO invoice_fee (invoice_id, plan_id, subject, assignment, bps, fixed_units,"
+            " payer, referral_bps, referrer_id, volume_units, asked_units, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                invoice_id,
+                agreed.plan_id,
+                agreed.subject,
+                agreed.assignment,
+                terms.bps,
+                terms.fixed_units,
+                terms.payer.value,
+                terms.referral_bps,
+                agreed.referrer_id,
+                agreed.volume_units,
+                agreed.asked_units,
+                stored(now),
+            ),
+        )
+
+    def fee_facts(self, deposit_ids: Sequence[bytes]) -> Mapping[FeeKey, FeeFact]:
+        if not deposit_ids:
+            return {}
+        self._cursor.execute(
+            "SELECT deposit_id, credit_epoch, invoice_id, merchant_id, asset, units, reversed"  # noqa: S608 - only placeholders
+            f" FROM fee_fact WHERE deposit_id IN ({marks(deposit_ids)})",
+            deposit_ids,
+        )
+        facts = [
+            FeeFact(
+                deposit_id, int(epoch), invoice_id, merchant_id, coin, _whole(units), bool(gone)
+            )
+            for deposit_id, epoch, invoice_id, merchant_id, coin, units, gone in (
+                self._cursor.fetchall()
+            )
+        ]
+        return {fact.key: fact for fact in facts}
+
+    def put_fee_facts(self, facts: Sequence[FeeFact]) -> None:
+        self._cursor.executemany(
+            "INSERT INTO fee_fact (deposit_id, credit_epoch, invoice_id, merchant_id, asset, units,"
+            " reversed) VALUES (%s, %s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
+            " invoice_id = VALUES(invoice_id), merchant_id = VALUES(merchant_id),"
+            " asset = VALUES(asset), units = VALUES(units), reversed = VALUES(reversed)",
+            [
+                (f.deposit_id, f.epoch, f.invoice_id, f.merchant_id, f.asset, f.units, f.reversed)
+                for f in facts
+            ],
+        )
+
+    def invoice_fees(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, FeeOfInvoice]:
+        if not invoice_ids:
+            return {}
+        self._cursor.execute(
+            "SELECT f.invoice_id, i.merchant_id, i.currency, f.bps, f.fixed_units, f.payer,"  # noqa: S608 - only placeholders
+            " f.referral_bps, f.referrer_id"
+            " FROM invoice_fee f JOIN invoice i ON i.invoice_id = f.invoice_id"
+            f" WHERE f.invoice_id IN ({marks(invoice_ids)})",
+            invoice_ids,
+        )
+        rows: Sequence[tuple[Any, ...]] = self._cursor.fetchall()
+        rates = self._locked_rates([row[0] for row in rows])
+        return {
+            row[0]: FeeOfInvoice(
+                merchant_id=row[1],
+                currency=row[2],
+                terms=Terms(int(row[3]), int(row[4]), Payer(row[5]), int(row[6])),
+                referrer_id=row[7],
+                rates=rates[row[0]],
+            )
+            for row in rows
+        }
+
+    def _locked_rates(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, dict[str, Rate]]:
+        found: dict[bytes, dict[str, Rate]] = defaultdict(dict)
+        if invoice_ids:
+            self._cursor.execute(
+                "SELECT invoice_id, asset, rate_units FROM payment_option"  # noqa: S608 - only placeholders
+                f" WHERE invoice_id IN ({marks(invoice_ids)})",
+                invoice_ids,
+            )
+            for invoice_id, coin, units in self._cursor.fetchall():
+                found[invoice_id][coin] = Rate(int(units))
+        return found
+
+    def assessments(self, deposit_ids: Sequence[bytes]) -> Mapping[FeeKey, Assessed]:
+        if not deposit_ids:
+            return {}
+        self._cursor.execute(_ASSESSMENT.format(marks=marks(deposit_ids)), deposit_ids)
+        found = [_assessed(row) for row in self._cursor.fetchall()]
+        return {assessed.key: assessed for assessed in found}
+
+    def standings(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, Standing]:
+        if not invoice_ids:
+            return {}
+        self._cursor.execute(
+            "SELECT invoice_id, MAX(GREATEST(number, COALESCE(returned_number, 0))),"  # noqa: S608 - only placeholders
+            " SUM(IF(returned_number IS NULL, fixed_taken, 0)) FROM fee_assessment"
+            f" WHERE invoice_id IN ({marks(invoice_ids)}) GROUP BY invoice_id",
+            invoice_ids,
+        )
+        return {row[0]: Standing(int(row[1]), int(row[2])) for row in self._cursor.fetchall()}
+
+    def add_assessments(self, assessed: Sequence[Assessed]) -> None:
+        self._cursor.executemany(
+            "INSERT INTO fee_assessment (deposit_id, credit_epoch, invoice_id, number, asset,"
+            " units, rate_units, percent_units, open_before, fixed_taken, fixed_coins, fee_units,"
+            " share_units, value_units, assessed_at, trace_id)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    one.deposit_id,
+                    one.epoch,
+                    one.invoice_id,
+                    one.number,
+                    one.asset,
+                    one.units,
+                    None if one.rate is None else one.rate.units,
+                    one.fee.percent_units,
+                    one.open_before,
+                    one.fee.fixed_taken,
+                    one.fee.fixed_coins,
+                    one.fee.fee_units,
+                    one.fee.share_units,
+                    one.fee.value_units,
+                    stored(one.assessed_at),
+                    one.trace_id,
+                )
+                for one in assessed
+            ],
+        )
+
+    def return_assessments(self, returned: Sequence[Assessed]) -> None:
+        for one in returned:
+            self._cursor.execute(
+                "UPDATE fee_assessment SET returned_number = %s, returned_at = %s"
+                " WHERE deposit_id = %s AND credit_epoch = %s",
+                (
+                    one.returned_number,
+                    None if one.returned_at is None else stored(one.returned_at),
+                    one.deposit_id,
+                    one.epoch,
+                ),
+            )
+
+    def add_volumes(self, volumes: Sequence[Volume]) -> None:
+        self._cursor.executemany(
+            "INSERT INTO fee_volume (merchant_id, day, currency, units) VALUES (%s, %s, %s, %s)"
+            " ON DUPLICATE KEY UPDATE units = units + VALUES(units)",
+            [(one.merchant_id, one.day, one.currency, one.units) for one in volumes],
+        )
+
+
+def _assessed(row: tuple[Any, ...]) -> Assessed:
+    return Assessed(
+        deposit_id=row[0],
+        epoch=int(row[1]),
+        invoice_id=row[2],
+        number=int(row[3]),
+        asset=row[4],
+        units=int(row[5]),
+        rate=None if row[6] is None else Rate(int(row[6])),
+        open_before=int(row[7]),
+        fee=Assessment(int(row[8]), int(row[9]), int(row[10]), int(row[11]), int(row[12])),
+        assessed_at=read(row[13]),
+        trace_id=row[14],
+        returned_number=_whole(row[15]),
+        returned_at=None if row[16] is None else read(row[16]),
+    )
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,165 @@
+"""What fees need from the transaction that they take part in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from orion.billing.fees.model import Assessment, Terms
+from orion.billing.quote import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The plan in force for a merchant on a lane: row `number` of `subject`. `body` is the plan's
+    canonical JSON.
+    """
+
+    subject: str
+    number: int
+    plan_id: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedFee:
+    """What an invoice agreed on, as it is stored. `asked_units` is the price with the customer's
+    part, `volume_units` None where the plan has one tier.
+    """
+
+    plan_id: bytes
+    subject: str
+    assignment: int
+    terms: Terms
+    referrer_id: bytes | None
+    volume_units: int | None
+    asked_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeeOfInvoice:
+    """What a payment of an invoice is assessed by: `rates` are those locked for each asset."""
+
+    merchant_id: bytes
+    currency: str
+    terms: Terms
+    referrer_id: bytes | None
+    rates: Mapping[str, Rate]
+
+
+FeeKey = tuple[bytes, int]
+"""A deposit and one of its credit epochs."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeeFact:
+    """What is known of one final credit: the deposit's own event names the invoice, the ledger what
+    it posted and to whom.
+    """
+
+    deposit_id: bytes
+    epoch: int
+    invoice_id: bytes | None = None
+    merchant_id: bytes | None = None
+    asset: str | None = None
+    units: int | None = None
+    reversed: bool = False
+
+    @property
+    def key(self) -> FeeKey:
+        return self.deposit_id, self.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """One assessment as it is stored, with its inputs. `number` and `returned_number` count the
+    invoice's assessments and returns together.
+    """
+
+    deposit_id: bytes
+    epoch: int
+    invoice_id: bytes
+    number: int
+    asset: str
+    units: int
+    rate: Rate | None
+    open_before: int
+    fee: Assessment
+    assessed_at: datetime
+    trace_id: str
+    returned_number: int | None = None
+    returned_at: datetime | None = None
+
+    @property
+    def key(self) -> FeeKey:
+        return self.deposit_id, self.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a (locked) invoice stands: its last number, and what of its fixed part is paid."""
+
+    last_number: int = 0
+    taken_units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What one currency's payments of a merchant on one UTC day are worth; less where returned."""
+
+    merchant_id: bytes
+    day: date
+    currency: str
+    units: int
+
+
+class FeeTransaction(Protocol):
+    """The part of billing's transaction that fees need."""
+
+    def plan_in_force(self, merchant_id: bytes, lane: str) -> Assignment | None:
+        """The merchant's own plan, else that of the lane, else none."""
+        ...
+
+    def referrer(self, merchant_id: bytes) -> bytes | None:
+        """Who referred the merchant."""
+        ...
+
+    def volumes(self, merchant_id: bytes, first: date, last: date) -> Mapping[str, int]:
+        """The merchant's volume by currency over these days, both included."""
+        ...
+
+    def put_invoice_fee(self, invoice_id: bytes, agreed: AgreedFee, now: datetime) -> None:
+        """Store what a new invoice agreed on."""
+        ...
+
+    def fee_facts(self, deposit_ids: Sequence[bytes]) -> Mapping[FeeKey, FeeFact]:
+        """What is known of these (locked) deposits' final credits."""
+        ...
+
+    def put_fee_facts(self, facts: Sequence[FeeFact]) -> None:
+        """Replace what is known of locked deposits' final credits."""
+        ...
+
+    def invoice_fees(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, FeeOfInvoice]:
+        """What these invoices agreed on; those without a fee are absent."""
+        ...
+
+    def assessments(self, deposit_ids: Sequence[bytes]) -> Mapping[FeeKey, Assessed]:
+        """The assessments of these locked deposits."""
+        ...
+
+    def standings(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, Standing]:
+        """Where these locked invoices stand; those without an assessment are absent."""
+        ...
+
+    def add_assessments(self, assessed: Sequence[Assessed]) -> None:
+        """Store new assessments."""
+        ...
+
+    def return_assessments(self, returned: Sequence[Assessed]) -> None:
+        """Store the returns of stored assessments."""
+        ...
+
+    def add_volumes(self, volumes: Sequence[Volume]) -> None:
+        """Add to days, in ascending order of merchant, day and currency."""
+        ...
