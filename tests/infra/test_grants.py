@@ -13,6 +13,7 @@ CROSS_SCHEMA = {
     ("billing", "orion_moneyin.wallet", ("SELECT", "UPDATE")),
     ("billing", "orion_moneyin.address", ("SELECT",)),
     ("billing", "orion_ledger.account", ("SELECT",)),
+    ("billing", "orion_ledger.shard_map", ("SELECT",)),
     ("moneyin", "orion_ledger.shard_map", ("SELECT",)),
     ("statements", "orion_ledger.account", ("SELECT",)),
     ("statements", "orion_ledger.bucket", ("SELECT",)),
@@ -37,6 +38,14 @@ CROSS_SCHEMA = {
     ("log", "orion_moneyin.chain_head", ("SELECT",)),
     ("log", "orion_moneyin.chain_cursor", ("SELECT",)),
     ("log", "orion_moneyin.chain_block", ("SELECT",)),
+    ("log", "orion_billing.invoice_fee", ("SELECT",)),
+    ("log", "orion_billing.fee_assessment", ("SELECT",)),
+    ("log", "orion_billing.fee_fact", ("SELECT",)),
+    ("log", "orion_billing.fee_plan", ("SELECT",)),
+    ("log", "orion_billing.fee_assignment", ("SELECT",)),
+    ("log", "orion_billing.referral", ("SELECT",)),
+    ("log", "orion_billing.invoice", ("SELECT",)),
+    ("log", "orion_billing.payment_option", ("SELECT",)),
 }
 
 

@@ -15,7 +15,7 @@ from orion.ledger.buckets import BUCKETS, MAX_SHARDS
 
 ROUTED_TOPIC = "ledger.transfers"
 # Every module whose relay sends there, as infra/topics.toml says.
-SENDERS = ("moneyin", "ledger")
+SENDERS = ("moneyin", "ledger", "billing")
 _NUMBERED_TOPICS = frozenset({"ledger.posted", "ledger.refused"})
 _ROUTED_KEY = re.compile(rb"(bucket|shard):(0|[1-9][0-9]{0,2})")
 _NUMBER = re.compile(rb"0|[1-9][0-9]{0,2}")
