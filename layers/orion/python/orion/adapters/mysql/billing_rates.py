@@ -1,12 +1,16 @@
 """Fixed rates, what merchants chose, and the market's tickers on MySQL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
+from orion.adapters.mysql.session import Database
 from orion.billing.quote import Rate
 from orion.billing.rates.model import Source, Ticker
-from orion.billing.rates.ports import FixedRate, MerchantRates, RateChoice
+from orion.billing.rates.ports import FixedRate, MerchantRates, RateChoice, RateTransaction
+
+T = TypeVar("T")
 
 
 class BillingRates(BillingCursor):
@@ -89,7 +93,7 @@ class BillingRates(BillingCursor):
         # Assignments see what those before them changed: the moment comes last.
         newer = "VALUES(observed_at) > observed_at"
         self._cursor.executemany(
-            "INSERT INTO rate_ticker (market, provider, bid_units, ask_units, stored_at,"
+            "INSERT INTO rate_ticker (market, provider, bid_units, ask_units, stored_at,"  # noqa: S608 - no value in it
             " observed_at) VALUES (%s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
             f" bid_units = IF({newer}, VALUES(bid_units), bid_units),"
             f" ask_units = IF({newer}, VALUES(ask_units), ask_units),"
@@ -111,3 +115,13 @@ class BillingRates(BillingCursor):
 
 def _choice(sources: str, spread_bps: int) -> RateChoice:
     return RateChoice(tuple(Source(name) for name in sources.split(",")), int(spread_bps))
+
+
+class MySqlRateStore:
+    """The port `RateStore`, for the function that does nothing but keep tickers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transact(self, work: Callable[[RateTransaction], T]) -> T:
+        return self._database.run(lambda cursor: work(BillingRates(cursor)))

@@ -1,0 +1,1 @@
+"""Asking exchanges: strangers, whose answers are not trusted."""
