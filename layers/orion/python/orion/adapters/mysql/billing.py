@@ -1,22 +1,34 @@
-"""Billing's store on MySQL: one object a transaction, made of three parts over one cursor."""
+"""Billing's store on MySQL: one object a transaction, made of several parts over one cursor."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from orion.adapters.mysql import fence, idempotency, outbox
 from orion.adapters.mysql.billing_facts import BillingFacts
 from orion.adapters.mysql.billing_invoices import BillingInvoices
+from orion.adapters.mysql.billing_sockets import BillingSockets
 from orion.adapters.mysql.billing_webhooks import BillingWebhooks
-from orion.adapters.mysql.session import Database
+from orion.adapters.mysql.session import Cursor, Database
+from orion.billing.invoice import Invoice
 from orion.billing.ports import Answer, KeyedRequest, Message, Transaction
+from orion.billing.sockets import SocketTransaction
 from orion.records import Record, canonical_json
 
 T = TypeVar("T")
 
 
-class MySqlBillingTransaction(BillingInvoices, BillingFacts, BillingWebhooks):
+class MySqlBillingTransaction(BillingInvoices, BillingFacts, BillingWebhooks, BillingSockets):
     """The port `Transaction` over the cursor of one transaction."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        super().__init__(cursor)
+        # Whoever changes an invoice locks it first, so these are all that may have changed.
+        self.touched: set[bytes] = set()
+
+    def lock_invoices(self, invoice_ids: Sequence[bytes]) -> Sequence[Invoice]:
+        self.touched.update(invoice_ids)
+        return super().lock_invoices(invoice_ids)
 
     def once(self, request: KeyedRequest, now: datetime, work: Callable[[], Answer]) -> Answer:
         def kept() -> idempotency.Answer:
@@ -45,13 +57,45 @@ class MySqlBillingTransaction(BillingInvoices, BillingFacts, BillingWebhooks):
         outbox.append(self._cursor, rows, now)
 
 
+def _nobody(invoice_ids: frozenset[bytes], told: int) -> None:
+    """Nothing remembers what an invoice was."""
+
+
 class MySqlBillingStore:
-    """The port `BillingStore`. Deadlocks and lock time-outs repeat the whole work, at most three
-    times.
+    """The ports `BillingStore` and `SocketStore`. Deadlocks and lock time-outs repeat the whole
+    work, at most three times.
+
+    Pages that are open on an invoice are told of its changes by the same transaction, through the
+    outbox. `committed` learns which invoices may have changed, and how many messages wait for
+    them, when that may be committed and before `transact` returns; it must not raise.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, committed: Callable[[frozenset[bytes], int], None] = _nobody
+    ) -> None:
         self._database = database
+        self._committed = committed
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
+        touched: frozenset[bytes] = frozenset()
+        told = 0
+
+        def whole(cursor: Cursor) -> T:
+            nonlocal touched, told
+            tx = MySqlBillingTransaction(cursor)
+            found = work(tx)
+            now = datetime.now(UTC)
+            messages = tx.tell_pages(tx.touched, now)
+            tx.tell(messages, now)
+            touched, told = frozenset(tx.touched), len(messages)
+            return found
+
+        try:
+            return self._database.run(whole)
+        finally:
+            # Also when the outcome of the commit is unknown.
+            if touched:
+                self._committed(touched, told)
+
+    def sockets(self, work: Callable[[SocketTransaction], T]) -> T:
         return self._database.run(lambda cursor: work(MySqlBillingTransaction(cursor)))
