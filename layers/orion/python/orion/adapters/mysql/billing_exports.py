@@ -1,19 +1,18 @@
 """Invoices for files on MySQL: ranges of a merchant's identities, which carry their moment."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from orion.adapters.mysql.billing_payments import BillingPayments
 from orion.adapters.mysql.billing_rows import read
+from orion.adapters.mysql.session import Database
 from orion.billing.exports.tables import InvoiceRow
+from orion.billing.listing import Wanted
 from orion.billing.moments import Period
 from orion.billing.places import Place
 from orion.money import Amount, asset
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-_LAST_MS = 2**48 - 1
+T = TypeVar("T")
 
 
 class BillingExports(BillingPayments):
@@ -22,29 +21,18 @@ class BillingExports(BillingPayments):
     def invoice_rows(
         self, merchant_id: bytes, period: Period, after: Place | None, limit: int
     ) -> Sequence[InvoiceRow]:
-        clauses, values = ["merchant_id = %s"], [merchant_id]
-        if period.since is not None:
-            clauses.append("invoice_id >= %s")
-            values.append(_first_identity(period.since))
-        if period.until is not None:
-            clauses.append("invoice_id < %s")
-            values.append(_first_identity(period.until))
-        if after is not None:
-            clauses.append("invoice_id > %s")
-            values.append(after.identity)
+        lowest, above = Wanted(created_from=period.since, created_to=period.until).ids()
+        sign, bound = ">=", lowest
+        if after is not None and after.identity >= lowest:
+            sign, bound = ">", after.identity
         rows = self._rows(
             "SELECT invoice_id, created_at, expires_at, status, price_units, currency, reference,"  # noqa: S608
-            f" payment_link_id, session_id FROM invoice WHERE {' AND '.join(clauses)}"
+            " payment_link_id, session_id FROM invoice"
+            f" WHERE merchant_id = %s AND invoice_id {sign} %s AND invoice_id < %s"
             " ORDER BY invoice_id LIMIT %s",
-            (*values, limit),
+            (merchant_id, bound, above, limit),
         )
         return [_row(row) for row in rows]
-
-
-def _first_identity(at: datetime) -> bytes:
-    """The lowest identity of a moment's millisecond (RFC 9562 section 5.7: the first 48 bits)."""
-    milliseconds = min(max((at - _EPOCH) // _MILLISECOND, 0), _LAST_MS)
-    return milliseconds.to_bytes(6, "big") + bytes(10)
 
 
 def _row(row: Sequence[Any]) -> InvoiceRow:
@@ -59,3 +47,13 @@ def _row(row: Sequence[Any]) -> InvoiceRow:
         payment_link_id=link_id,
         session_id=session_id,
     )
+
+
+class MySqlExportStore:
+    """The ports `ExportStore` and `PaymentStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transact(self, work: Callable[[BillingExports], T]) -> T:
+        return self._database.run(lambda cursor: work(BillingExports(cursor)))
