@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from infra.local.postgres import Postgres
     from infra.local.solana_node import Solana
     from infra.local.stack import Stack
+    from infra.local.ticker import Ticker
 
 
 @pytest.fixture(scope="session")
@@ -131,6 +132,14 @@ def solana_node(engines: Stack) -> Solana:
     engines.start("solana")
     engines.solana.rpc.call("local_clock", 0)
     return engines.solana
+
+
+@pytest.fixture(scope="session")
+def ticker_server(engines: Stack) -> Ticker:
+    """The exchanges' tickers, without faults: `.base_urls .fault(…) .prices(…) .clear()`."""
+    engines.start("ticker")
+    engines.ticker.clear()
+    return engines.ticker
 
 
 @pytest.fixture(scope="session")

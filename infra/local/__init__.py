@@ -43,6 +43,8 @@ Engines, each an attribute of the stack with connection data (`Credentials(usern
     stack.tron       .http_url .solidity_url .call(path, body) .mine(count=1)
                      .faucet_private_key .faucet_address
     stack.solana     .http_url .ws_url .rpc.call(method, *params)
+    stack.ticker     .url .base_urls .fault(provider, kind, symbol=None) .prices(BTC="70000.00")
+                     .clear() .asked()
 
 Faucets (`infra.local.faucet`):
 

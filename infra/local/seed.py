@@ -92,6 +92,7 @@ def parameters(stack: Stack) -> dict[str, str]:
         "policy/rate-limits": json.dumps({"standard": _QUOTAS, "vip": _QUOTAS}),
         "policy/sweep-fee-max": json.dumps(_SWEEP_FEE_MAX),
         "policy/executor-float": json.dumps(_EXECUTOR_FLOAT),
+        "rates/providers": json.dumps(dict(stack.ticker.base_urls)),
         "webhooks/allowed-private-networks": json.dumps(["127.0.0.0/8"]),
         f"nodes/{BITCOIN_NODE}/ws-url": stack.btcd.ws_url,
         f"nodes/{BITCOIN_NODE}/rpc-url": _NOTHING,

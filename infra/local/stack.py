@@ -20,6 +20,7 @@ from infra.local.postgres import Postgres
 from infra.local.processes import ProcessRecord, ProcessTable, is_alive
 from infra.local.programs import Program, Programs
 from infra.local.solana_node import Solana
+from infra.local.ticker import Ticker
 from infra.local.tron_node import TronNode
 
 Report = Callable[[str], None]
@@ -37,6 +38,7 @@ ENGINES: tuple[str, ...] = (
     "btcd",
     "tron",
     "solana",
+    "ticker",
 )
 
 
@@ -63,6 +65,7 @@ class Stack:
         self.btcd = Btcd(self.layout)
         self.tron = TronNode(self.layout)
         self.solana = Solana(self.layout)
+        self.ticker = Ticker(self.layout)
         self._engines: Mapping[str, Engine] = {
             engine.name: engine
             for engine in (
@@ -75,6 +78,7 @@ class Stack:
                 self.btcd,
                 self.solana,
                 self.tron,
+                self.ticker,
             )
         }
 

@@ -77,7 +77,9 @@ def rollout(
     its numbers.
     """
     emptied(mysql_admin)
-    engines.up(("kafka", "mariadb", "postgres", "memcached", "ministack", "anvil", "btcd"))
+    engines.up(
+        ("kafka", "mariadb", "postgres", "memcached", "ministack", "anvil", "btcd", "ticker")
+    )
     aws = engines.ministack
     session = boto3.Session("test", "test", region_name=aws.region)
     ssm = session.client("ssm", endpoint_url=aws.url)
