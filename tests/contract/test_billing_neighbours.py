@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from orion.billing.progress import PostedCredit, read_credits
+from orion.billing.fact_records import PostedCredit, read_posted
 from orion.ledger.model import Entry
 from orion.ledger.transfer_record import PostedRecord, posted_body, read_transfers
 from orion.records import Record, canonical_json
@@ -40,5 +40,5 @@ def test_billing_reads_the_credits_that_the_ledger_posts_and_nothing_else() -> N
     entries = tuple(Entry(one, b"0" * 16) for one in read_transfers(canonical_json(asked)))
     for trace_id in (bytes(16), bytes.fromhex(TRACE)):
         posted = posted_body(PostedRecord(0, 1, trace_id, NOW, entries))
-        read = read_credits(Record("ledger.posted", 0, 0, b"0", canonical_json(posted)))
+        read = read_posted(Record("ledger.posted", 0, 0, b"0", canonical_json(posted)), NOW)
         assert read == [PostedCredit(TRACE, bytes.fromhex(DEPOSIT), 3, b"\xc1" * 16)]

@@ -7,8 +7,8 @@ from pathlib import Path
 from node_stacks.agent import events as agent
 from node_stacks.agent.commands.answer_key import answer_key
 from node_stacks.agent.node import Point
+from orion.billing.fact_records import read_deposit
 from orion.billing.model import DepositState
-from orion.billing.progress import read_deposit
 from orion.chains.blocks import Block, Transfer
 from orion.kms.keys.branches import wallet_keys
 from orion.kms.model import Networks, PoolRequest, address_messages, extend_pool_request

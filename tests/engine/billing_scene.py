@@ -12,10 +12,11 @@ import boto3
 from orion.adapters.aws.webhook_secrets import KmsSecretKeeper
 from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.adapters.mysql.session import Database, MySqlConfig
+from orion.billing.creation import Asked
 from orion.billing.payment_link import Networks
 from orion.billing.ports import Answer, KeyedRequest
 from orion.billing.progress import InvoiceProgress
-from orion.billing.service import Asked, Billing, Surroundings
+from orion.billing.service import Billing, Surroundings
 from orion.billing.webhook_target import Network
 from orion.billing.webhooks import WebhookDeliveries
 from orion.chains.bitcoin.address import address_of
@@ -33,6 +34,8 @@ BILLING_TABLES = (
     "payment_option",
     "deposit",
     "deposit_credit",
+    "invoice_refund",
+    "merchant_setting",
     "invoice_change",
     "webhook_endpoint",
     "webhook_event",

@@ -3,10 +3,13 @@
 import hashlib
 import os
 import time
+from datetime import UTC, datetime, timedelta
 
 from orion.errors import OrionError
 
 ID_BYTES = 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _ENCODING_VERSION = b"orion-fact-1"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CROCKFORD_VALUES = {letter: value for value, letter in enumerate(_CROCKFORD)}
@@ -43,17 +46,25 @@ def _encode(part: str | int | bytes) -> tuple[bytes, bytes]:
     return b"b", part
 
 
-def random_id() -> bytes:
-    """16 bytes in the layout of UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, then 74
-    random bits.
+def random_id(at: datetime | None = None) -> bytes:
+    """16 bytes in the layout of UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, of `at` or
+    of now, then 74 random bits.
 
     Ordered by time, so that an index grows at its end; unguessable, so that an invoice's id may be
     its page's secret.
     """
-    value = bytearray(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10))
+    moment = int(time.time() * 1000).to_bytes(6, "big") if at is None else moment_prefix(at)
+    value = bytearray(moment + os.urandom(10))
     value[6] = (value[6] & 0x0F) | 0x70
     value[8] = (value[8] & 0x3F) | 0x80
     return bytes(value)
+
+
+def moment_prefix(at: datetime) -> bytes:
+    """How an identity begins that `random_id` makes at `at`, an aware time from 1970 on: its whole
+    milliseconds.
+    """
+    return ((at - _EPOCH) // _MILLISECOND).to_bytes(6, "big")
 
 
 def public_id(prefix: str, value: bytes) -> str:

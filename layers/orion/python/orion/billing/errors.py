@@ -64,6 +64,18 @@ class DepositOfUnknownInvoice(OrionError):
     code = "deposit_of_unknown_invoice"
 
 
+class RefundOfUnknownInvoice(OrionError):
+    """A posted refund names an invoice that is not stored: two databases disagree."""
+
+    code = "refund_of_unknown_invoice"
+
+
+class InvoiceNotCancellable(OrionError):
+    """Something was paid already, or the invoice's time is over."""
+
+    code = "invoice_not_cancellable"
+
+
 class IllegalTransition(OrionError):
     """A change of status that no sequence of facts can cause."""
 
@@ -74,3 +86,39 @@ class UnknownDelivery(OrionError):
     """The sender answered about a delivery that is not stored."""
 
     code = "unknown_delivery"
+
+
+class EndpointNotFound(OrionError):
+    """No webhook endpoint of this id, or not this merchant's."""
+
+    code = "webhook_endpoint_not_found"
+
+
+class EndpointDisabled(OrionError):
+    """Nothing is sent to an endpoint that is disabled or deleted."""
+
+    code = "webhook_endpoint_disabled"
+
+
+class DeliveryNotFound(OrionError):
+    """No delivery of this id, or not this merchant's."""
+
+    code = "webhook_delivery_not_found"
+
+
+class DeliveryUnderWay(OrionError):
+    """The delivery is with the sender, or held behind an earlier one."""
+
+    code = "webhook_delivery_under_way"
+
+
+class AttemptLimit(OrionError):
+    """A delivery that was tried as often as one may be."""
+
+    code = "webhook_attempt_limit"
+
+
+class EventNotFound(OrionError):
+    """No event of this id, or not this merchant's."""
+
+    code = "event_not_found"

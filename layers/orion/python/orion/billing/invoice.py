@@ -1,15 +1,24 @@
 """An invoice with its facts, and the one form in which people and programs outside see it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from orion.billing.model import CauseType, Deposit, DepositState, InvoiceStatus
+from orion.billing.model import (
+    IN_A_BLOCK,
+    CauseType,
+    Deposit,
+    DepositState,
+    Facts,
+    InvoiceStatus,
+    Refund,
+    standing,
+)
 from orion.billing.quote import Rate
 from orion.ids import public_id
 from orion.money import Amount, Asset, asset
 
-SHOWN_DEPOSITS = 100  # Dust must not make an invoice too large for its webhook.
+SHOWN = 100  # Deposits, or refunds. Dust must not make an invoice too large for its webhook.
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +54,82 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What the merchant said when the invoice was made, and through what it was made. Nothing here
+    has a say in its status. `metadata` is the merchant's own, names and texts.
+    """
+
+    reference: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    payment_link_id: bytes | None = None
+    session_id: bytes | None = None
+    success_url: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Invoice:
-    """One invoice with all deposits assigned to it, in the order in which they were first seen."""
+    """One invoice with all deposits assigned to it, in the order in which they were first seen.
+
+    `wakes_at` is when time alone changes its status; None where it does not.
+    """
 
     invoice_id: bytes
     merchant_id: bytes
     lane: str
     status: InvoiceStatus
     price: Amount
-    reference: str | None
     created_at: datetime
     expires_at: datetime
     changes: int
     cause: Cause
     options: tuple[PaymentOption, ...]
+    made: Made = field(default_factory=Made)
+    tolerance_bps: int = 0
+    wakes_at: datetime | None = None
+    cancelled_at: datetime | None = None
     deposits: tuple[Deposit, ...] = ()
+    refunds: tuple[Refund, ...] = ()
 
     def due(self) -> Mapping[str, int]:
         """Units that pay the invoice in full, by asset code."""
         return {option.due.asset.code: option.due.units for option in self.options}
 
+    def facts(self) -> Facts:
+        """All that its status depends on, but the time."""
+        return Facts(
+            due=self.due(),
+            expires_at=self.expires_at,
+            deposits=self.deposits,
+            refunds=self.refunds,
+            tolerance_bps=self.tolerance_bps,
+            cancelled_at=self.cancelled_at,
+        )
+
     def paid(self, coin: Asset) -> Amount:
         """What has arrived in one asset and is in a block."""
-        return Amount(
-            sum(
-                deposit.units
-                for deposit in self.deposits
-                if deposit.asset == coin.code and deposit.state != DepositState.REVERSED
-            ),
-            coin,
-        )
+        return self._sum(coin, IN_A_BLOCK)
+
+    def unconfirmed(self, coin: Asset) -> Amount:
+        """What was seen of one asset and is in no block yet."""
+        return self._sum(coin, frozenset({DepositState.SEEN}))
+
+    def _sum(self, coin: Asset, states: frozenset[DepositState]) -> Amount:
+        found = (one for one in self.deposits if one.asset == coin.code and one.state in states)
+        return Amount(sum(one.units for one in found), coin)
+
+    def remaining(self, coin: Asset) -> Amount:
+        """What one asset alone must still bring to make the whole, rounded up to what is displayed:
+        the merchant gains less than one displayed step. Nothing while what was seen is enough.
+
+        Due 41,667 sat or 0.01 ETH, seen 0.0052 ETH: 0.48 × 41,667 = 20,000.16, so 20,001 sat.
+        """
+        seen, due = standing(self.facts()), self.due()[coin.code]
+        if seen.covers(self.tolerance_bps):
+            return Amount(0, coin)
+        step = 10 ** (coin.decimals - coin.display_decimals)
+        missing = (seen.denominator - seen.numerator) * due
+        return Amount(-(-missing // (seen.denominator * step)) * step, coin)
 
 
 def moment(at: datetime) -> str:
@@ -83,7 +138,9 @@ def moment(at: datetime) -> str:
 
 
 def public_view(invoice: Invoice, checkout_url: str) -> dict[str, object]:
-    """What anyone who knows the invoice's id may see: everything but the merchant's reference."""
+    """What anyone who knows the invoice's id may see: nothing that is between the merchant and us,
+    and not the tolerance, which would become everybody's discount.
+    """
     return {
         "id": public_id("inv", invoice.invoice_id),
         "status": invoice.status.value,
@@ -91,9 +148,13 @@ def public_view(invoice: Invoice, checkout_url: str) -> dict[str, object]:
         "currency": invoice.price.asset.code,
         "created_at": moment(invoice.created_at),
         "expires_at": moment(invoice.expires_at),
+        "cancelled_at": None if invoice.cancelled_at is None else moment(invoice.cancelled_at),
+        "success_url": invoice.made.success_url,
+        "language": invoice.made.language,
         "checkout_url": f"{checkout_url}/checkout/{public_id('inv', invoice.invoice_id)}",
         "payment_options": [_option(invoice, option) for option in invoice.options],
-        "deposits": [_deposit(deposit) for deposit in invoice.deposits[-SHOWN_DEPOSITS:]],
+        "deposits": [_deposit(deposit) for deposit in invoice.deposits[-SHOWN:]],
+        "refunds": [_refund(refund) for refund in invoice.refunds[-SHOWN:]],
         "cause": {
             "type": invoice.cause.type.value,
             "at": moment(invoice.cause.at),
@@ -104,7 +165,15 @@ def public_view(invoice: Invoice, checkout_url: str) -> dict[str, object]:
 
 def merchant_view(invoice: Invoice, checkout_url: str) -> dict[str, object]:
     """What the merchant sees, in the API and in webhooks."""
-    return {**public_view(invoice, checkout_url), "reference": invoice.reference}
+    made = invoice.made
+    return {
+        **public_view(invoice, checkout_url),
+        "reference": made.reference,
+        "metadata": dict(made.metadata),
+        "tolerance_bps": invoice.tolerance_bps,
+        "payment_link_id": made.payment_link_id and public_id("pl", made.payment_link_id),
+        "session_id": made.session_id and public_id("cs", made.session_id),
+    }
 
 
 def _option(invoice: Invoice, option: PaymentOption) -> dict[str, object]:
@@ -115,6 +184,8 @@ def _option(invoice: Invoice, option: PaymentOption) -> dict[str, object]:
         "address": option.address,
         "amount": option.due.text(),
         "paid": invoice.paid(coin).text(),
+        "unconfirmed": invoice.unconfirmed(coin).text(),
+        "remaining": invoice.remaining(coin).text(),
         "rate": option.rate.text(),
         "payment_link": option.payment_link,
     }
@@ -130,4 +201,13 @@ def _deposit(deposit: Deposit) -> dict[str, object]:
         "confirmations": deposit.confirmations,
         "confirmations_required": deposit.confirmations_settled,
         "credited": deposit.credited,
+    }
+
+
+def _refund(refund: Refund) -> dict[str, object]:
+    return {
+        "id": public_id("ref", refund.refund_id),
+        "asset": refund.asset,
+        "amount": Amount(refund.units, asset(refund.asset)).text(),
+        "at": moment(refund.posted_at),
     }

@@ -7,7 +7,9 @@ from typing import Protocol, TypeVar
 
 from orion.billing.delivery import Delivery, Endpoint, WebhookEvent
 from orion.billing.invoice import Change, Invoice
-from orion.billing.model import Deposit
+from orion.billing.listing import Wanted
+from orion.billing.merchant_settings import MerchantSettings
+from orion.billing.model import Deposit, Refund
 from orion.billing.quote import Rate
 from orion.records import Record
 
@@ -92,6 +94,14 @@ class Transaction(Protocol):
         """Store a rate; False when it was so already."""
         ...
 
+    def settings(self, merchant_id: bytes) -> MerchantSettings:
+        """The merchant's settings, or the defaults."""
+        ...
+
+    def put_settings(self, merchant_id: bytes, settings: MerchantSettings, now: datetime) -> bool:
+        """Store settings; False when they were so already."""
+        ...
+
     def take_wallet(
         self, merchant_id: bytes, invoice_id: bytes, now: datetime
     ) -> Mapping[str, str]:
@@ -102,18 +112,16 @@ class Transaction(Protocol):
         """
         ...
 
-    def add_invoice(self, invoice: Invoice) -> None:
-        """Store a new invoice with its options."""
+    def add_invoice(self, invoice: Invoice, change: Change) -> None:
+        """Store a new invoice with its options and its first change."""
         ...
 
     def invoice(self, invoice_id: bytes) -> Invoice | None:
         """The invoice with its facts, not locked."""
         ...
 
-    def invoices_before(
-        self, merchant_id: bytes, before: bytes | None, limit: int
-    ) -> Sequence[Invoice]:
-        """The merchant's invoices, newest first, with ids below `before`; at most `limit`."""
+    def invoices(self, merchant_id: bytes, wanted: Wanted, limit: int) -> Sequence[Invoice]:
+        """The merchant's invoices that are wanted, newest first; at most `limit`."""
         ...
 
     def balances(self, merchant_id: bytes) -> Sequence[AccountBalance]:
@@ -140,8 +148,8 @@ class Transaction(Protocol):
         """The credit epochs that the ledger has posted, for deposits that have any."""
         ...
 
-    def put_deposit(self, invoice_id: bytes, deposit: Deposit) -> None:
-        """Replace the stored state of a locked deposit."""
+    def put_deposit(self, invoice: Invoice, deposit: Deposit) -> None:
+        """Replace the stored state of a locked deposit, which is `invoice`'s."""
         ...
 
     def put_credit(
@@ -150,14 +158,24 @@ class Transaction(Protocol):
         """Remember a posted credit of a locked deposit; a known one is no change."""
         ...
 
-    def overdue(self, now: datetime, limit: int) -> Sequence[bytes]:
-        """Ids of at most `limit` invoices that wait for a payment and have expired, oldest expiry
+    def put_refund(self, invoice_id: bytes, refund: Refund) -> None:
+        """Remember a refund of a locked invoice that does not have it yet."""
+        ...
+
+    def waking(self, now: datetime, limit: int) -> Sequence[bytes]:
+        """Ids of at most `limit` invoices whose status time alone has changed by now, longest ago
         first.
         """
         ...
 
-    def put_change(self, invoice_id: bytes, change: Change) -> None:
-        """Record a change and make it the status of the (locked or new) invoice."""
+    def put_waking(self, invoice: Invoice) -> None:
+        """Store when time alone changes the status of this locked invoice."""
+        ...
+
+    def put_change(self, invoice: Invoice, change: Change) -> None:
+        """Record a change of the locked `invoice`, which already shows it: its status, when it
+        wakes, when it was cancelled.
+        """
         ...
 
     def endpoints(self, merchant_id: bytes) -> Sequence[Endpoint]:

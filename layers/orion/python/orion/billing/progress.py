@@ -1,87 +1,26 @@
-"""What moves invoices after their creation: deposits, posted credits, and time."""
+"""What moves invoices after their creation: deposits, posted credits and refunds, and time."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 
-from orion.billing.errors import DepositOfUnknownInvoice
-from orion.billing.invoice import Cause, Change, Invoice
-from orion.billing.model import (
-    PAID,
-    CauseType,
-    Deposit,
-    DepositState,
-    check_transition,
-    next_status,
+from orion.billing.errors import DepositOfUnknownInvoice, RefundOfUnknownInvoice
+from orion.billing.fact_records import (
+    DepositEvent,
+    PostedCredit,
+    PostedRefund,
+    read_deposit,
+    read_posted,
 )
+from orion.billing.invoice import Cause, Invoice
+from orion.billing.model import CauseType, DepositState
+from orion.billing.moving import follow_facts
 from orion.billing.ports import BillingStore, DepositPlace, Transaction
-from orion.billing.reading import Fields
-from orion.billing.webhooks import announce
-from orion.records import Record, parse_json
+from orion.records import Record
 
-CREDIT_CODE = "deposit_credit"
 EXPIRY_BATCH = 100
 EXPIRY_BATCHES = 20
-_MAX_TRANSFERS = 1_000
-_MAX_UNIX_S = 253_402_300_799  # The end of the year 9999, beyond which datetime does not go.
-
-
-@dataclass(frozen=True, slots=True)
-class DepositEvent:
-    """One record of `moneyin.deposits`: the whole state of a deposit, without what billing adds to
-    it.
-    """
-
-    trace_id: str
-    invoice_id: bytes
-    deposit: Deposit
-
-
-@dataclass(frozen=True, slots=True)
-class PostedCredit:
-    """One credit of a deposit that the ledger has posted."""
-
-    trace_id: str
-    deposit_id: bytes
-    epoch: int
-    transfer_id: bytes
-
-
-def read_deposit(record: Record, now: datetime) -> DepositEvent:
-    """Raises MalformedRecord. `now` is the first sight of a deposit that is not stored yet."""
-    fields = Fields(parse_json(record.value))
-    deposit = Deposit(
-        deposit_id=fields.id("deposit_id"),
-        asset=fields.text("asset", max_length=64),
-        units=fields.units("units"),
-        state=fields.choice("state", DepositState),
-        version=fields.integer("version"),
-        confirmations=fields.integer("confirmations", maximum=2**31 - 1),
-        confirmations_settled=fields.integer("confirmations_settled", maximum=2**31 - 1),
-        credit_epoch=fields.integer("credit_epoch", maximum=2**31 - 1),
-        block_time=datetime.fromtimestamp(fields.integer("block_time", maximum=_MAX_UNIX_S), UTC),
-        first_seen_at=now,
-        txid=fields.text("txid", max_length=128),
-    )
-    return DepositEvent(fields.trace_id(), fields.id("invoice_id"), deposit)
-
-
-def read_credits(record: Record) -> Sequence[PostedCredit]:
-    """The deposit credits in one record of `ledger.posted`; other transfers are not billing's.
-    Raises MalformedRecord.
-    """
-    fields = Fields(parse_json(record.value))
-    trace_id = fields.trace_id()
-    return [
-        PostedCredit(
-            transfer.trace_id(default=trace_id),
-            transfer.object("cause").id("deposit_id"),
-            transfer.object("cause").integer("credit_epoch", maximum=2**31 - 1),
-            transfer.id("id"),
-        )
-        for transfer in fields.objects("transfers", max_items=_MAX_TRANSFERS)
-        if transfer.text("code", max_length=64) == CREDIT_CODE
-    ]
+_CAUSES = {DepositState.REVERSED: CauseType.REORG, DepositState.INVALID: CauseType.INVALID}
 
 
 class InvoiceProgress:
@@ -138,18 +77,23 @@ class InvoiceProgress:
 
     def _apply_posted(self, tx: Transaction, records: Sequence[Record]) -> int:
         now = self._clock()
-        posted = [credit for record in tx.fresh(records) for credit in read_credits(record)]
-        places = tx.lock_deposits(sorted({credit.deposit_id for credit in posted}))
+        posted = [fact for record in tx.fresh(records) for fact in read_posted(record, now)]
+        credited = {fact.deposit_id for fact in posted if isinstance(fact, PostedCredit)}
+        places = tx.lock_deposits(sorted(credited))
         wanted = {place.invoice_id for place in places.values() if place.invoice_id is not None}
+        wanted |= {fact.invoice_id for fact in posted if isinstance(fact, PostedRefund)}
         work = _Work(tx, now, self._checkout_urls, tx.lock_invoices(sorted(wanted)))
         work.know_places(places)
-        for credit in posted:
-            work.take_credit(credit)
+        for fact in posted:
+            if isinstance(fact, PostedCredit):
+                work.take_credit(fact)
+            else:
+                work.take_refund(fact)
         return work.changes
 
     def _expire(self, tx: Transaction) -> tuple[int, int]:
         now = self._clock()
-        ids = tx.overdue(now, EXPIRY_BATCH)
+        ids = tx.waking(now, EXPIRY_BATCH)
         work = _Work(tx, now, self._checkout_urls, tx.lock_invoices(sorted(ids)))
         work.expire()
         return len(ids), work.changes
@@ -184,31 +128,28 @@ class _Work:
                 self._homes[deposit_id] = place.invoice_id
 
     def take_deposit(self, event: DepositEvent) -> None:
-        deposit_id = event.deposit.deposit_id
+        deposit_id, invoice_id = event.deposit.deposit_id, event.invoice_id
         if event.deposit.version <= self._versions.get(deposit_id, 0):
             return
-        if event.invoice_id not in self._invoices:
+        if invoice_id not in self._invoices:
             raise DepositOfUnknownInvoice(
                 "a deposit names an invoice that is not stored",
                 deposit=deposit_id.hex(),
-                invoice=event.invoice_id.hex(),
+                invoice=invoice_id.hex(),
             )
         self._leave_old_home(event)
         self._versions[deposit_id] = event.deposit.version
-        self._homes[deposit_id] = event.invoice_id
+        self._homes[deposit_id] = invoice_id
         self._dirty.add(deposit_id)
-        invoice = self._invoices[event.invoice_id]
+        invoice = self._invoices[invoice_id]
         known = {deposit.deposit_id: deposit for deposit in invoice.deposits}
         before = known.get(deposit_id)
-        known[deposit_id] = replace(
-            event.deposit,
-            first_seen_at=before.first_seen_at if before else event.deposit.first_seen_at,
-            posted_epochs=self.posted.get(deposit_id, frozenset()),
-        )
-        reorged = event.deposit.state == DepositState.REVERSED
+        posted = self.posted.get(deposit_id, frozenset())
+        told = replace(event.deposit, posted_epochs=posted)
+        known[deposit_id] = told if before is None else before.told(told)
         self._evaluate(
             replace(invoice, deposits=tuple(known.values())),
-            CauseType.REORG if reorged else CauseType.DEPOSIT,
+            _CAUSES.get(event.deposit.state, CauseType.DEPOSIT),
             deposit_id,
             event.trace_id,
             report=before is None,
@@ -247,6 +188,25 @@ class _Work:
             report=False,
         )
 
+    def take_refund(self, posted: PostedRefund) -> None:
+        invoice = self._invoices.get(posted.invoice_id)
+        if invoice is None:
+            raise RefundOfUnknownInvoice(
+                "a refund names an invoice that is not stored",
+                refund=posted.refund.refund_id.hex(),
+                invoice=posted.invoice_id.hex(),
+            )
+        if any(known.transfer_id == posted.refund.transfer_id for known in invoice.refunds):
+            return
+        self._tx.put_refund(posted.invoice_id, posted.refund)
+        self._evaluate(
+            replace(invoice, refunds=(*invoice.refunds, posted.refund)),
+            CauseType.REFUND,
+            posted.refund.refund_id,
+            posted.trace_id,
+            report=True,
+        )
+
     def expire(self) -> None:
         for invoice in list(self._invoices.values()):
             self._evaluate(
@@ -257,7 +217,7 @@ class _Work:
         for invoice in self._invoices.values():
             for deposit in invoice.deposits:
                 if deposit.deposit_id in self._dirty:
-                    self._tx.put_deposit(invoice.invoice_id, deposit)
+                    self._tx.put_deposit(invoice, deposit)
 
     def _evaluate(
         self,
@@ -268,20 +228,7 @@ class _Work:
         *,
         report: bool,
     ) -> None:
-        new = next_status(
-            invoice.due(), invoice.deposits, expires_at=invoice.expires_at, now=self._now
-        )
-        self._invoices[invoice.invoice_id] = invoice
-        if new == invoice.status and not report:
-            return
-        if new != invoice.status:
-            check_transition(invoice.status, new)
-        if invoice.status in PAID and new not in PAID:
-            cause_type = CauseType.REORG
         cause = Cause(cause_type, subject, self._now, trace_id)
-        change = Change(invoice.changes + 1, invoice.status, new, cause)
-        moved = replace(invoice, status=new, changes=change.number, cause=cause)
+        moved = follow_facts(self._tx, invoice, cause, self._checkout_urls, report=report)
         self._invoices[invoice.invoice_id] = moved
-        self._tx.put_change(invoice.invoice_id, change)
-        announce(self._tx, moved, change, self._checkout_urls)
-        self.changes += 1
+        self.changes += moved.changes - invoice.changes

@@ -6,6 +6,7 @@ Neither a Kafka client nor the webhook sender's HTTP is imported here.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 
 import boto3
@@ -13,17 +14,16 @@ import boto3
 from orion.adapters.aws.webhook_secrets import KmsSecretKeeper
 from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.adapters.mysql.session import Database
+from orion.billing.creation import Asked
 from orion.billing.errors import InvoiceNotFound
+from orion.billing.listing import Wanted
+from orion.billing.merchant_settings import EXPIRES_IN_S_DEFAULT, MerchantSettings
+from orion.billing.model import InvoiceStatus
+from orion.billing.moments import read_moment
 from orion.billing.payment_link import Networks
 from orion.billing.ports import Answer, KeyedRequest
 from orion.billing.progress import InvoiceProgress
-from orion.billing.service import (
-    EXPIRES_IN_S_DEFAULT,
-    PAGE_DEFAULT,
-    Asked,
-    Billing,
-    Surroundings,
-)
+from orion.billing.service import PAGE_DEFAULT, Billing, Surroundings
 from orion.billing.webhooks import WebhookDeliveries, read_result
 from orion.ids import MalformedId, parse_public_id
 from orion.records import parse_json
@@ -38,6 +38,7 @@ from orion.runtime.settings import (
     mysql_config,
     settings,
 )
+from orion.runtime.status_cache import statuses
 from orion.runtime.wakeup import wake
 from orion.runtime.webhook_targets import allowed_private_networks
 
@@ -46,7 +47,15 @@ _MODULE = "billing"
 
 @cache
 def _store(direct: bool) -> MySqlBillingStore:
-    return MySqlBillingStore(Database(mysql_config(_MODULE, "orion_billing", direct=direct)))
+    database = Database(mysql_config(_MODULE, "orion_billing", direct=direct))
+    return MySqlBillingStore(database, _committed)
+
+
+def _committed(invoice_ids: frozenset[bytes], told: int) -> None:
+    """What was kept of these invoices is old; and open pages wait for `told` messages."""
+    statuses().changed(invoice_ids)
+    if told:
+        wake(_MODULE)
 
 
 def _lanes(known: Settings) -> Mapping[str, str]:
@@ -67,6 +76,13 @@ def _watched(known: Settings) -> Mapping[str, str]:
 
 
 @cache
+def places() -> Networks:
+    """Where this stage can be paid."""
+    known = settings()
+    return Networks(_watched(known), _texts(known, "chains/contracts"))
+
+
+@cache
 def invoices() -> Billing:
     """The merchant's and the customer's side, for request functions: through the proxy."""
     known = settings()
@@ -76,7 +92,7 @@ def invoices() -> Billing:
         KmsSecretKeeper(kms, f"alias/orion/{known.stage}/webhook-secrets"),
         Surroundings(
             checkout_urls=_lanes(known),
-            places=Networks(_watched(known), _texts(known, "chains/contracts")),
+            places=places(),
             allowed_private=allowed_private_networks(known),
         ),
         now,
@@ -169,7 +185,10 @@ def create_invoice(request: Request) -> Response:
         currency=fields.text("currency"),
         assets=fields.texts("assets"),
         reference=fields.optional_text("reference"),
-        expires_in_s=fields.optional_whole("expires_in_s") or EXPIRES_IN_S_DEFAULT,
+        expires_in_s=fields.optional_whole("expires_in_s"),
+        metadata=fields.optional_labels("metadata") or {},
+        success_url=fields.optional_text("success_url"),
+        language=fields.optional_text("language"),
     )
     return _created(
         invoices().create_invoice(keyed, asked, lane=request.lane, trace_id=request.trace_id)
@@ -178,21 +197,61 @@ def create_invoice(request: Request) -> Response:
 
 def get_invoice(request: Request) -> Response:
     """GET /v1/invoices/{invoice_id}"""
+    return json_response(200, invoices().invoice(request.merchant(), _invoice_id(request)))
+
+
+def cancel_invoice(request: Request) -> Response:
+    """POST /v1/invoices/{invoice_id}/cancel"""
+    keyed, invoice_id = _keyed(request), _invoice_id(request)
+    return _created(invoices().cancel_invoice(keyed, invoice_id, trace_id=request.trace_id))
+
+
+def _invoice_id(request: Request) -> bytes:
     try:
-        invoice_id = parse_public_id("inv", request.path_params.get("invoice_id", ""))
+        return parse_public_id("inv", request.path_params.get("invoice_id", ""))
     except MalformedId as exc:
         raise InvoiceNotFound("no such invoice") from exc
-    return json_response(200, invoices().invoice(request.merchant(), invoice_id))
 
 
 def list_invoices(request: Request) -> Response:
-    """GET /v1/invoices?limit=&cursor="""
+    """GET /v1/invoices?status=&reference=&created_from=&created_to=&limit=&cursor="""
+    asked = request.parameters
+    status = asked.optional_text("status")
+    wanted = Wanted(
+        status=None if status is None else InvoiceStatus(status),
+        reference=asked.optional_text("reference"),
+        created_from=_moment(request, "created_from"),
+        created_to=_moment(request, "created_to"),
+    )
     page = invoices().invoices(
         request.merchant(),
-        limit=request.parameters.optional_whole("limit") or PAGE_DEFAULT,
-        cursor=request.parameters.optional_text("cursor"),
+        wanted,
+        limit=asked.optional_whole("limit") or PAGE_DEFAULT,
+        cursor=asked.optional_text("cursor"),
     )
     return json_response(200, page)
+
+
+def _moment(request: Request, name: str) -> datetime | None:
+    text = request.parameters.optional_text(name)
+    return None if text is None else read_moment(text, name)
+
+
+def get_settings(request: Request) -> Response:
+    """GET /v1/settings"""
+    return json_response(200, invoices().settings(request.merchant()))
+
+
+def put_settings(request: Request) -> Response:
+    """PUT /v1/settings"""
+    fields = request.fields
+    wanted = MerchantSettings(
+        tolerance_bps=fields.optional_whole("tolerance_bps") or 0,
+        expires_in_s=fields.optional_whole("expires_in_s") or EXPIRES_IN_S_DEFAULT,
+    )
+    stored = invoices().put_settings(request.merchant(), wanted, trace_id=request.trace_id)
+    wake(_MODULE)
+    return json_response(200, stored)
 
 
 def get_balances(request: Request) -> Response:
@@ -231,6 +290,9 @@ HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("POST", "/v1/invoices"): create_invoice,
     ("GET", "/v1/invoices"): list_invoices,
     ("GET", "/v1/invoices/{invoice_id}"): get_invoice,
+    ("POST", "/v1/invoices/{invoice_id}/cancel"): cancel_invoice,
+    ("GET", "/v1/settings"): get_settings,
+    ("PUT", "/v1/settings"): put_settings,
     ("GET", "/v1/balances"): get_balances,
 }
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from orion.adapters.mysql.billing_rows import BillingCursor, marks, stored
+from orion.adapters.mysql.billing_rows import BillingCursor, marks, maybe_stored, stored
 from orion.billing.errors import NoAddressAvailable
 from orion.billing.invoice import Change, Invoice
+from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.ports import AccountBalance
 from orion.billing.quote import Rate
+from orion.records import canonical_json
 
 _PURPOSES = ("available", "reversal_receivable", "settling")
 
@@ -61,11 +63,34 @@ class BillingInvoices(BillingCursor):
         )
         return dict(self._cursor.fetchall())
 
-    def add_invoice(self, invoice: Invoice) -> None:
+    def settings(self, merchant_id: bytes) -> MerchantSettings:
+        self._cursor.execute(
+            "SELECT tolerance_bps, expires_in_s FROM merchant_setting WHERE merchant_id = %s",
+            (merchant_id,),
+        )
+        row = self._cursor.fetchone()
+        return MerchantSettings() if row is None else MerchantSettings(int(row[0]), int(row[1]))
+
+    def put_settings(self, merchant_id: bytes, settings: MerchantSettings, now: datetime) -> bool:
+        # The time moves only with a value, so an unchanged row counts as not affected.
+        return bool(
+            self._cursor.execute(
+                "INSERT INTO merchant_setting (merchant_id, tolerance_bps, expires_in_s, set_at)"
+                " VALUES (%s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
+                " set_at = IF(tolerance_bps = VALUES(tolerance_bps)"
+                " AND expires_in_s = VALUES(expires_in_s), set_at, VALUES(set_at)),"
+                " tolerance_bps = VALUES(tolerance_bps), expires_in_s = VALUES(expires_in_s)",
+                (merchant_id, settings.tolerance_bps, settings.expires_in_s, stored(now)),
+            )
+        )
+
+    def add_invoice(self, invoice: Invoice, change: Change) -> None:
+        made = invoice.made
         self._cursor.execute(
             "INSERT INTO invoice (invoice_id, merchant_id, lane, status, currency, price_units,"
-            " reference, created_at, expires_at, changes)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " reference, created_at, expires_at, changes, tolerance_bps, wakes_at, metadata,"
+            " payment_link_id, session_id, success_url, language)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 invoice.invoice_id,
                 invoice.merchant_id,
@@ -73,10 +98,17 @@ class BillingInvoices(BillingCursor):
                 invoice.status.value,
                 invoice.price.asset.code,
                 invoice.price.units,
-                invoice.reference,
+                made.reference,
                 stored(invoice.created_at),
                 stored(invoice.expires_at),
                 invoice.changes,
+                invoice.tolerance_bps,
+                maybe_stored(invoice.wakes_at),
+                canonical_json(made.metadata).decode() if made.metadata else None,
+                made.payment_link_id,
+                made.session_id,
+                made.success_url,
+                made.language,
             ),
         )
         self._cursor.executemany(
@@ -95,26 +127,7 @@ class BillingInvoices(BillingCursor):
                 for position, option in enumerate(invoice.options)
             ],
         )
-
-    def put_change(self, invoice_id: bytes, change: Change) -> None:
-        self._cursor.execute(
-            "INSERT INTO invoice_change (invoice_id, number, from_status, to_status, cause_type,"
-            " cause_subject, at, trace_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                invoice_id,
-                change.number,
-                None if change.old is None else change.old.value,
-                change.new.value,
-                change.cause.type.value,
-                change.cause.subject,
-                stored(change.cause.at),
-                change.cause.trace_id,
-            ),
-        )
-        self._cursor.execute(
-            "UPDATE invoice SET status = %s, changes = %s WHERE invoice_id = %s",
-            (change.new.value, change.number, invoice_id),
-        )
+        self._insert_change(invoice.invoice_id, change)
 
     def balances(self, merchant_id: bytes) -> Sequence[AccountBalance]:
         self._cursor.execute(

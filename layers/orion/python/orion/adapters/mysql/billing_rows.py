@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from orion.adapters.mysql.session import Cursor
+from orion.billing.invoice import Change
 
 
 class BillingCursor:
@@ -16,10 +17,31 @@ class BillingCursor:
         self._cursor.execute(sql, values)
         return self._cursor.fetchall()
 
+    def _insert_change(self, invoice_id: bytes, change: Change) -> None:
+        self._cursor.execute(
+            "INSERT INTO invoice_change (invoice_id, number, from_status, to_status, cause_type,"
+            " cause_subject, at, trace_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                invoice_id,
+                change.number,
+                None if change.old is None else change.old.value,
+                change.new.value,
+                change.cause.type.value,
+                change.cause.subject,
+                stored(change.cause.at),
+                change.cause.trace_id,
+            ),
+        )
+
 
 def stored(at: datetime) -> datetime:
     """A UTC moment as a DATETIME column holds it."""
     return at.astimezone(UTC).replace(tzinfo=None)
+
+
+def maybe_stored(at: datetime | None) -> datetime | None:
+    """As `stored`; None is NULL."""
+    return None if at is None else stored(at)
 
 
 def read(at: datetime) -> datetime:

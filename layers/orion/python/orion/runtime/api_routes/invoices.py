@@ -1,13 +1,16 @@
 """Invoices and balances."""
 
+from orion import i18n
 from orion.billing.model import CauseType, DepositState, InvoiceStatus
 from orion.runtime.api_schema.kinds import (
     MOMENT,
     Choice,
     Flag,
+    Labels,
     Listing,
     Member,
     Object,
+    Parameter,
     Text,
     Whole,
     decimal,
@@ -21,8 +24,10 @@ from orion.scopes import Scope
 ASSETS_MAX = 8
 DEPOSITS_MAX = 100
 EXPIRES_IN_S_MAX = 30 * 86_400
+TOLERANCE_BPS_MAX = 1_000
 ASSET = Text(max_length=64, form=r"[A-Z0-9]+\.[a-z0-9]+")
 CURRENCY = Text(max_length=40, form="[A-Z]{3}")
+_RFC3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(Z|[+-][0-9]{2}:[0-9]{2})"
 _TRACE_ID = Text(max_length=32, pattern="[0-9a-f]{32}")
 
 _ASKED = Object(
@@ -37,7 +42,25 @@ _ASKED = Object(
             optional=True,
             note="Your own; customers never see it.",
         ),
-        Member("expires_in_s", Whole(1, EXPIRES_IN_S_MAX), optional=True),
+        Member(
+            "expires_in_s",
+            Whole(1, EXPIRES_IN_S_MAX),
+            optional=True,
+            note="Your setting, where nothing is said.",
+        ),
+        Member(
+            "metadata",
+            Labels(20, 40, 500),
+            optional=True,
+            note="Your own names and texts; customers never see them.",
+        ),
+        Member(
+            "success_url",
+            Text(max_length=2048),
+            optional=True,
+            note="Where the paid page leads the customer: https.",
+        ),
+        Member("language", Choice(i18n.LANGUAGES), optional=True, note="Of the customer's page."),
     ),
 )
 
@@ -49,6 +72,8 @@ _OPTION = Object(
         Member("address", Text()),
         Member("amount", decimal()),
         Member("paid", decimal(), note="What has arrived and is in a block."),
+        Member("unconfirmed", decimal(), note="What was seen and is in no block yet."),
+        Member("remaining", decimal(), note="What this asset alone must still bring."),
         Member("rate", decimal(), note="Price of one whole coin, locked."),
         Member("payment_link", Text(), note="For wallets: BIP-21, EIP-681, Solana Pay, Tron."),
     ),
@@ -66,6 +91,15 @@ _DEPOSIT = Object(
         Member("credited", Flag()),
     ),
 )
+_REFUND = Object(
+    "InvoiceRefund",
+    (
+        Member("id", public_id("ref")),
+        Member("asset", ASSET),
+        Member("amount", decimal()),
+        Member("at", MOMENT),
+    ),
+)
 _CAUSE = Object(
     "Cause",
     (
@@ -81,13 +115,48 @@ _PUBLIC = (
     Member("currency", CURRENCY),
     Member("created_at", MOMENT),
     Member("expires_at", MOMENT),
+    Member("cancelled_at", MOMENT, nullable=True),
+    Member("success_url", Text(), nullable=True),
+    Member("language", Choice(i18n.LANGUAGES), nullable=True),
     Member("checkout_url", Text(format="uri")),
     Member("payment_options", Listing(_OPTION, max_items=ASSETS_MAX)),
     Member("deposits", Listing(_DEPOSIT, max_items=DEPOSITS_MAX)),
+    Member("refunds", Listing(_REFUND, max_items=DEPOSITS_MAX)),
     Member("cause", _CAUSE),
 )
-INVOICE = Object("Invoice", (*_PUBLIC, Member("reference", Text(), nullable=True)))
+INVOICE = Object(
+    "Invoice",
+    (
+        *_PUBLIC,
+        Member("reference", Text(), nullable=True),
+        Member("metadata", Labels(20, 40, 500)),
+        Member("tolerance_bps", Whole(0, TOLERANCE_BPS_MAX)),
+        Member("payment_link_id", public_id("pl"), nullable=True),
+        Member("session_id", public_id("cs"), nullable=True),
+    ),
+)
 INVOICE_STATUS = Object("InvoicePublic", _PUBLIC)
+
+_SETTING_MEMBERS = (
+    ("tolerance_bps", Whole(0, TOLERANCE_BPS_MAX), "Basis points that may be missing; 0."),
+    ("expires_in_s", Whole(1, EXPIRES_IN_S_MAX), "How long a new invoice waits; 900."),
+)
+_SETTINGS = Object(
+    "Settings", tuple(Member(name, kind, note=note) for name, kind, note in _SETTING_MEMBERS)
+)
+_SETTINGS_WANTED = Object(
+    "SettingsWanted",
+    tuple(Member(name, kind, optional=True, note=note) for name, kind, note in _SETTING_MEMBERS),
+)
+
+_FILTERS = (
+    Parameter("status", Choice(tuple(InvoiceStatus)), "Only invoices of this status."),
+    Parameter("reference", Text(max_length=255), "Only invoices with exactly this reference."),
+    Parameter(
+        "created_from", Text(max_length=40, form=_RFC3339), "Created at this moment or later."
+    ),
+    Parameter("created_to", Text(max_length=40, form=_RFC3339), "Created before this moment."),
+)
 
 _BALANCE = Object(
     "Balance",
@@ -117,6 +186,7 @@ ROUTES: tuple[Route, ...] = (
             "unknown_currency",
             "rate_unavailable",
             "no_address_available",
+            "return_url_refused",
         ),
     ),
     Route(
@@ -125,8 +195,9 @@ ROUTES: tuple[Route, ...] = (
         "billing/api",
         Scope.INVOICES_READ,
         summary="List invoices, newest first",
-        query=PAGING,
+        query=(*_FILTERS, *PAGING),
         answers={200: page_of(INVOICE)},
+        refuses=("moment_malformed",),
     ),
     Route(
         "GET",
@@ -137,6 +208,35 @@ ROUTES: tuple[Route, ...] = (
         query=(),
         answers={200: INVOICE},
         refuses=("invoice_not_found",),
+    ),
+    Route(
+        "POST",
+        "/v1/invoices/{invoice_id}/cancel",
+        "billing/api",
+        Scope.INVOICES_WRITE,
+        summary="End an invoice to which nothing was paid",
+        query=(),
+        answers={200: INVOICE},
+        refuses=("invoice_not_found", "invoice_not_cancellable"),
+    ),
+    Route(
+        "GET",
+        "/v1/settings",
+        "billing/api",
+        Scope.SETTINGS_READ,
+        summary="Read what new invoices take where their request says nothing",
+        query=(),
+        answers={200: _SETTINGS},
+    ),
+    Route(
+        "PUT",
+        "/v1/settings",
+        "billing/api",
+        Scope.SETTINGS_WRITE,
+        summary="Replace the settings; what is left out goes back to its default",
+        request=_SETTINGS_WANTED,
+        query=(),
+        answers={200: _SETTINGS},
     ),
     Route(
         "GET",

@@ -1,0 +1,150 @@
+"""How an invoice is made: judged, priced, given a wallet, stored and told, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from orion.billing.audit import Origin, audit
+from orion.billing.errors import NoAddressAvailable, RateUnavailable, UnknownCurrency
+from orion.billing.invoice import Cause, Change, Invoice, Made, PaymentOption
+from orion.billing.merchant_settings import MerchantSettings
+from orion.billing.model import CauseType, InvoiceStatus
+from orion.billing.payment_link import Networks, display_address, payable_asset, payment_link
+from orion.billing.ports import Transaction
+from orion.billing.quote import Rate, quote
+from orion.billing.sessions.return_url import check_return_url
+from orion.billing.webhooks import announce
+from orion.ids import public_id, random_id
+from orion.money import ASSETS, Amount, Asset
+
+MAX_OPTIONS = 8
+METADATA_MAX, METADATA_NAME_MAX, METADATA_TEXT_MAX = 20, 40, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An invoice as somebody asks for it, already of the right types and lengths but not yet
+    judged. `expires_in_s` None takes the merchant's setting.
+    """
+
+    amount: str
+    currency: str
+    assets: tuple[str, ...]
+    reference: str | None = None
+    expires_in_s: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    payment_link_id: bytes | None = None
+    session_id: bytes | None = None
+    success_url: str | None = None
+    language: str | None = None
+
+    def made(self) -> Made:
+        """What is kept of it besides the price."""
+        return Made(
+            reference=self.reference,
+            metadata=self.metadata,
+            payment_link_id=self.payment_link_id,
+            session_id=self.session_id,
+            success_url=self.success_url,
+            language=self.language,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What can be said of a request without the database."""
+
+    asked: Asked
+    price: Amount
+    coins: tuple[Asset, ...]
+
+
+def fiat(code: str) -> Asset:
+    """The currency of this code. Raises UnknownCurrency."""
+    found = ASSETS.get(code)
+    if found is None or found.chain is not None:
+        raise UnknownCurrency("no such currency", currency=code[:40])
+    return found
+
+
+def judge(asked: Asked, places: Networks) -> Judged:
+    """Raises MalformedAmount, InexactAmount, AmountNotPositive, AmountTooLarge, UnknownCurrency,
+    UnknownAsset, LimitOutOfRange, ReturnUrlRefused.
+    """
+    if asked.expires_in_s is not None:
+        MerchantSettings(expires_in_s=asked.expires_in_s)
+    if asked.success_url is not None:
+        check_return_url(asked.success_url, "success_url")
+    price = Amount.parse(asked.amount, fiat(asked.currency)).positive()
+    return Judged(asked, price, tuple(payable_asset(code, places) for code in asked.assets))
+
+
+class InvoiceMaker:
+    """Makes invoices in transactions of others. `checkout_urls` is the base URL of each lane."""
+
+    def __init__(self, places: Networks, checkout_urls: Mapping[str, str]) -> None:
+        self._places = places
+        self._checkout_urls = checkout_urls
+
+    def make(self, tx: Transaction, origin: Origin, judged: Judged) -> Invoice:
+        """Raises RateUnavailable, NoAddressAvailable, AmountTooLarge: nothing must be committed
+        then.
+        """
+        asked, invoice_id = judged.asked, random_id(origin.at)
+        settings = tx.settings(origin.merchant_id)
+        dues = _locked_dues(tx, origin, judged)
+        addresses = tx.take_wallet(origin.merchant_id, invoice_id, origin.at)
+        cause = Cause(CauseType.CREATED, invoice_id, origin.at, origin.trace_id)
+        change = Change(1, None, InvoiceStatus.NEW, cause)
+        expires_in_s = asked.expires_in_s or settings.expires_in_s
+        expires_at = origin.at + timedelta(seconds=expires_in_s)
+        invoice = Invoice(
+            invoice_id=invoice_id,
+            merchant_id=origin.merchant_id,
+            lane=origin.lane,
+            status=change.new,
+            price=judged.price,
+            created_at=origin.at,
+            expires_at=expires_at,
+            changes=change.number,
+            cause=cause,
+            options=tuple(self._option(due, rate, addresses) for due, rate in dues),
+            made=asked.made(),
+            tolerance_bps=settings.tolerance_bps,
+            # Without deposits, only the end of its time changes it.
+            wakes_at=expires_at,
+        )
+        tx.add_invoice(invoice, change)
+        self._tell(tx, origin, invoice, change)
+        return invoice
+
+    def _tell(self, tx: Transaction, origin: Origin, invoice: Invoice, change: Change) -> None:
+        announce(tx, invoice, change, self._checkout_urls)
+        details = {"amount": invoice.price.text(), "currency": invoice.price.asset.code}
+        subject = public_id("inv", invoice.invoice_id)
+        tx.tell([audit("invoice.created", origin, subject, details)], origin.at)
+
+    def _option(self, due: Amount, rate: Rate, addresses: Mapping[str, str]) -> PaymentOption:
+        chain = due.asset.chain or ""
+        address = addresses.get(chain)
+        if address is None:
+            raise NoAddressAvailable("the wallet has no address on this chain", chain=chain)
+        return PaymentOption(
+            due=due,
+            rate=rate,
+            address=display_address(address, chain),
+            payment_link=payment_link(due, address, self._places),
+        )
+
+
+def _locked_dues(tx: Transaction, origin: Origin, judged: Judged) -> Sequence[tuple[Amount, Rate]]:
+    currency = judged.price.asset.code
+    rates = tx.rates(origin.merchant_id, currency, [coin.code for coin in judged.coins])
+    for coin in judged.coins:
+        if coin.code not in rates:
+            raise RateUnavailable(
+                "there is no rate for this asset", asset=coin.code, currency=currency
+            )
+    return [
+        (quote(judged.price, rates[coin.code], coin), rates[coin.code]) for coin in judged.coins
+    ]
