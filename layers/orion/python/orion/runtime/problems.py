@@ -33,6 +33,7 @@ STATUS: Mapping[str, int] = {
     "invoice_not_found": 404,
     "key_not_found": 404,
     "method_not_allowed": 405,
+    "invoice_not_cancellable": 409,
     "idempotency_key_in_flight": 409,
     "payload_too_large": 413,
     "rate_limited": 429,
