@@ -21,16 +21,15 @@ from orion.billing.merchant_settings import EXPIRES_IN_S_DEFAULT, MerchantSettin
 from orion.billing.model import InvoiceStatus
 from orion.billing.moments import read_moment
 from orion.billing.payment_link import Networks
-from orion.billing.ports import Answer, KeyedRequest
 from orion.billing.progress import InvoiceProgress
 from orion.billing.service import PAGE_DEFAULT, Billing, Surroundings
 from orion.billing.webhooks import WebhookDeliveries, read_result
 from orion.ids import MalformedId, parse_public_id
 from orion.records import parse_json
 from orion.runtime.clock import now
-from orion.runtime.http import Handler, Request, Response, answered_once, json_response
-from orion.runtime.idempotency import fingerprint, key_of
+from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.kafka import Record, each_partition
+from orion.runtime.keyed import created, keyed
 from orion.runtime.log import logger, set_trace_id
 from orion.runtime.settings import (
     AWS_CLIENT,
@@ -178,7 +177,7 @@ def _told(changes: int) -> Mapping[str, int]:
 
 def create_invoice(request: Request) -> Response:
     """POST /v1/invoices"""
-    keyed = _keyed(request)
+    asked_once = keyed(request)
     fields = request.fields
     asked = Asked(
         amount=fields.text("amount"),
@@ -190,8 +189,8 @@ def create_invoice(request: Request) -> Response:
         success_url=fields.optional_text("success_url"),
         language=fields.optional_text("language"),
     )
-    return _created(
-        invoices().create_invoice(keyed, asked, lane=request.lane, trace_id=request.trace_id)
+    return created(
+        invoices().create_invoice(asked_once, asked, lane=request.lane, trace_id=request.trace_id)
     )
 
 
@@ -202,8 +201,8 @@ def get_invoice(request: Request) -> Response:
 
 def cancel_invoice(request: Request) -> Response:
     """POST /v1/invoices/{invoice_id}/cancel"""
-    keyed, invoice_id = _keyed(request), _invoice_id(request)
-    return _created(invoices().cancel_invoice(keyed, invoice_id, trace_id=request.trace_id))
+    asked_once, invoice_id = keyed(request), _invoice_id(request)
+    return created(invoices().cancel_invoice(asked_once, invoice_id, trace_id=request.trace_id))
 
 
 def _invoice_id(request: Request) -> bytes:
@@ -274,14 +273,14 @@ def put_rate(request: Request) -> Response:
 
 def create_endpoint(request: Request) -> Response:
     """POST /v1/webhook-endpoints"""
-    keyed = _keyed(request)
+    asked_once = keyed(request)
     answer = invoices().create_endpoint(
-        keyed,
+        asked_once,
         request.fields.text("url"),
         request.fields.texts("events"),
         trace_id=request.trace_id,
     )
-    return _created(answer)
+    return created(answer)
 
 
 HANDLERS: Mapping[tuple[str, str], Handler] = {
@@ -295,17 +294,3 @@ HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("PUT", "/v1/settings"): put_settings,
     ("GET", "/v1/balances"): get_balances,
 }
-
-
-def _keyed(request: Request) -> KeyedRequest:
-    return KeyedRequest(
-        request.merchant(),
-        key_of(request),
-        f"{request.method} {request.route}",
-        fingerprint(request),
-    )
-
-
-def _created(answer: Answer) -> Response:
-    wake(_MODULE)
-    return answered_once(answer.status, answer.body, replayed=answer.replayed)
