@@ -10,6 +10,7 @@ from functools import partial
 
 from orion.adapters.mysql.ledger_lines import ENTRY_LINE_SQL
 from orion.adapters.mysql.one_moment import see_one_moment
+from orion.adapters.mysql.reconciled_fees import fee_facts
 from orion.adapters.mysql.reconciled_ledger import account_names
 from orion.adapters.mysql.session import Cursor, Database
 from orion.ledger.codes import Purpose
@@ -137,6 +138,7 @@ class MySqlCauseReader:
                 transfers=self._transfers(cursor, sorted(wanted.transfers)),
                 legs=_legs(cursor, wanted.legs),
                 debts=_debts(cursor, wanted.debts),
+                fees=fee_facts(cursor, sorted(wanted.fees)),
             )
 
         return self._database.run(work)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from orion.ids import fact_id
+from orion.log.reconciliation.fees import FeeFacts, FeeKey
 from orion.log.reconciliation.model import AccountName
 
 
@@ -96,6 +97,7 @@ class Wanted:
     transfers: frozenset[bytes] = frozenset()
     legs: frozenset[LegCause] = frozenset()
     debts: frozenset[PlacedAccount] = frozenset()
+    fees: frozenset[FeeKey] = frozenset()
 
     def __or__(self, other: "Wanted") -> "Wanted":
         return Wanted(
@@ -103,6 +105,7 @@ class Wanted:
             self.transfers | other.transfers,
             self.legs | other.legs,
             self.debts | other.debts,
+            self.fees | other.fees,
         )
 
 
@@ -117,6 +120,7 @@ class Facts:
     transfers: Mapping[bytes, CausedEntry] = field(default_factory=dict)
     legs: Mapping[LegCause, int] = field(default_factory=dict)
     debts: Mapping[PlacedAccount, int] = field(default_factory=dict)
+    fees: Mapping[FeeKey, FeeFacts] = field(default_factory=dict)
 
 
 def shortfall_id(reversal: bytes) -> bytes:

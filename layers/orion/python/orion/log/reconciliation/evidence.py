@@ -37,6 +37,14 @@ def _word(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
+def deposit_cause(cause: Cause) -> tuple[bytes, int]:
+    """The deposit and the credit epoch that a cause names."""
+    deposit, epoch = cause.get("deposit_id"), cause.get("credit_epoch")
+    if type(epoch) is not int or epoch < 0:
+        raise differs("a credit epoch of another form", "a whole number")
+    return identity_of(deposit, "deposit_id"), epoch
+
+
 def identity_of(value: object, name: str) -> bytes:
     if isinstance(value, str) and len(value) == 32:
         try:

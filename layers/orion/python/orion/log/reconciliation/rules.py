@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from orion.errors import OrionError
 from orion.ids import fact_id
-from orion.ledger.codes import Code, Purpose
+from orion.ledger.codes import CODES, OF_THE_CHAIN, Code, Purpose
 from orion.ledger.legs import MAX_ANSWERED
-from orion.ledger.model import REVERSALS, Side, clearing, leg_id
+from orion.ledger.model import REVERSALS, SHORTFALLS, Side, clearing, leg_id
 from orion.log.reconciliation.causes import (
     CausedEntry,
     DepositFact,
@@ -28,11 +28,20 @@ from orion.log.reconciliation.evidence import (
     SYSTEM,
     Cause,
     Untrue,
+    deposit_cause,
     differs,
     identity_of,
     must,
     not_found,
 )
+from orion.log.reconciliation.fee_rules import (
+    CODES_OF_FEES,
+    check_fee,
+    check_taken,
+    fee_wants,
+    taken_with,
+)
+from orion.log.reconciliation.fees import FeeKey
 from orion.log.reconciliation.model import (
     AccountName,
     Difference,
@@ -41,10 +50,10 @@ from orion.log.reconciliation.model import (
     clipped,
 )
 from orion.log.reconciliation.sides import (
-    custody_of,
+    chains_account,
     digest_asked,
+    must_be_asked,
     must_move,
-    receivable_of,
     sides_of,
 )
 from orion.records import parse_object
@@ -75,6 +84,7 @@ def wanted(entries: Iterable[CausedEntry]) -> Wanted:
     transfers: set[bytes] = set()
     legs: set[LegCause] = set()
     debts: set[PlacedAccount] = set()
+    fees: set[FeeKey] = set()
     for entry in entries:
         try:
             cause, rule = _rule(entry)
@@ -85,7 +95,14 @@ def wanted(entries: Iterable[CausedEntry]) -> Wanted:
         transfers |= needs.transfers
         legs |= needs.legs
         debts |= needs.debts
-    return Wanted(frozenset(deposits), frozenset(transfers), frozenset(legs), frozenset(debts))
+        fees |= needs.fees
+    return Wanted(
+        frozenset(deposits),
+        frozenset(transfers),
+        frozenset(legs),
+        frozenset(debts),
+        frozenset(fees),
+    )
 
 
 def untrue(entries: Sequence[CausedEntry], facts: Facts) -> list[Difference]:
@@ -121,21 +138,15 @@ def _rule(entry: CausedEntry) -> tuple[Cause, CauseRule]:
 # Deposits
 
 
-def _deposit_cause(cause: Cause) -> tuple[bytes, int]:
-    deposit, epoch = cause.get("deposit_id"), cause.get("credit_epoch")
-    if type(epoch) is not int or epoch < 0:
-        raise differs("a credit epoch of another form", "a whole number")
-    return identity_of(deposit, "deposit_id"), epoch
-
-
 def _deposit_wants(entry: CausedEntry, cause: Cause) -> Wanted:
-    deposit, _ = _deposit_cause(cause)
+    deposit, epoch = deposit_cause(cause)
     beside = frozenset({shortfall_id(entry.id)} if entry.code in REVERSALS else ())
-    return Wanted(deposits=frozenset({deposit}), transfers=beside)
+    wants = Wanted(deposits=frozenset({deposit}), transfers=beside)
+    return wants | taken_with(deposit, epoch) if entry.code == Code.DEPOSIT_FINAL else wants
 
 
 def _check_deposit(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
-    identity, epoch = _deposit_cause(cause)
+    identity, epoch = deposit_cause(cause)
     deposit = facts.deposits.get(identity)
     if deposit is None:
         raise not_found(f"deposit {identity.hex()}")
@@ -146,34 +157,18 @@ def _check_deposit(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
     merchant = MERCHANT + deposit.assigned_to.hex()
     of_deposit = MERCHANT + deposit.merchant_id.hex() if deposit.merchant_id else "nobody"
     must("merchant of the deposit", of_deposit, merchant)
-    must("chain of the asset", SYSTEM + deposit.chain, custody_of(deposit.asset).owner)
+    must(
+        "chain of the asset",
+        SYSTEM + deposit.chain,
+        chains_account(Purpose.CUSTODY, deposit.asset).owner,
+    )
     credited = deposit.ever("included", epoch)
     if credited is None:
         raise not_found(f"inclusion of the deposit under epoch {epoch}")
     if epoch == deposit.epoch and deposit.state != "reversed":
         must("units of the deposit", deposit.units, credited.units)
-    must("units", _check_moved(entry, merchant, deposit.asset, facts), credited.units)
+    must("units", must_be_asked(entry, merchant, deposit.asset, facts), credited.units)
     _check_state(entry, deposit, epoch, facts)
-
-
-def _check_moved(entry: CausedEntry, merchant: str, asset: str, facts: Facts) -> int:
-    """Whether the accounts and the digest are those of the code for this merchant and asset; the
-    units that were asked for.
-    """
-    code = Code(entry.code)
-    asked, credit = sides_of(code, merchant, asset)
-    debit, units = asked, entry.units
-    if code in REVERSALS:
-        owed = receivable_of(merchant, asset)
-        shortfall = facts.transfers.get(shortfall_id(entry.id))
-        if entry.debit is not None and entry.debit.id == owed.id:
-            # One entry for all: nothing was left, or the shortfall's id stands for something else.
-            debit = owed
-        if shortfall is not None and shortfall.code == Code.REVERSAL_SHORTFALL:
-            units += shortfall.units
-    must_move(entry, debit, credit)
-    must("digest", entry.digest, digest_asked(entry, units, asked, credit))
-    return units
 
 
 def _check_state(entry: CausedEntry, deposit: DepositFact, epoch: int, facts: Facts) -> None:
@@ -187,6 +182,7 @@ def _check_state(entry: CausedEntry, deposit: DepositFact, epoch: int, facts: Fa
     if entry.code == Code.DEPOSIT_FINAL:
         if deposit.ever("final", epoch) is None:
             raise not_found(f"finality of the deposit under epoch {epoch}")
+        check_taken(entry, deposit, epoch, facts)
         return
     if epoch > deposit.epoch or (epoch == deposit.epoch and deposit.state == "reversed"):
         raise differs(f"credit under epoch {epoch}", f"none, the deposit is {deposit.state}")
@@ -218,16 +214,17 @@ def _shortfall_wants(_entry: CausedEntry, cause: Cause) -> Wanted:
 def _check_shortfall(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
     named = identity_of(cause.get("transfer_id"), "transfer_id")
     reversal = facts.transfers.get(named)
-    if reversal is None or reversal.code not in REVERSALS:
-        raise not_found(f"reversal {named.hex()}")
+    code = None if reversal is None else _code(reversal)
+    if reversal is None or code is None or SHORTFALLS.get(code) != entry.code:
+        raise not_found(f"transfer {named.hex()} that may be short")
     must("transfer id", entry.id, shortfall_id(named))
     must("shard", entry.shard, reversal.shard)
     taken = _named(reversal.debit)
-    # The reversal's digest is of all that was asked for: what it took and this together.
-    asked = sides_of(Code(reversal.code), taken.owner, taken.asset)
+    # Its digest is of all that was asked for: what it took and this together.
+    asked = sides_of(code, taken.owner, taken.asset)
     must_move(reversal, *asked)
     units = reversal.units + entry.units
-    must("digest of the reversal", reversal.digest, digest_asked(reversal, units, *asked))
+    must("digest of what was short", reversal.digest, digest_asked(reversal, units, *asked))
     _check_beside(entry, taken)
 
 
@@ -236,6 +233,15 @@ def _check_beside(entry: CausedEntry, merchant: AccountName) -> None:
     sides = sides_of(Code(entry.code), merchant.owner, merchant.asset)
     must_move(entry, *sides)
     must("digest", entry.digest, digest_asked(entry, entry.units, *sides))
+
+
+def _code(entry: CausedEntry) -> Code | None:
+    return next((code for code in Code if code == entry.code), None)
+
+
+def _repays(entry: CausedEntry) -> bool:
+    code = _code(entry)
+    return code is not None and CODES[code].repays
 
 
 def _named(side: AccountName | None) -> AccountName:
@@ -261,11 +267,11 @@ def _repayment_wants(entry: CausedEntry, cause: Cause) -> Wanted:
 def _check_repayment(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
     named = identity_of(cause.get("transfer_id"), "transfer_id")
     final = facts.transfers.get(named)
-    if final is None or final.code != Code.DEPOSIT_FINAL:
-        raise not_found(f"final deposit {named.hex()}")
+    if final is None or not _repays(final):
+        raise not_found(f"credit {named.hex()} that repays")
     must("transfer id", entry.id, repayment_id(named))
     credited = _named(final.credit)
-    must_move(final, *sides_of(Code.DEPOSIT_FINAL, credited.owner, credited.asset))
+    must_move(final, *sides_of(Code(final.code), credited.owner, credited.asset))
     _check_beside(entry, credited)
     whole = final.position == MAX_ANSWERED - 1
     behind = (final.number + 1, 0) if whole else (final.number, final.position + 1)
@@ -306,8 +312,11 @@ def _check_leg(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
     must("transfer id", entry.id, leg_id(leg.shard, leg.leg))
     must("counterpart", entry.counterpart, None)
     debits = leg.side == Side.DEBIT
-    asset = _named(entry.debit if debits else entry.credit).asset
-    account, here = custody_of(asset), clearing(entry.shard, asset)
+    side = _named(entry.debit if debits else entry.credit)
+    asset = side.asset
+    # What it sums, below, names the account: its purpose may be taken from the entry.
+    purpose = next((one for one in OF_THE_CHAIN if one == side.purpose), Purpose.CUSTODY)
+    account, here = chains_account(purpose, asset), clearing(entry.shard, asset)
     must_move(entry, *((account, here) if debits else (here, account)))
     units = facts.legs.get(leg)
     if units is None:
@@ -327,7 +336,7 @@ RULES: Mapping[str, CauseRule] = MappingProxyType(
             check=_check_deposit,
         ),
         "shortfall": CauseRule(
-            codes=frozenset({Code.REVERSAL_SHORTFALL}),
+            codes=frozenset(SHORTFALLS.values()),
             wanted=_shortfall_wants,
             check=_check_shortfall,
         ),
@@ -336,6 +345,7 @@ RULES: Mapping[str, CauseRule] = MappingProxyType(
             wanted=_repayment_wants,
             check=_check_repayment,
         ),
+        "fee": CauseRule(codes=CODES_OF_FEES, wanted=fee_wants, check=check_fee),
         "leg": CauseRule(codes=frozenset({Code.LEG}), wanted=_leg_wants, check=_check_leg),
     }
 )

@@ -4,9 +4,9 @@ Nothing here is taken from the entry that is judged: who could write it could wr
 accounts follow from the code (`orion.ledger.codes`), a merchant and an asset that facts name.
 """
 
-from orion.ledger.codes import CODES, OWNERS, Code, Kind, Purpose, debit_decides
-from orion.ledger.model import AccountKey, Transfer, account_key, clearing
-from orion.log.reconciliation.causes import CausedEntry
+from orion.ledger.codes import CODES, OF_THE_CHAIN, OWNERS, Code, Kind, Purpose, debit_decides
+from orion.ledger.model import SHORTFALLS, AccountKey, Transfer, account_key, clearing
+from orion.log.reconciliation.causes import CausedEntry, Facts, shortfall_id
 from orion.log.reconciliation.evidence import differs, must
 from orion.log.reconciliation.model import AccountName
 from orion.money import ASSETS
@@ -16,19 +16,23 @@ _NO_ID = bytes(16)
 Sides = tuple[AccountKey, AccountKey]
 
 
-def custody_of(asset: str) -> AccountKey:
-    """Raises Untrue for an asset that no chain has."""
+def chains_account(purpose: Purpose, asset: str) -> AccountKey:
+    """The account of this purpose of the asset's chain. Raises Untrue for an asset that no chain
+    has.
+    """
     known = ASSETS.get(asset)
     if known is None or known.chain is None:
         raise differs(f"asset {asset}", "an asset that a chain has")
-    return account_key(OWNERS[Purpose.CUSTODY] + known.chain, Purpose.CUSTODY, asset)
+    return account_key(OWNERS[purpose] + known.chain, purpose, asset)
 
 
 def sides_of(code: Code, merchant: str, asset: str) -> Sides:
     """Debited and credited account of a transfer of `code`, as asked for."""
     rule = CODES[code]
     debit, credit = (
-        custody_of(asset) if purpose is Purpose.CUSTODY else account_key(merchant, purpose, asset)
+        chains_account(purpose, asset)
+        if purpose in OF_THE_CHAIN
+        else account_key(merchant, purpose, asset)
         for purpose in (rule.debit, rule.credit)
     )
     return debit, credit
@@ -54,6 +58,26 @@ def must_move(entry: CausedEntry, debit: AccountKey, credit: AccountKey) -> None
         moved[away] = clearing(entry.shard, debit.asset)
     must("debited account", _name(entry.debit), _text(moved[0]))
     must("credited account", _name(entry.credit), _text(moved[1]))
+
+
+def must_be_asked(entry: CausedEntry, merchant: str, asset: str, facts: Facts) -> int:
+    """Whether the accounts and the digest are those of the code for this merchant and asset; the
+    units that were asked for.
+    """
+    code = Code(entry.code)
+    asked, credit = sides_of(code, merchant, asset)
+    debit, units = asked, entry.units
+    if code in SHORTFALLS:
+        owed = receivable_of(merchant, asset)
+        short = facts.transfers.get(shortfall_id(entry.id))
+        if entry.debit is not None and entry.debit.id == owed.id:
+            # One entry for all: nothing was left, or the shortfall's id stands for something else.
+            debit = owed
+        if short is not None and short.code == SHORTFALLS[code]:
+            units += short.units
+    must_move(entry, debit, credit)
+    must("digest", entry.digest, digest_asked(entry, units, asked, credit))
+    return units
 
 
 def digest_asked(entry: CausedEntry, units: int, debit: AccountKey, credit: AccountKey) -> bytes:

@@ -1,0 +1,337 @@
+"""Every fee, share and return is recomputed from what was stored, and none is forgotten."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orion.billing.fees.model import Payer, Terms, assess
+from orion.billing.quote import Rate
+from orion.ids import fact_id
+from orion.ledger.codes import Code, Kind, Purpose
+from orion.ledger.model import AccountKey, Transfer, clearing
+from orion.log.reconciliation import rules
+from orion.log.reconciliation.causes import CausedEntry, DepositFact, Facts, shortfall_id
+from orion.log.reconciliation.fees import AgreedFact, AssessedFact, FeeFacts, due
+from orion.log.reconciliation.model import Difference
+from orion.money import asset
+from orion.records import canonical_json
+from tests.unit.test_reconciliation_causes import (
+    ASSET,
+    AVAILABLE,
+    DEPOSIT,
+    FINAL,
+    LOST,
+    MERCHANT,
+    MERCHANT_ID,
+    NOW,
+    RECEIVABLE,
+    asked,
+    deposit,
+    entry,
+    name,
+)
+
+REFERRER_ID = bytes.fromhex("2" * 32)
+THEIRS = AccountKey("merchant:" + "2" * 32, Purpose.AVAILABLE, ASSET)
+INCOME = AccountKey("system:bitcoin", Purpose.FEE_INCOME, ASSET)
+PLAN = canonical_json(
+    {
+        "v": 1,
+        "name": "standard",
+        "currency": "EUR",
+        "tiers": [{"from": "0.00", "bps": 1_000}, {"from": "10000.00", "bps": 80}],
+        "fixed": {"EUR": "0.01"},
+        "payer": "customer",
+        "referral_bps": 2_000,
+        "reporting": {},
+    }
+)
+PLAN_ID = fact_id("fee_plan", PLAN)
+# 100 satoshi at 60000.00 EUR/BTC are 6 cents: 10 of percent, and 16 for the one cent.
+AGREED = AgreedFact(
+    merchant_id=MERCHANT_ID,
+    currency="EUR",
+    price_units=2_500,
+    plan_id=PLAN_ID,
+    plan=PLAN,
+    subject=MERCHANT,
+    assigned_plan=PLAN_ID,
+    bps=1_000,
+    fixed_units=1,
+    payer="customer",
+    referral_bps=2_000,
+    referrer_id=REFERRER_ID,
+    volume_units=999_999,
+    asked_units=2_779,
+    referred_by=REFERRER_ID,
+    rates={ASSET: 60_000 * 10**12},
+)
+ASSESSED = AssessedFact(bytes(16), 100, ASSET, 0, returned=False)
+FEE, SHARE = 26, 5
+SIDES = {
+    Code.FEE: (AVAILABLE, INCOME),
+    Code.FEE_RETURNED: (INCOME, AVAILABLE),
+    Code.REFERRAL_SHARE: (INCOME, THEIRS),
+    Code.REFERRAL_RETURNED: (THEIRS, INCOME),
+}
+UNITS = {
+    Code.FEE: FEE,
+    Code.FEE_RETURNED: FEE,
+    Code.REFERRAL_SHARE: SHARE,
+    Code.REFERRAL_RETURNED: SHARE,
+}
+RETURNS = (Code.FEE_RETURNED, Code.REFERRAL_RETURNED)
+
+
+def fee(code: Code, **changes: Any) -> Transfer:
+    debit, credit = SIDES[code]
+    cause = {"type": "fee", "deposit_id": DEPOSIT.hex(), "credit_epoch": 0}
+    made = Transfer(
+        fact_id(code.value, DEPOSIT, 0), Kind.DIRECT, code, UNITS[code], debit, credit,
+        canonical_json(cause), bytes(16),
+    )  # fmt: skip
+    return made._replace(**changes)
+
+
+def facts(
+    of: DepositFact,
+    agreed: AgreedFact | None = AGREED,
+    assessed: AssessedFact | None = ASSESSED,
+    *transfers: CausedEntry,
+) -> Facts:
+    known = FeeFacts(agreed, assessed)
+    return Facts(
+        NOW,
+        {of.id: of},
+        transfers={one.id: one for one in transfers},
+        fees={(DEPOSIT, 0): known} if agreed else {},
+    )
+
+
+def judged(caused: CausedEntry, known: Facts) -> list[Difference]:
+    return rules.untrue([caused], known)
+
+
+def around(code: Code) -> Facts:
+    """What stands behind a true entry of `code`."""
+    returned = code in RETURNS
+    return facts(LOST if returned else FINAL, AGREED, replace(ASSESSED, returned=returned))
+
+
+@pytest.mark.parametrize("code", SIDES)
+def test_a_fee_bears_what_billing_stored(code: Code) -> None:
+    assert judged(entry(fee(code)), around(code)) == []
+
+
+@pytest.mark.parametrize("code", SIDES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"units": 4},
+        {"id": bytes(16)},
+        {"digest": bytes(16)},
+        {"kind": "pending"},
+        {"linked": True},
+        {"debit": name(THEIRS), "credit": name(AVAILABLE)},
+        {"credit": name(RECEIVABLE)},
+    ],
+)
+def test_an_entry_that_says_otherwise_is_untrue(code: Code, change: dict[str, Any]) -> None:
+    [found] = judged(replace(entry(fee(code)), **change), around(code))
+    assert found.kind == "cause_differs"
+
+
+@pytest.mark.parametrize("code", SIDES)
+@pytest.mark.parametrize("by", [-1, 1])
+def test_an_entry_of_other_units_is_untrue_although_its_digest_fits(code: Code, by: int) -> None:
+    [found] = judged(entry(fee(code, units=UNITS[code] + by)), around(code))
+    assert (found.kind, found.expected) == ("cause_differs", f"units {UNITS[code]}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bps": 80},
+        {"bps": 1_001},
+        {"fixed_units": 0},
+        {"payer": "merchant"},
+        {"referral_bps": 1},
+        {"asked_units": 2_778},
+        {"price_units": 2_501},
+        {"volume_units": 1_000_000},
+        {"volume_units": None},
+        {"plan": PLAN + b" "},
+        {"plan": b""},
+        {"plan_id": bytes(16)},
+        {"assigned_plan": None},
+        {"assigned_plan": bytes(16)},
+        {"subject": "merchant:" + "2" * 32},
+        {"subject": "lane:other"},
+        {"referred_by": None},
+        {"referred_by": MERCHANT_ID},
+        {"referrer_id": bytes(16)},
+        {"merchant_id": REFERRER_ID},
+        {"rates": {}},
+        {"rates": {ASSET: 70_000 * 10**12}},
+    ],
+)
+def test_terms_that_do_not_follow_from_their_plan_make_a_fee_untrue(
+    change: dict[str, Any],
+) -> None:
+    [found] = judged(entry(fee(Code.FEE)), facts(FINAL, replace(AGREED, **change)))
+    assert found.kind == "cause_differs"
+
+
+def test_a_plan_of_the_lane_bears_a_fee() -> None:
+    for lane in ("standard", "vip"):
+        agreed = replace(AGREED, subject=f"lane:{lane}")
+        assert judged(entry(fee(Code.FEE)), facts(FINAL, agreed)) == []
+
+
+@pytest.mark.parametrize(
+    "known, kind",
+    [
+        (Facts(NOW), "cause_not_found"),
+        (facts(FINAL, None), "cause_not_found"),
+        (facts(FINAL, AGREED, None), "cause_not_found"),
+        (facts(deposit()), "cause_not_found"),
+        (facts(FINAL, AGREED, replace(ASSESSED, units=99)), "cause_differs"),
+        (facts(FINAL, AGREED, replace(ASSESSED, asset="ETH.ethereum")), "cause_differs"),
+        (facts(FINAL, AGREED, replace(ASSESSED, taken_before=1)), "cause_differs"),
+    ],
+)
+def test_a_fee_without_its_facts_is_untrue(known: Facts, kind: str) -> None:
+    [found] = judged(entry(fee(Code.FEE)), known)
+    assert found.kind == kind
+
+
+@pytest.mark.parametrize("code", RETURNS)
+def test_a_return_needs_a_reversal_and_an_assessment_that_says_so(code: Code) -> None:
+    returned = replace(ASSESSED, returned=True)
+    [found] = judged(entry(fee(code)), facts(FINAL, AGREED, returned))
+    assert found.kind == "cause_not_found"
+    [found] = judged(entry(fee(code)), facts(LOST))
+    assert found.kind == "cause_differs"
+
+
+@pytest.mark.parametrize("code", [Code.REFERRAL_SHARE, Code.REFERRAL_RETURNED])
+def test_a_share_of_nobody_is_untrue(code: Code) -> None:
+    known = facts(LOST, replace(AGREED, referrer_id=None), replace(ASSESSED, returned=True))
+    [found] = judged(entry(fee(code)), known)
+    assert found.kind == "cause_differs"
+
+
+@pytest.mark.parametrize("code", [Code.FEE, Code.REFERRAL_RETURNED])
+def test_a_fee_that_is_owed_in_part_is_judged_with_its_shortfall(code: Code) -> None:
+    whole = fee(code)
+    owing = replace(RECEIVABLE, owner=whole.debit.owner)
+    taken = replace(entry(whole), units=UNITS[code] - 2)
+    cause = canonical_json({"type": "shortfall", "transfer_id": whole.id.hex()})
+    rest = Transfer(
+        shortfall_id(whole.id), Kind.DIRECT, Code.FEE_SHORTFALL, 2, owing, INCOME, cause, bytes(16)
+    )
+    known = around(code)
+    known = replace(known, transfers={taken.id: taken, rest.id: entry(rest)})
+    assert judged(taken, known) == []
+    assert judged(entry(rest), known) == []
+    assert judged(taken, replace(known, transfers={})) != []
+    forged = entry(rest._replace(code=Code.REVERSAL_SHORTFALL))
+    [found] = judged(forged, known)
+    assert found.kind == "cause_not_found"
+
+
+def test_a_fee_that_is_owed_whole_debits_the_receivable() -> None:
+    owed = replace(entry(fee(Code.FEE)), debit=name(RECEIVABLE))
+    assert judged(owed, around(Code.FEE)) == []
+
+
+def test_the_houses_side_of_a_fee_may_stand_in_clearing() -> None:
+    here = name(clearing(0, ASSET))
+    placed = replace(entry(fee(Code.FEE)), credit=here, counterpart=name(INCOME))
+    assert judged(placed, around(Code.FEE)) == []
+    [found] = judged(replace(placed, counterpart=name(THEIRS)), around(Code.FEE))
+    assert found.kind == "cause_differs"
+
+
+# Nothing is forgotten
+
+OLD = replace(entry(asked(Code.DEPOSIT_FINAL)), posted_at=NOW - timedelta(days=2))
+PAID = (entry(fee(Code.FEE)), entry(fee(Code.REFERRAL_SHARE)))
+
+
+def test_a_final_deposit_whose_fee_was_posted_is_true() -> None:
+    assert judged(OLD, facts(FINAL, AGREED, ASSESSED, *PAID)) == []
+
+
+@pytest.mark.parametrize("there", [PAID[:1], PAID[1:], ()])
+def test_a_final_deposit_of_days_ago_whose_fee_or_share_nobody_took_is_told(
+    there: tuple[CausedEntry, ...],
+) -> None:
+    [found] = judged(OLD, facts(FINAL, AGREED, ASSESSED, *there))
+    assert found.kind == "cause_not_found"
+    [found] = judged(OLD, facts(FINAL, AGREED, None, *there))
+    assert found.kind == "cause_not_found"
+
+
+def test_a_fee_may_be_on_its_way_and_none_is_needed_where_none_was_agreed_or_all_went_back() -> (
+    None
+):
+    young = replace(OLD, posted_at=NOW - timedelta(hours=23))
+    assert judged(young, facts(FINAL, AGREED, None)) == []
+    assert judged(OLD, facts(FINAL, None)) == []
+    assert judged(OLD, facts(LOST, AGREED, None)) == []
+    nothing = replace(AGREED, bps=0, fixed_units=0)
+    assert judged(OLD, facts(FINAL, nothing)) == []
+
+
+def test_what_a_final_deposit_and_a_fee_need_is_looked_up() -> None:
+    for caused in (OLD, PAID[0]):
+        needs = rules.wanted([caused])
+        assert needs.fees == {(DEPOSIT, 0)}
+        assert needs.deposits == {DEPOSIT}
+    assert {one.id for one in PAID} <= rules.wanted([OLD]).transfers
+    assert shortfall_id(PAID[0].id) in rules.wanted([PAID[0]]).transfers
+
+
+@given(
+    st.integers(1, 10**24),
+    st.integers(0, 5_000),
+    st.integers(0, 10**6),
+    st.integers(0, 10_000),
+    st.integers(1, 10**20),
+    st.sampled_from(["BTC.bitcoin", "ETH.ethereum", "USDT.tron"]),
+    st.sampled_from(["EUR", "JPY"]),
+    st.sampled_from([None, REFERRER_ID]),
+    st.integers(0, 10**6),
+)
+def test_the_books_and_billing_work_out_the_same(
+    units: int,
+    bps: int,
+    fixed: int,
+    referral_bps: int,
+    rate: int,
+    coin: str,
+    currency: str,
+    referrer: bytes | None,
+    before: int,
+) -> None:
+    before = min(before, fixed)
+    taken = assess(
+        Terms(bps, fixed, Payer.MERCHANT, referral_bps),
+        units,
+        open_units=fixed - before,
+        rate=Rate(rate),
+        coin=asset(coin),
+        money=asset(currency),
+        referred=referrer is not None,
+    )
+    agreed = replace(
+        AGREED, currency=currency, bps=bps, fixed_units=fixed, referral_bps=referral_bps,
+        referrer_id=referrer, rates={coin: rate},
+    )  # fmt: skip
+    found = due(agreed, coin, units, before)
+    assert (found.fee, found.share) == (taken.fee_units, taken.share_units)
