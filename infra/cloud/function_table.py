@@ -126,6 +126,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     ),
     *BOOKS,
     api("system_doctor", "health", standard=5, vip=5, mysql=("system-doctor",)),
+    api("system_doctor", "reference", standard=5, vip=5, carries=("web/problems", "web/shared")),
     # Creates the other principals' users, so it reads every database secret; it runs once a deploy.
     FunctionRow(
         "arch",

@@ -32,13 +32,14 @@ _CONFIRMATIONS = {"bitcoin": {"settled": 2, "final": 3}, "ethereum": {"settled":
 # Wide enough for benches and a fuzzer from one address; docs/api.md has those of a real stage.
 _KEYED = {"window_s": 10, "key": 100_000, "merchant": 100_000}
 _OPEN = {"window_s": 10, "address": 100_000}
-_QUOTAS = {
+_BY_CLASS = {
     "read": _KEYED,
     "write": _KEYED,
     "expensive": _KEYED,
     "open_read": _OPEN,
     "open_write": _OPEN,
 }
+QUOTAS = {"standard": _BY_CLASS, "vip": _BY_CLASS}
 
 # Smallest native units: what one sweep may cost, and what a single-key signer may ever spend
 # before it is refilled.
@@ -89,7 +90,7 @@ def parameters(stack: Stack) -> dict[str, str]:
         ),
         "chains/contracts": json.dumps({"USDT.ethereum": usdt_address()}),
         "policy/confirmations": json.dumps(_CONFIRMATIONS),
-        "policy/rate-limits": json.dumps({"standard": _QUOTAS, "vip": _QUOTAS}),
+        "policy/rate-limits": json.dumps(QUOTAS),
         "policy/sweep-fee-max": json.dumps(_SWEEP_FEE_MAX),
         "policy/executor-float": json.dumps(_EXECUTOR_FLOAT),
         "rates/providers": json.dumps(dict(stack.ticker.base_urls)),

@@ -98,7 +98,8 @@ def test_every_asset_holds_the_file_that_its_handler_names(
         else:
             held = zipfile.ZipFile(assembly / f"asset.{key}").namelist()
         assert file in held, name
-        assert set(held) <= {file, "migrations", "checkout", "merchant", "shared"}, f"{name} carries {held}"
+        folders = {"migrations", "checkout", "merchant", "problems", "shared"}
+        assert set(held) <= {file, *folders}, f"{name} carries {held}"
 
 
 def test_every_function_has_a_time_out_memory_and_a_log_group_that_forgets(

@@ -127,3 +127,38 @@ def test_a_number_field_is_whole_and_within_its_bounds(value: object) -> None:
 def test_a_list_field_has_no_repeats_and_a_limit(value: object) -> None:
     with pytest.raises(MalformedField):
         Body({"n": value}).texts("n", max_items=3, max_length=8)
+
+
+def test_an_answer_that_the_caller_has_is_not_sent_again() -> None:
+    def balances(request: Request) -> Response:
+        return json_response(200, {"data": [request.headers.get("x", "")]})
+
+    place = ("GET", "/v1/balances")
+    first = answer_of(event(*place), {place: balances})
+    etag = first["headers"]["ETag"]
+    for known in (etag, f'"other", W/{etag}'):
+        again = answer_of(event(*place, headers={"If-None-Match": known}), {place: balances})
+        assert (again["statusCode"], again["body"]) == (304, "")
+        assert again["headers"]["ETag"] == etag
+        assert "Content-Type" not in again["headers"]
+    changed = event(*place, headers={"If-None-Match": etag, "X": "1"})
+    assert answer_of(changed, {place: balances})["statusCode"] == 200
+
+
+def test_what_does_not_fit_its_description_never_reaches_the_handler() -> None:
+    def never(request: Request) -> Response:
+        raise AssertionError("a refused request must not reach the handler")
+
+    def code(method: str, route: str, **more: Any) -> str:
+        scopes = "invoices:write invoices:read balances:read"
+        asked = event(method, route, scopes=scopes, **more)
+        body: dict[str, str] = json.loads(answer_of(asked, {(method, route): never})["body"])
+        return body["code"]
+
+    key = {"headers": {"Idempotency-Key": "k"}}
+    assert code("POST", "/v1/invoices", body="{}", **key) == "missing_field"
+    assert code("POST", "/v1/invoices", body='{"a": 1}', **key) == "unknown_field"
+    assert code("POST", "/v1/invoices", body="[", **key) == "malformed_json"
+    query = {"queryStringParameters": {"limit": "0"}}
+    assert code("GET", "/v1/invoices", **query) == "limit_out_of_range"
+    assert code("GET", "/v1/balances", **query) == "unknown_parameter"

@@ -2,7 +2,7 @@
 gateway from it, and the OpenAPI document is written from it. A theme a file of `api_routes`.
 """
 
-from orion.runtime.api_routes import invoices, pages, rates, user, webhooks
+from orion.runtime.api_routes import invoices, pages, rates, reference, user, webhooks
 from orion.runtime.route import RateClass, Route
 from orion.scopes import Scope
 
@@ -14,6 +14,7 @@ ROUTES: tuple[Route, ...] = (
     *webhooks.ROUTES,
     *invoices.ROUTES,
     *pages.ROUTES,
+    *reference.ROUTES,
 )
 
 _BY_PLACE = {(route.method, route.path): route for route in ROUTES}

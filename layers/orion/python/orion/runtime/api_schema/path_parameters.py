@@ -9,6 +9,7 @@ from orion.runtime.api_schema.kinds import Text, public_id
 
 PATH_PARAMETERS: Mapping[str, Text] = {
     "asset": Text(max_length=64, form=r"[A-Z0-9]+\.[a-z0-9]+"),
+    "code": Text(max_length=80, form="[a-z_]+"),
     "currency": Text(max_length=40, form="[A-Z]{3}"),
     "file": Text(max_length=80),
     "invoice_id": public_id("inv"),
