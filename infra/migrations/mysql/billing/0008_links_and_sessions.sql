@@ -40,10 +40,10 @@ CREATE TABLE checkout_session (
   session_id BINARY(16) NOT NULL PRIMARY KEY,
   merchant_id BINARY(16) NOT NULL,
   invoice_id BINARY(16) NOT NULL,
-  success_url VARCHAR(2048) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  cancel_url VARCHAR(2048) CHARACTER SET ascii COLLATE ascii_bin NULL,
   created_at DATETIME(6) NOT NULL
 ) ENGINE=InnoDB;
+
+ALTER TABLE invoice ADD COLUMN cancel_url VARCHAR(2048) CHARACTER SET ascii COLLATE ascii_bin NULL;
 
 -- Whose a deposit is, so that a merchant's payments are one range of an index; null while only its credit has come.
 ALTER TABLE deposit

@@ -36,6 +36,7 @@ class Asked:
     payment_link_id: bytes | None = None
     session_id: bytes | None = None
     success_url: str | None = None
+    cancel_url: str | None = None
     language: str | None = None
 
     def made(self) -> Made:
@@ -46,6 +47,7 @@ class Asked:
             payment_link_id=self.payment_link_id,
             session_id=self.session_id,
             success_url=self.success_url,
+            cancel_url=self.cancel_url,
             language=self.language,
         )
 
@@ -73,8 +75,9 @@ def judge(asked: Asked, places: Networks) -> Judged:
     """
     if asked.expires_in_s is not None:
         MerchantSettings(expires_in_s=asked.expires_in_s)
-    if asked.success_url is not None:
-        check_return_url(asked.success_url, "success_url")
+    for field_name, url in (("success_url", asked.success_url), ("cancel_url", asked.cancel_url)):
+        if url is not None:
+            check_return_url(url, field_name)
     price = Amount.parse(asked.amount, fiat(asked.currency)).positive()
     return Judged(asked, price, tuple(payable_asset(code, places) for code in asked.assets))
 

@@ -64,6 +64,7 @@ class Made:
     payment_link_id: bytes | None = None
     session_id: bytes | None = None
     success_url: str | None = None
+    cancel_url: str | None = None
     language: str | None = None
 
 
@@ -150,6 +151,7 @@ def public_view(invoice: Invoice, checkout_url: str) -> dict[str, object]:
         "expires_at": moment(invoice.expires_at),
         "cancelled_at": None if invoice.cancelled_at is None else moment(invoice.cancelled_at),
         "success_url": invoice.made.success_url,
+        "cancel_url": invoice.made.cancel_url,
         "language": invoice.made.language,
         "checkout_url": f"{checkout_url}/checkout/{public_id('inv', invoice.invoice_id)}",
         "payment_options": [_option(invoice, option) for option in invoice.options],

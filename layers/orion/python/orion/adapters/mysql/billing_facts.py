@@ -84,11 +84,12 @@ class BillingFacts(BillingReading):
 
     def put_deposit(self, invoice: Invoice, deposit: Deposit) -> None:
         self._cursor.execute(
-            "UPDATE deposit SET version = %s, invoice_id = %s, asset = %s, units = %s, state = %s,"
-            " confirmations = %s, confirmations_settled = %s, credit_epoch = %s, block_time = %s,"
-            " first_seen_at = %s, txid = %s WHERE deposit_id = %s",
+            "UPDATE deposit SET version = %s, merchant_id = %s, invoice_id = %s, asset = %s,"
+            " units = %s, state = %s, confirmations = %s, confirmations_settled = %s,"
+            " credit_epoch = %s, block_time = %s, first_seen_at = %s, txid = %s WHERE deposit_id = %s",
             (
                 deposit.version,
+                invoice.merchant_id,
                 invoice.invoice_id,
                 deposit.asset,
                 deposit.units,

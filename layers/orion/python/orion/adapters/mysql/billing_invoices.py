@@ -89,8 +89,8 @@ class BillingInvoices(BillingCursor):
         self._cursor.execute(
             "INSERT INTO invoice (invoice_id, merchant_id, lane, status, currency, price_units,"
             " reference, created_at, expires_at, changes, tolerance_bps, wakes_at, metadata,"
-            " payment_link_id, session_id, success_url, language)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " payment_link_id, session_id, success_url, cancel_url, language)"
+            f" VALUES ({marks(range(18))})",
             (
                 invoice.invoice_id,
                 invoice.merchant_id,
@@ -108,6 +108,7 @@ class BillingInvoices(BillingCursor):
                 made.payment_link_id,
                 made.session_id,
                 made.success_url,
+                made.cancel_url,
                 made.language,
             ),
         )

@@ -16,7 +16,7 @@ _INVOICE = (
     "SELECT i.invoice_id, i.merchant_id, i.lane, i.status, i.currency, i.price_units,"
     " i.created_at, i.expires_at, i.changes, c.cause_type, c.cause_subject, c.at, c.trace_id,"
     " i.tolerance_bps, i.wakes_at, i.cancelled_at, i.reference, i.metadata, i.payment_link_id,"
-    " i.session_id, i.success_url, i.language"
+    " i.session_id, i.success_url, i.cancel_url, i.language"
     " FROM invoice i JOIN invoice_change c ON c.invoice_id = i.invoice_id AND c.number = i.changes"
 )
 _DEPOSIT = (
@@ -131,7 +131,8 @@ def _invoice(
             payment_link_id=row[18],
             session_id=row[19],
             success_url=row[20],
-            language=row[21],
+            cancel_url=row[21],
+            language=row[22],
         ),
         tolerance_bps=int(row[13]),
         wakes_at=None if row[14] is None else read(row[14]),

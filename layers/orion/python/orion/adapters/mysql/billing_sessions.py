@@ -19,31 +19,27 @@ class BillingSessions(BillingCursor):
 
     def add_session(self, session: CheckoutSession) -> None:
         self._cursor.execute(
-            "INSERT INTO checkout_session (session_id, merchant_id, invoice_id, success_url,"
-            " cancel_url, created_at) VALUES (%s, %s, %s, %s, %s, %s)",
+            "INSERT INTO checkout_session (session_id, merchant_id, invoice_id, created_at)"
+            " VALUES (%s, %s, %s, %s)",
             (
                 session.session_id,
                 session.merchant_id,
                 session.invoice_id,
-                session.success_url,
-                session.cancel_url,
                 stored(session.created_at),
             ),
         )
 
     def session(self, session_id: bytes) -> CheckoutSession | None:
         self._cursor.execute(
-            "SELECT merchant_id, invoice_id, success_url, cancel_url, created_at"
-            " FROM checkout_session WHERE session_id = %s",
+            "SELECT merchant_id, invoice_id, created_at FROM checkout_session"
+            " WHERE session_id = %s",
             (session_id,),
         )
         row = self._cursor.fetchone()
         if row is None:
             return None
-        merchant_id, invoice_id, success_url, cancel_url, created_at = row
-        return CheckoutSession(
-            session_id, merchant_id, invoice_id, success_url, cancel_url, read(created_at)
-        )
+        merchant_id, invoice_id, created_at = row
+        return CheckoutSession(session_id, merchant_id, invoice_id, read(created_at))
 
 
 class MySqlSalesTransaction(MySqlBillingTransaction, BillingLinks, BillingSessions):

@@ -20,13 +20,11 @@ class SessionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckoutSession:
-    """One purchase. What it costs, its reference and metadata are its invoice's."""
+    """One purchase. All but its identity is its invoice's."""
 
     session_id: bytes
     merchant_id: bytes
     invoice_id: bytes
-    success_url: str
-    cancel_url: str | None
     created_at: datetime
 
 
@@ -58,8 +56,8 @@ def session_view(
         "amount": invoice.price.text(),
         "currency": invoice.price.asset.code,
         "assets": [option.due.asset.code for option in invoice.options],
-        "success_url": session.success_url,
-        "cancel_url": session.cancel_url,
+        "success_url": invoice.made.success_url,
+        "cancel_url": invoice.made.cancel_url,
         "client_reference": invoice.made.reference,
         "metadata": dict(invoice.made.metadata),
         "created_at": moment(session.created_at),

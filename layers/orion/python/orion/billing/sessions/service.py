@@ -56,24 +56,12 @@ class CheckoutSessions:
         origin = Origin(request.merchant_id, lane, trace_id, self._clock())
         session_id = random_id(origin.at)
         name = public_id("cs", session_id)
-        success = check_return_url(asked.success_url, "success_url", may_name_session=True)
-        success_url = with_session(success, name)
-        cancel_url = asked.cancel_url
-        if cancel_url is not None:
-            check_return_url(cancel_url, "cancel_url", may_name_session=True)
-            cancel_url = with_session(cancel_url, name)
+        wanted = _invoice_asked(asked, session_id)
 
         def make(tx: SessionTransaction) -> Answer:
-            invoice = self._invoices.new_invoice(
-                tx, origin, _invoice_asked(asked, session_id, success_url)
-            )
+            invoice = self._invoices.new_invoice(tx, origin, wanted)
             session = CheckoutSession(
-                session_id,
-                request.merchant_id,
-                invoice.invoice_id,
-                success_url,
-                cancel_url,
-                origin.at,
+                session_id, request.merchant_id, invoice.invoice_id, origin.at
             )
             tx.add_session(session)
             details = {"invoice": public_id("inv", invoice.invoice_id)}
@@ -99,7 +87,10 @@ class CheckoutSessions:
         return self._store.transact(read)
 
 
-def _invoice_asked(asked: SessionAsked, session_id: bytes, success_url: str) -> Asked:
+def _invoice_asked(asked: SessionAsked, session_id: bytes) -> Asked:
+    """Raises ReturnUrlRefused."""
+    name = public_id("cs", session_id)
+    cancel_url = asked.cancel_url
     return Asked(
         amount=asked.amount,
         currency=asked.currency,
@@ -108,6 +99,11 @@ def _invoice_asked(asked: SessionAsked, session_id: bytes, success_url: str) -> 
         expires_in_s=asked.expires_in_s,
         metadata=asked.metadata,
         session_id=session_id,
-        success_url=success_url,
+        success_url=_return_url(asked.success_url, "success_url", name),
+        cancel_url=cancel_url and _return_url(cancel_url, "cancel_url", name),
         language=asked.language,
     )
+
+
+def _return_url(url: str, field_name: str, session: str) -> str:
+    return with_session(check_return_url(url, field_name, may_name_session=True), session)

@@ -117,6 +117,7 @@ _PUBLIC = (
     Member("expires_at", MOMENT),
     Member("cancelled_at", MOMENT, nullable=True),
     Member("success_url", Text(), nullable=True),
+    Member("cancel_url", Text(), nullable=True),
     Member("language", Choice(i18n.LANGUAGES), nullable=True),
     Member("checkout_url", Text(format="uri")),
     Member("payment_options", Listing(_OPTION, max_items=ASSETS_MAX)),
