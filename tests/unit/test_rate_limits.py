@@ -65,7 +65,7 @@ def ask(limits: Limits, *, key: bytes = KEY, merchant: bytes = MERCHANT) -> Mapp
 
 def test_a_used_up_quota_refuses_and_says_when_it_is_new() -> None:
     window = Window()
-    limits = window.limits(Quota(READ, "key", 3, 10), Quota(READ, "merchant", 5, 10))
+    limits = window.limits(Quota(READ, "key", 3, 10), Quota(READ, "merchant", 9, 10))
     assert [ask(limits)["statusCode"] for _ in range(4)] == [200, 200, 200, 429]
     refused = ask(limits)
     body, headers = json.loads(refused["body"]), refused["headers"]

@@ -43,6 +43,10 @@ _HEADERS: Mapping[str, tuple[str, str]] = {
 }
 
 
+class UnknownCode(Exception):
+    """A route names a problem that `problems.STATUS` does not have."""
+
+
 def document(routes: Sequence[Route]) -> Mapping[str, object]:
     """The whole document, in the order of `routes`."""
     written = _Writer()
@@ -222,7 +226,10 @@ def _refused(route: Route) -> Mapping[int, Sequence[str]]:
         codes.append("rate_limited")
     found: dict[int, set[str]] = {_TIMEOUT: {"temporarily_unavailable"}}
     for code in codes:
-        found.setdefault(problems.STATUS[code], set()).add(code)
+        status = problems.STATUS.get(code)
+        if status is None:
+            raise UnknownCode(f"{route.method} {route.path} refuses with {code}, which has no row")
+        found.setdefault(status, set()).add(code)
     return {status: sorted(names) for status, names in found.items()}
 
 
