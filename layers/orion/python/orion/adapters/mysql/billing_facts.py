@@ -86,7 +86,8 @@ class BillingFacts(BillingReading):
         self._cursor.execute(
             "UPDATE deposit SET version = %s, merchant_id = %s, invoice_id = %s, asset = %s,"
             " units = %s, state = %s, confirmations = %s, confirmations_settled = %s,"
-            " credit_epoch = %s, block_time = %s, first_seen_at = %s, txid = %s WHERE deposit_id = %s",
+            " credit_epoch = %s, block_time = %s, first_seen_at = %s, txid = %s"
+            " WHERE deposit_id = %s",
             (
                 deposit.version,
                 invoice.merchant_id,

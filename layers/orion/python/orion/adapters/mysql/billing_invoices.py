@@ -87,7 +87,7 @@ class BillingInvoices(BillingCursor):
     def add_invoice(self, invoice: Invoice, change: Change) -> None:
         made = invoice.made
         self._cursor.execute(
-            "INSERT INTO invoice (invoice_id, merchant_id, lane, status, currency, price_units,"
+            "INSERT INTO invoice (invoice_id, merchant_id, lane, status, currency, price_units,"  # noqa: S608
             " reference, created_at, expires_at, changes, tolerance_bps, wakes_at, metadata,"
             " payment_link_id, session_id, success_url, cancel_url, language)"
             f" VALUES ({marks(range(18))})",
