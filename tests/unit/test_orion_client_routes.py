@@ -1,0 +1,130 @@
+"""The client has every route of the API's description, under the names that stand there."""
+
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orion_client import Client, Retries
+from orion_client.resources import Resource
+from tests.unit.client_server import Seen, Told, serving
+
+ROOT = Path(__file__).parents[2]
+OPENAPI: Mapping[str, Any] = json.loads((ROOT / "infra" / "openapi.json").read_text())
+METHODS = ("get", "post", "put", "patch", "delete")
+PAGE = {"data": [], "next_cursor": None, "has_more": False}
+
+
+def operations() -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Every operation of the programs' API; pages for people are none of it."""
+    return {
+        (method.upper(), path): item[method]
+        for path, item in OPENAPI["paths"].items()
+        if path.startswith("/v1/")
+        for method in METHODS
+        if method in item
+    }
+
+
+def value_for(name: str, annotation: str) -> object:
+    """Something of the type that a parameter says."""
+    if "Callable" in annotation:
+        return lambda: True
+    if "Mapping" in annotation:
+        return {"name": "value"}
+    if "Sequence" in annotation:
+        return ["one", "two"]
+    if "bool" in annotation:
+        return True
+    if "int" in annotation or "float" in annotation:
+        return 1
+    return f"{name}-text"
+
+
+def resources(client: Client) -> Mapping[str, Resource]:
+    return {name: item for name, item in vars(client).items() if isinstance(item, Resource)}
+
+
+def public_methods(resource: Resource) -> list[str]:
+    return [name for name, _ in inspect.getmembers(resource, inspect.ismethod) if name[0] != "_"]
+
+
+@pytest.fixture(scope="module")
+def requests() -> dict[str, Seen]:
+    """What each method of the client sends, with every parameter given."""
+    found: dict[str, Seen] = {}
+    with serving() as server, Client(server.url, "ok_k", retries=Retries(attempts=1)) as client:
+        server.tell(Told(200, PAGE))
+        for group, resource in resources(client).items():
+            for name in public_methods(resource):
+                method = getattr(resource, name)
+                given = {
+                    parameter.name: value_for(parameter.name, str(parameter.annotation))
+                    for parameter in inspect.signature(method).parameters.values()
+                }
+                server.seen.clear()
+                answer = method(**given)
+                if inspect.isgenerator(answer):
+                    next(answer, None)
+                assert server.seen, (group, name)
+                found[f"{group}.{name}"] = server.seen[0]
+    return found
+
+
+def operation_of(request: Seen) -> tuple[str, str]:
+    """The described operation that a request is for; one without names in its path goes first."""
+    for method, path in sorted(operations(), key=lambda place: place[1].count("{")):
+        if method == request.method and re.fullmatch(
+            re.sub(r"\{\w+\}", "[^/]+", path), request.path
+        ):
+            return method, path
+    raise AssertionError(f"no such route: {request.method} {request.path}")
+
+
+def test_no_route_of_the_description_is_missing(requests: dict[str, Seen]) -> None:
+    assert operations().keys() == {operation_of(request) for request in requests.values()}
+
+
+def test_every_parameter_has_the_descriptions_name(requests: dict[str, Seen]) -> None:
+    for name, request in requests.items():
+        operation = operations()[operation_of(request)]
+        described = {
+            parameter["name"]
+            for parameter in map(resolved, operation.get("parameters", []))
+            if parameter["in"] == "query"
+        }
+        assert set(request.query) <= described, name
+
+
+def test_every_member_of_a_body_has_the_descriptions_name_and_none_is_missing(
+    requests: dict[str, Seen],
+) -> None:
+    for name, request in requests.items():
+        operation = operations()[operation_of(request)]
+        body = operation.get("requestBody")
+        described: Mapping[str, Any] = {}
+        if body is not None:
+            described = resolved(body["content"]["application/json"]["schema"])["properties"]
+        assert set(request.members) == set(described), name
+
+
+def test_what_needs_a_key_gets_one_and_nothing_else_does(requests: dict[str, Seen]) -> None:
+    for name, request in requests.items():
+        operation = operations()[operation_of(request)]
+        parameters = map(resolved, operation.get("parameters", []))
+        needed = any(parameter["name"].lower() == "idempotency-key" for parameter in parameters)
+        assert ("idempotency-key" in request.headers) == needed, name
+
+
+def resolved(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a `$ref` of the document points to."""
+    while "$ref" in item:
+        found: Any = OPENAPI
+        for part in str(item["$ref"]).removeprefix("#/").split("/"):
+            found = found[part]
+        item = found
+    return item
