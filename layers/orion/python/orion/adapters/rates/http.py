@@ -114,7 +114,7 @@ def moment(date: str | None, age: str | None) -> datetime | None:
         if at.tzinfo is None:
             return None
         return at.astimezone(UTC) - timedelta(seconds=int(age))
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
 
 

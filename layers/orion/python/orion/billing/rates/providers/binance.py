@@ -11,6 +11,7 @@ from orion.billing.rates.providers.answer import (
     Found,
     NotTheFormat,
     OneIsNotListed,
+    Quoted,
     as_list,
     as_object,
     quoted,
@@ -38,9 +39,10 @@ class Binance:
             return {symbols[0]: TickerRefusal.UNKNOWN_PAIR}
         if answer.status != 200:
             return dict.fromkeys(symbols, TickerRefusal.STATUS)
-        rows = {}
+        rows: dict[str, Quoted | TickerRefusal] = {}
         for row in map(as_object, as_list(body)):
-            if row.get("symbol") in rows:
-                raise NotTheFormat("a symbol stands twice")
-            rows[row.get("symbol")] = quoted(row.get("bidPrice"), row.get("askPrice"))
+            symbol = row.get("symbol")
+            if not isinstance(symbol, str) or symbol in rows:
+                raise NotTheFormat("a row without a symbol of its own")
+            rows[symbol] = quoted(row.get("bidPrice"), row.get("askPrice"))
         return {symbol: rows.get(symbol, TickerRefusal.UNKNOWN_PAIR) for symbol in symbols}
