@@ -27,7 +27,18 @@ _TRON_NETWORK = "private"
 _SOLANA_NETWORK = "localnet"
 _NOTHING = "none"
 _PARALLEL = 8
-_CONFIRMATIONS = {"bitcoin": {"settled": 2, "final": 3}, "ethereum": {"settled": 3, "final": 5}}
+_CONFIRMATIONS = {
+    "bitcoin": {
+        "settled": 2,
+        "final": 3,
+        "amounts": {"BTC.bitcoin": [{"from_units": "1000000000", "settled": 3}]},
+    },
+    "ethereum": {
+        "settled": 3,
+        "final": 5,
+        "amounts": {"ETH.ethereum": [{"from_units": "100000000000000000000", "settled": 5}]},
+    },
+}
 
 # Wide enough for benches and a fuzzer from one address; docs/api.md has those of a real stage.
 _KEYED = {"window_s": 10, "key": 100_000, "merchant": 100_000}

@@ -49,6 +49,60 @@ def test_counts_that_cannot_be_followed_are_refused(counts: object) -> None:
         read_policy(NETWORKS, {"bitcoin": counts}, {})
 
 
+LADDER = [
+    {"from_units": "10000000", "settled": 3},
+    {"from_units": "100000000", "settled": 6},
+]
+
+
+def with_amounts(amounts: object) -> dict[str, object]:
+    return {"bitcoin": {"settled": 2, "final": 6, "amounts": amounts}}
+
+
+@pytest.mark.parametrize(
+    "units,settled",
+    [
+        (1, 2),
+        (9_999_999, 2),
+        (10_000_000, 3),
+        (99_999_999, 3),
+        (100_000_000, 6),
+        (10**30, 6),
+    ],
+)
+def test_larger_amounts_ask_for_more_confirmations_from_each_step_on(
+    units: int, settled: int
+) -> None:
+    policy = read_policy(NETWORKS, with_amounts({"BTC.bitcoin": LADDER}), {})
+    bitcoin = policy.of("bitcoin", "regtest")
+    assert bitcoin.settled_for("BTC.bitcoin", units) == settled
+    assert bitcoin.settled_for("USDT.bitcoin", units) == 2
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        7,
+        {"ETH.ethereum": LADDER},
+        {"BTC.bitcoin": {"from_units": "1", "settled": 3}},
+        {"BTC.bitcoin": [7]},
+        {"BTC.bitcoin": [{"from_units": 10, "settled": 3}]},
+        {"BTC.bitcoin": [{"from_units": "0", "settled": 3}]},
+        {"BTC.bitcoin": [{"from_units": "1.5", "settled": 3}]},
+        {"BTC.bitcoin": [{"from_units": "10", "settled": True}]},
+        {"BTC.bitcoin": [{"from_units": "10", "settled": 2}]},
+        {"BTC.bitcoin": [{"from_units": "10", "settled": 7}]},
+        {"BTC.bitcoin": [LADDER[1], LADDER[0]]},
+        {"BTC.bitcoin": [LADDER[0], LADDER[0]]},
+        {"BTC.bitcoin": [LADDER[0], {"from_units": "100000000", "settled": 3}]},
+        {"BTC.bitcoin": [LADDER[0]] * 17},
+    ],
+)
+def test_a_ladder_that_does_not_rise_up_to_final_is_refused(amounts: object) -> None:
+    with pytest.raises(UnusablePolicy):
+        read_policy(NETWORKS, with_amounts(amounts), {})
+
+
 @pytest.mark.parametrize(
     "contracts",
     [

@@ -160,16 +160,25 @@ def payments(
 
 
 def include(
-    known: Deposit | None, payment: Payment, block: Inclusion, policy: ChainPolicy, tip_height: int
+    known: Deposit | None,
+    payment: Payment,
+    block: Inclusion,
+    policy: ChainPolicy,
+    tip_height: int,
+    *,
+    at_stake: int | None = None,
 ) -> Change | None:
     """A payment was seen in a connected block; None when it is counted already.
 
     A reversed deposit comes back under the epoch that its reversal opened, with what the payment
-    does now: a contract may act otherwise in another block.
+    does now: a contract may act otherwise in another block. `at_stake` is what the block pays to
+    the wallet in this asset, by default the payment alone: as many confirmations are asked for as
+    the policy wants of that.
     """
     if known is not None and known.state is not State.REVERSED:
         return None
     transfer = payment.transfer
+    stake = transfer.units if at_stake is None else at_stake
     deposit = Deposit(
         id=deposit_id(policy.chain, transfer),
         chain=policy.chain,
@@ -179,7 +188,7 @@ def include(
         state=State.INCLUDED,
         held_for=_held_for(payment),
         included=block,
-        settled=policy.settled,
+        settled=policy.settled_for(payment.asset.code, stake),
         final=policy.final,
         epoch=known.epoch if known else 0,
         version=(known.version if known else 0) + 1,
@@ -241,15 +250,20 @@ def block_changes(
     policy: ChainPolicy,
 ) -> Sequence[Change]:
     """What a connected block does to the payments inside it, in the block's order; each also
-    restated at once, so that a policy of one confirmation settles with the block itself."""
+    restated at once, so that a policy of one confirmation settles with the block itself.
+
+    What one block pays to one wallet in one asset is judged together: a payment that is split into
+    small ones asks for no fewer confirmations.
+    """
     changes: list[Change] = []
-    seen: set[bytes] = set()
+    once: dict[bytes, Payment] = {}
     for payment in payments_in:
-        identity = deposit_id(policy.chain, payment.transfer)
-        if identity in seen:
-            continue
-        seen.add(identity)
-        change = include(known.get(identity), payment, block, policy, block.height)
+        once.setdefault(deposit_id(policy.chain, payment.transfer), payment)
+    at_stake = _received(once.values())
+    for identity, payment in once.items():
+        stake = at_stake[_receiver(payment)]
+        before = known.get(identity)
+        change = include(before, payment, block, policy, block.height, at_stake=stake)
         if change is None:
             continue
         changes.append(change)
@@ -257,3 +271,15 @@ def block_changes(
         if at_once is not None and at_once.deposit.state is not State.INCLUDED:
             changes.append(at_once)
     return changes
+
+
+def _receiver(payment: Payment) -> tuple[int, int, str]:
+    return payment.watched.group, payment.watched.index, payment.asset.code
+
+
+def _received(payments_in: Iterable[Payment]) -> Mapping[tuple[int, int, str], int]:
+    sums: dict[tuple[int, int, str], int] = {}
+    for payment in payments_in:
+        receiver = _receiver(payment)
+        sums[receiver] = sums.get(receiver, 0) + payment.transfer.units
+    return sums

@@ -2,8 +2,9 @@
 networks.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import cast
 
@@ -12,6 +13,16 @@ from orion.money import Asset, asset
 from orion.moneyin.errors import ForeignStream, UnusablePolicy
 
 _MAX_CONFIRMATIONS = 10_000
+_MAX_STEPS = 16
+_UNITS = re.compile(r"[1-9][0-9]{0,38}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From `from_units` on, `settled` confirmations are asked for."""
+
+    from_units: int
+    settled: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +31,8 @@ class ChainPolicy:
     agree on a block.
 
     `assets` maps a contract (None: the chain's own coin) to its asset. What is not in it does not
-    exist for us.
+    exist for us. `ladders` asks for more confirmations of larger amounts of an asset: steps that
+    rise in both numbers, none above `final`.
     """
 
     chain: str
@@ -29,6 +41,17 @@ class ChainPolicy:
     final: int
     nodes: int
     assets: Mapping[str | None, Asset]
+    ladders: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+
+    def settled_for(self, asset_code: str, units: int) -> int:
+        """Confirmations for `units` of an asset: of the highest step that they reach, else
+        `settled`.
+
+        With {from 10,000,000: 3, from 100,000,000: 6} and 2, one block's 9,999,999 sat to a wallet
+        settle after 2 blocks, 10,000,000 after 3.
+        """
+        reached = [step for step in self.ladders.get(asset_code, ()) if units >= step.from_units]
+        return reached[-1].settled if reached else self.settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +96,9 @@ def read_policy(
         data = chain_data(chain)
         settled, final, nodes = _counts(chain, str(network), confirmations.get(chain))
         native: dict[str | None, Asset] = {None: asset(data.native_asset)}
-        chains[chain] = ChainPolicy(
-            chain, str(network), settled, final, nodes, native | tokens.get(chain, {})
-        )
+        assets = native | tokens.get(chain, {})
+        ladders = _ladders(chain, settled, final, confirmations.get(chain))
+        chains[chain] = ChainPolicy(chain, str(network), settled, final, nodes, assets, ladders)
     return Policy(MappingProxyType(chains))
 
 
@@ -96,6 +119,41 @@ def _counts(chain: str, network: str, row: object) -> tuple[int, int, int]:
     if nodes != 1:
         raise UnusablePolicy("only one deciding node a chain is supported", chain=chain)
     return settled, final, 1
+
+
+def _ladders(chain: str, settled: int, final: int, row: object) -> Mapping[str, tuple[Step, ...]]:
+    named = cast(Mapping[str, object], row).get("amounts") if isinstance(row, dict) else None
+    if named is None:
+        return MappingProxyType({})
+    if not isinstance(named, dict):
+        raise UnusablePolicy("amounts are an object an asset", chain=chain)
+    ladders = {}
+    for code, steps in cast(Mapping[str, object], named).items():
+        if asset(code).chain != chain or not isinstance(steps, list) or len(steps) > _MAX_STEPS:
+            raise UnusablePolicy(
+                f"a ladder is of an asset of its chain, with at most {_MAX_STEPS} steps", asset=code
+            )
+        ladders[code] = _ladder(code, settled, final, [_step(code, step) for step in steps])
+    return MappingProxyType(ladders)
+
+
+def _step(code: str, step: object) -> Step:
+    named = cast(Mapping[str, object], step) if isinstance(step, dict) else {}
+    units, settled = named.get("from_units"), named.get("settled")
+    if not isinstance(units, str) or not _UNITS.fullmatch(units) or type(settled) is not int:
+        raise UnusablePolicy("a step has from_units (text) and settled (a number)", asset=code)
+    return Step(int(units), settled)
+
+
+def _ladder(code: str, settled: int, final: int, steps: Sequence[Step]) -> tuple[Step, ...]:
+    below = Step(0, settled)
+    for step in steps:
+        if step.from_units <= below.from_units or not below.settled < step.settled <= final:
+            raise UnusablePolicy(
+                "a ladder rises in amounts and in confirmations, up to final", asset=code
+            )
+        below = step
+    return tuple(steps)
 
 
 def decides(node: str, deciding_node: str, nodes_required: int) -> bool:
