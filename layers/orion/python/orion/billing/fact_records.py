@@ -1,4 +1,4 @@
-"""The facts that reach billing by Kafka, read strictly: deposits, posted credits, posted refunds
+"""The facts that reach billing by Kafka, read strictly: deposits, and posted credits and refunds
 (docs/contracts.md).
 """
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from orion.billing.fees.posted import FINAL, REVERSED, FinalCredit, read_final
 from orion.billing.model import Deposit, DepositState, Refund
 from orion.billing.reading import Fields
 from orion.records import Record, parse_json
@@ -70,17 +71,23 @@ def read_deposit(record: Record, now: datetime) -> DepositEvent:
     return DepositEvent(fields.trace_id(), fields.id("invoice_id"), deposit)
 
 
-def read_posted(record: Record, now: datetime) -> Sequence[PostedCredit | PostedRefund]:
-    """The credits and refunds in one record of `ledger.posted`, in its order; other transfers are
-    not an invoice's. `now` is when billing learnt of a refund. Raises MalformedRecord.
+Posted = PostedCredit | PostedRefund | FinalCredit
+
+
+def read_posted(record: Record, now: datetime) -> Sequence[Posted]:
+    """The credits, final credits, their reversals and the refunds in one record of `ledger.posted`,
+    in its order; other transfers are not an invoice's. `now` is when billing learnt of a refund.
+    Raises MalformedRecord.
     """
     fields = Fields(parse_json(record.value))
     trace_id = fields.trace_id()
-    found: list[PostedCredit | PostedRefund] = []
+    found: list[Posted] = []
     for transfer in fields.objects("transfers", max_items=_MAX_TRANSFERS):
         code = transfer.text("code", max_length=64)
         if code == _CREDIT:
             found.append(_credit(transfer, trace_id))
+        elif code in (FINAL, REVERSED):
+            found.append(read_final(transfer, code, trace_id))
         elif code == _PAYOUT and transfer.text("kind", max_length=16) == _POST:
             cause = transfer.object("cause")
             if cause.text("type", max_length=64) == _REFUND:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from orion.billing.delivery import Delivery, Endpoint, WebhookEvent
+from orion.billing.fees.ports import FeeTransaction
 from orion.billing.invoice import Change, Invoice
 from orion.billing.listing import Wanted
 from orion.billing.merchant_settings import MerchantSettings
@@ -69,7 +70,7 @@ class DepositPlace:
     invoice_id: bytes | None
 
 
-class Transaction(Protocol):
+class Transaction(FeeTransaction, Protocol):
     """One READ COMMITTED transaction. Everything below takes part in it; what it raises rolls all
     of it back.
     """

@@ -12,14 +12,17 @@ from orion.billing.fact_records import (
     read_deposit,
     read_posted,
 )
+from orion.billing.fees.posted import FinalCredit
+from orion.billing.fees.taking import FeeTaking
 from orion.billing.invoice import Cause, Invoice
 from orion.billing.model import CauseType, DepositState
 from orion.billing.moving import follow_facts
-from orion.billing.ports import BillingStore, DepositPlace, Transaction
+from orion.billing.ports import BillingStore, DepositPlace, Message, Transaction
 from orion.records import Record
 
 EXPIRY_BATCH = 100
 EXPIRY_BATCHES = 20
+_TRANSFERS = "kafka:ledger.transfers"
 _CAUSES = {DepositState.REVERSED: CauseType.REORG, DepositState.INVALID: CauseType.INVALID}
 
 
@@ -65,7 +68,9 @@ class InvoiceProgress:
         now = self._clock()
         events = [read_deposit(record, now) for record in tx.fresh(records)]
         places = tx.lock_deposits(sorted({event.deposit.deposit_id for event in events}))
-        wanted = {event.invoice_id for event in events}
+        final = [event for event in events if event.deposit.state is DepositState.FINAL]
+        fees = FeeTaking(tx, now, sorted({event.deposit.deposit_id for event in final}))
+        wanted = {event.invoice_id for event in events} | fees.invoices()
         wanted |= {place.invoice_id for place in places.values() if place.invoice_id is not None}
         work = _Work(tx, now, self._checkout_urls, tx.lock_invoices(sorted(wanted)))
         work.know_places(places)
@@ -73,23 +78,42 @@ class InvoiceProgress:
         for event in events:
             work.take_deposit(event)
         work.store_deposits()
-        return work.changes
+        for event in final:
+            deposit = event.deposit
+            fees.name_invoice(
+                deposit.deposit_id, deposit.credit_epoch, event.invoice_id, event.trace_id
+            )
+        return work.changes + self._send(tx, fees, now)
 
     def _apply_posted(self, tx: Transaction, records: Sequence[Record]) -> int:
         now = self._clock()
         posted = [fact for record in tx.fresh(records) for fact in read_posted(record, now)]
         credited = {fact.deposit_id for fact in posted if isinstance(fact, PostedCredit)}
-        places = tx.lock_deposits(sorted(credited))
+        final = [fact for fact in posted if isinstance(fact, FinalCredit)]
+        finals = {fact.deposit_id for fact in final}
+        locked = tx.lock_deposits(sorted(credited | finals))
+        places = {identity: place for identity, place in locked.items() if identity in credited}
+        fees = FeeTaking(tx, now, sorted(finals))
         wanted = {place.invoice_id for place in places.values() if place.invoice_id is not None}
+        wanted |= fees.invoices()
         wanted |= {fact.invoice_id for fact in posted if isinstance(fact, PostedRefund)}
         work = _Work(tx, now, self._checkout_urls, tx.lock_invoices(sorted(wanted)))
         work.know_places(places)
         for fact in posted:
             if isinstance(fact, PostedCredit):
                 work.take_credit(fact)
-            else:
+            elif isinstance(fact, PostedRefund):
                 work.take_refund(fact)
-        return work.changes
+        for credit in final:
+            fees.posted(credit)
+        return work.changes + self._send(tx, fees, now)
+
+    def _send(self, tx: Transaction, fees: FeeTaking, now: datetime) -> int:
+        """Take the fees that are due now; how many records their transfers make."""
+        found = fees.settle()
+        messages = [Message(_TRANSFERS, one.key, one.body, one.event_id) for one in found]
+        tx.tell(messages, now)
+        return len(messages)
 
     def _expire(self, tx: Transaction) -> tuple[int, int]:
         now = self._clock()

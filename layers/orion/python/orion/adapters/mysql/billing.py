@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from orion.adapters.mysql import fence, idempotency, outbox
 from orion.adapters.mysql.billing_facts import BillingFacts
+from orion.adapters.mysql.billing_fees import BillingFees
 from orion.adapters.mysql.billing_invoices import BillingInvoices
 from orion.adapters.mysql.billing_sockets import BillingSockets
 from orion.adapters.mysql.billing_webhooks import BillingWebhooks
@@ -18,7 +19,9 @@ from orion.records import Record, canonical_json
 T = TypeVar("T")
 
 
-class MySqlBillingTransaction(BillingInvoices, BillingFacts, BillingWebhooks, BillingSockets):
+class MySqlBillingTransaction(
+    BillingInvoices, BillingFacts, BillingFees, BillingWebhooks, BillingSockets
+):
     """The port `Transaction` over the cursor of one transaction."""
 
     def __init__(self, cursor: Cursor) -> None:

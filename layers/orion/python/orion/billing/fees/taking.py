@@ -6,7 +6,7 @@ transaction that moves the consumer's offset (docs/fees.md, "When it is taken").
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from orion.billing.fees.errors import FeeOfAnotherMerchant
@@ -20,24 +20,10 @@ from orion.billing.fees.ports import (
     Standing,
     Volume,
 )
+from orion.billing.fees.posted import FinalCredit
 from orion.billing.fees.transfers import FeeTransfer, TransfersRecord, records
 from orion.ledger.codes import Code
 from orion.money import asset
-
-
-@dataclass(frozen=True, slots=True)
-class FinalCredit:
-    """A final credit that the ledger posted, or (`reversed`) took back. Of a reversal only the key
-    is looked at: what was short of it is another entry.
-    """
-
-    deposit_id: bytes
-    epoch: int
-    merchant_id: bytes
-    asset: str
-    units: int
-    trace_id: str
-    reversed: bool = False
 
 
 class FeeTaking:
@@ -53,9 +39,10 @@ class FeeTaking:
         self._learnt: dict[FeeKey, str] = {}
 
     def invoices(self) -> frozenset[bytes]:
-        """Every invoice that a known fact names."""
-        known = (fact.invoice_id for fact in self._facts.values())
-        return frozenset(invoice_id for invoice_id in known if invoice_id is not None)
+        """Every invoice that a known fact names and that agreed on a fee."""
+        named = {fact.invoice_id for fact in self._facts.values()}
+        known = sorted(invoice_id for invoice_id in named if invoice_id is not None)
+        return frozenset(self._tx.invoice_fees(known))
 
     def name_invoice(self, deposit_id: bytes, epoch: int, invoice_id: bytes, trace_id: str) -> None:
         """The deposit's event says that it is final under `epoch`, for this invoice."""
