@@ -12,10 +12,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # The route table is the product's; the app needs it and nothing else of the product.
 sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "orion" / "python")]
 
+from infra.cloud.api import LaneApiStack  # noqa: E402
 from infra.cloud.custodian import CustodianStack  # noqa: E402
 from infra.cloud.custodian_signing import CustodianSigningStack  # noqa: E402
 from infra.cloud.custody import CUSTODIANS, UNSIGNED_CONTEXT, custody  # noqa: E402
 from infra.cloud.exceptions import APP, acknowledge  # noqa: E402
+from infra.cloud.function_row import LANES  # noqa: E402
 from infra.cloud.keys import KeysStack  # noqa: E402
 from infra.cloud.names import Stage  # noqa: E402
 from infra.cloud.serverless import ServerlessStack  # noqa: E402
@@ -33,6 +35,9 @@ def build(app: App, stage_name: str, *, check: bool = True) -> App:
     serverless = ServerlessStack(app, stage)
     # It reads the keys' ARNs from the parameters that the keys stack writes.
     serverless.add_stack_dependency(keys)
+    for lane in LANES:
+        # It names the serverless stack's functions.
+        LaneApiStack(app, stage, lane).add_stack_dependency(serverless)
     CustodianSigningStack(app, stage)
     for number in CUSTODIANS:
         # They read parameters that a deployment writes; no dependency ties the accounts together.

@@ -1,4 +1,6 @@
-"""The hosted checkout page; its files travel in the folder `checkout` beside this one."""
+"""The hosted checkout page; its files travel in the folders `checkout` and `shared` beside this
+one.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +8,8 @@ from pathlib import Path
 from orion.runtime.checkout import handlers
 from orion.runtime.http import serve
 
-HANDLERS = handlers(Path(__file__).with_name("checkout"))
+_HERE = Path(__file__)
+HANDLERS = handlers(_HERE.with_name("checkout"), _HERE.with_name("shared"))
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

@@ -1,5 +1,8 @@
 """The two REST APIs, one a lane: routes from the product's own table, all proxied to functions of
 that lane.
+
+Each is a stack of its own: a stack has at most 500 resources (CloudFormation quotas), and every
+route is several. They name the serverless stack's functions, which is deployed before them.
 """
 
 import hashlib
@@ -7,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Aws
+from aws_cdk import Aws, CfnOutput, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -15,8 +18,8 @@ from constructs import Construct
 
 from infra.cloud.exceptions import PUBLIC_METHOD, acknowledge
 from infra.cloud.function_row import API_TIMEOUT_S
-from infra.cloud.functions import Functions
 from infra.cloud.names import Stage, logical
+from infra.cloud.outputs import API_OUTPUT
 from infra.cloud.problems import GATEWAY_PROBLEMS, problem_template
 from infra.cloud.routes import ApiRoute, api_routes
 
@@ -24,6 +27,7 @@ API_STAGE = "live"
 AUTHORIZER = "user/authorizer"
 AUTHORIZER_TTL_S = 60  # A key that was withdrawn works for at most this long.
 LOG_RETENTION_DAYS = 90
+COMPRESSED_FROM_BYTES = 1024
 
 _ACCESS_LOG = {
     "request_id": "$context.requestId",
@@ -61,14 +65,28 @@ REGISTRATION_PATH = "/v1/merchants"
 REGISTRATION = Throttle(rate_per_s=5, burst=20)
 
 
+class LaneApiStack(Stack):
+    """One lane's API and nothing else."""
+
+    def __init__(self, scope: Construct, stage: Stage, lane: str) -> None:
+        room = api_room(lane)
+        super().__init__(scope, room, stack_name=stage.stack(room))
+        lane_api = LaneApi(self, stage, lane)
+        CfnOutput(self, API_OUTPUT.format(lane=logical(lane)), value=lane_api.api.ref)
+
+
+def api_room(lane: str) -> str:
+    """The stack of a lane, within its stage."""
+    return f"api-{lane}"
+
+
 class LaneApi(Construct):
     """One lane: its REST API, authorizer, methods, gateway problems, deployment and stage."""
 
-    def __init__(self, scope: Construct, stage: Stage, lane: str, functions: Functions) -> None:
+    def __init__(self, scope: Construct, stage: Stage, lane: str) -> None:
         super().__init__(scope, logical("api", lane))
         self._stage = stage
         self._lane = lane
-        self._functions = functions
         self.api = apigateway.CfnRestApi(
             self,
             "Api",
@@ -76,6 +94,7 @@ class LaneApi(Construct):
             endpoint_configuration=apigateway.CfnRestApi.EndpointConfigurationProperty(
                 types=["REGIONAL"]
             ),
+            minimum_compression_size=COMPRESSED_FROM_BYTES,
         )
         self._resources: dict[str, str] = {"": self.api.attr_root_resource_id}
         self._authorizer = self._make_authorizer()
@@ -99,7 +118,7 @@ class LaneApi(Construct):
             self,
             "AuthorizerPermission",
             action="lambda:InvokeFunction",
-            function_name=self._functions.made[(AUTHORIZER, self._lane)].ref,
+            function_name=self._function(AUTHORIZER),
             principal="apigateway.amazonaws.com",
             source_arn=self._execute_arn(f"authorizers/{authorizer.ref}"),
         )
@@ -175,7 +194,7 @@ class LaneApi(Construct):
                 self,
                 logical(name, "permission"),
                 action="lambda:InvokeFunction",
-                function_name=self._functions.made[(name, self._lane)].ref,
+                function_name=self._function(name),
                 principal="apigateway.amazonaws.com",
                 source_arn=self._execute_arn("*/*/*"),
             )
@@ -236,9 +255,15 @@ class LaneApi(Construct):
         )
 
     def _invocation(self, function: str) -> str:
-        arn = self._functions.arn(function, self._lane)
+        base = f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{Aws.ACCOUNT_ID}:function"
+        arn = f"{base}:{self._function(function)}"
         service = f"arn:{Aws.PARTITION}:apigateway:{Aws.REGION}:lambda"
         return f"{service}:path/2015-03-31/functions/{arn}/invocations"
+
+    def _function(self, name: str) -> str:
+        """The name of this lane's function of a row such as `billing/api`."""
+        module, _, file = name.partition("/")
+        return self._stage.function(module, file, self._lane)
 
     def _execute_arn(self, rest: str) -> str:
         return (

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from aws_cdk import Acknowledgment, Validations
 from constructs import IConstruct
 
+# The stage of every API, in its paths and in the names of what it allows.
+SOCKET_STAGE = "live"
+
 APP: Mapping[str, str] = {
     "AwsSolutions-L1": "One Python version for tests and functions; a decision moves the constant.",
     "AwsSolutions-APIG2": "Functions read bodies strictly and answer typed problems.",
@@ -32,12 +35,19 @@ PUBLIC_METHOD: Mapping[str, str] = {
     "AwsSolutions-APIG4": "Public in the route table, or an ANY method that reaches no handler.",
 }
 
+PUBLIC_SOCKET: Mapping[str, str] = {
+    "AwsSolutions-APIG4": "Open to everyone who knows an invoice's id, as the page itself.",
+}
+
 
 def own_prefix(
-    stage_name: str, audit_bucket_logical_id: str, ledger_book_logical_id: str
+    stage_name: str,
+    audit_bucket_logical_id: str,
+    ledger_book_logical_id: str,
+    sockets_logical_id: str,
 ) -> Mapping[str, str]:
-    """Wildcards that end inside one stage's parameters, the audit bucket or a folder of the ledger
-    book.
+    """Wildcards that end inside one stage's parameters, the audit bucket, a folder of the ledger
+    book or the connections of the stage's WebSocket API.
     """
     parameters = (
         f"arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/orion/{stage_name}/*"
@@ -52,6 +62,10 @@ def own_prefix(
         ),
         f"AwsSolutions-IAM5[Resource::<{ledger_book_logical_id}.Arn>/reports/*]": (
             "Reports are named by date and run."
+        ),
+        f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:execute-api:<AWS::Region>:"
+        f"<AWS::AccountId>:<{sockets_logical_id}>/{SOCKET_STAGE}/POST/@connections/*]": (
+            "AWS names connections."
         ),
     }
 

@@ -72,6 +72,7 @@ class FunctionRow:
     reads_ledger_book: bool = False
     writes_reports: bool = False
     makes_seeds: bool = False
+    posts_to_sockets: bool = False
     # Folders of the repository that lie beside the handler, each under its own last name.
     carries: tuple[str, ...] = ()
     topics: tuple[KafkaTrigger, ...] = ()

@@ -1,6 +1,14 @@
 """The functions of billing that merchants, customers and their invoices need."""
 
-from infra.cloud.function_row import FunctionRow, KafkaTrigger, Layer, QueueTrigger, api, relay
+from infra.cloud.function_row import (
+    API_TIMEOUT_S,
+    FunctionRow,
+    KafkaTrigger,
+    Layer,
+    QueueTrigger,
+    api,
+    relay,
+)
 
 # What writes an invoice's addresses and payment links needs each chain's own encoding.
 INVOICES: tuple[Layer, ...] = ("orion", "base", "ethereum")
@@ -85,6 +93,25 @@ BILLING: tuple[FunctionRow, ...] = (
         sends=("outbox-billing",),
         every_minute=True,
     ),
-    relay("billing", "outbox_relay", "billing", sends=("webhooks",)),
+    # Called by the WebSocket API when a page connects or leaves.
+    FunctionRow("billing", "sockets", timeout_s=API_TIMEOUT_S, mysql=("billing",)),
+    # Calls the gateway's public side: no VPC, no database, no Kafka.
+    FunctionRow(
+        "billing",
+        "socket_poster",
+        in_vpc=False,
+        timeout_s=30,
+        sends=("socket-gone",),
+        posts_to_sockets=True,
+        queue=QueueTrigger("socket-messages", 10, 20, reports_item_failures=True),
+    ),
+    FunctionRow(
+        "billing",
+        "socket_gone",
+        mysql=("billing",),
+        queue=QueueTrigger("socket-gone", 10, 2, reports_item_failures=True),
+        every_minute=True,
+    ),
+    relay("billing", "outbox_relay", "billing", sends=("webhooks", "socket-messages")),
     relay("billing", "ledger_outbox_relay", "ledger"),
 )

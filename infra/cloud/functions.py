@@ -32,6 +32,7 @@ class Functions(Construct):
         queues: Queues,
         audit_bucket: s3.CfnBucket,
         ledger_book: s3.CfnBucket,
+        sockets_arn: str,
     ) -> None:
         super().__init__(scope, "Functions")
         self._stage = stage
@@ -39,6 +40,7 @@ class Functions(Construct):
         self._queue_arns = {purpose: queue.attr_arn for purpose, queue in queues.live.items()}
         self._audit_bucket = audit_bucket
         self._ledger_book = ledger_book
+        self._sockets_arn = sockets_arn
         self._layers: dict[Layer, lambda_.CfnLayerVersion] = {}
         self.made: dict[tuple[str, str | None], lambda_.CfnFunction] = {}
         for row in FUNCTIONS:
@@ -132,6 +134,7 @@ class Functions(Construct):
             queue_arns=self._queue_arns,
             audit_bucket_arn=self._audit_bucket.attr_arn,
             ledger_book_arn=self._ledger_book.attr_arn,
+            sockets_arn=self._sockets_arn,
         )
         return iam.CfnRole(
             self,

@@ -86,6 +86,7 @@ def statements(
     queue_arns: Mapping[str, str],
     audit_bucket_arn: str,
     ledger_book_arn: str,
+    sockets_arn: str,
 ) -> list[Statement]:
     """All statements of one function's role."""
     found: list[Statement] = [
@@ -119,6 +120,8 @@ def statements(
                 [queue_arns[purpose] for purpose in row.sends],
             )
         )
+    if row.posts_to_sockets:
+        found.append(allow(("execute-api:ManageConnections",), (sockets_arn,)))
     uses = (
         (ENCRYPT, row.encrypts),
         (DECRYPT, row.decrypts),

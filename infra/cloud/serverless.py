@@ -1,4 +1,6 @@
-"""The serverless stack: everything of a stage that has no servers, made from the function table."""
+"""The serverless stack: what a stage has that has no servers, made from the function table. Only the
+lanes' APIs are stacks of their own (infra/cloud/api.py).
+"""
 
 from aws_cdk import Aws, CfnDeletionPolicy, CfnOutput, Stack
 from aws_cdk import aws_apigateway as apigateway
@@ -6,19 +8,18 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.cloud.alarms import Alarms
-from infra.cloud.api import API_STAGE, LaneApi
+from infra.cloud.api import API_STAGE
 from infra.cloud.consumers import Consumers
 from infra.cloud.exceptions import API_LOGGING, LOCKED, NO_RESOURCE, acknowledge, own_prefix
-from infra.cloud.function_row import LANES
 from infra.cloud.functions import Functions
 from infra.cloud.grants import trust
 from infra.cloud.locked_buckets import AUDIT_LOCK_DAYS, LEDGER_BOOK_LOCK_DAYS, LockedBucket
-from infra.cloud.names import Stage, logical
+from infra.cloud.names import Stage
 from infra.cloud.outputs import (
-    API_OUTPUT,
     AUDIT_BUCKET_OUTPUT,
     LEDGER_BOOK_BUCKET_OUTPUT,
     RECONCILIATION_OUTPUT,
+    SOCKETS_OUTPUT,
     STAGE_OUTPUT,
     WALLET_BATCH_OUTPUT,
     WALLET_GROUP_OUTPUT,
@@ -26,6 +27,7 @@ from infra.cloud.outputs import (
 from infra.cloud.parameters import Parameters
 from infra.cloud.queues import Queues
 from infra.cloud.schedules import Schedules
+from infra.cloud.sockets import SocketApi
 from infra.cloud.workflows import Workflows
 
 
@@ -38,22 +40,30 @@ class ServerlessStack(Stack):
         queues = Queues(self, stage)
         audit = LockedBucket(self, stage, "audit", AUDIT_LOCK_DAYS)
         ledger_book = LockedBucket(self, stage, "ledger-book", LEDGER_BOOK_LOCK_DAYS)
-        functions = Functions(self, stage, parameters, queues, audit.bucket, ledger_book.bucket)
+        sockets = SocketApi(self, stage)
+        functions = Functions(
+            self,
+            stage,
+            parameters,
+            queues,
+            audit.bucket,
+            ledger_book.bucket,
+            sockets.connections_arn(),
+        )
         for locked in (audit, ledger_book):
             acknowledge(locked, LOCKED)
-        bucket_ids = (self.get_logical_id(locked.bucket) for locked in (audit, ledger_book))
-        acknowledge(functions, {**NO_RESOURCE, **own_prefix(stage.name, *bucket_ids)})
+        own = (audit.bucket, ledger_book.bucket, sockets.api)
+        own_ids = (self.get_logical_id(resource) for resource in own)
+        acknowledge(functions, {**NO_RESOURCE, **own_prefix(stage.name, *own_ids)})
         consumers = Consumers(self, parameters, queues, functions)
         workflows = Workflows(self, stage, functions)
         acknowledge(workflows, NO_RESOURCE)
         Schedules(self, stage, functions, workflows)
         account = self._api_logging()
-        for lane in LANES:
-            lane_api = LaneApi(self, stage, lane, functions)
-            lane_api.node.add_dependency(account)
-            CfnOutput(self, API_OUTPUT.format(lane=logical(lane)), value=lane_api.api.ref)
+        sockets.serve(functions).node.add_dependency(account)
         Alarms(self, stage, queues, functions, consumers, workflows)
         CfnOutput(self, STAGE_OUTPUT, value=API_STAGE)
+        CfnOutput(self, SOCKETS_OUTPUT, value=sockets.api.ref)
         CfnOutput(self, WALLET_GROUP_OUTPUT, value=workflows.made["wallet-group"].ref)
         CfnOutput(self, WALLET_BATCH_OUTPUT, value=workflows.made["wallet-batch"].ref)
         CfnOutput(self, RECONCILIATION_OUTPUT, value=workflows.made["reconciliation"].ref)

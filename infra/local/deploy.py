@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from infra.cloud.api import api_room
 from infra.cloud.custody import CUSTODIANS, custodian_room, custody
 from infra.cloud.function_row import LANES
 from infra.cloud.function_table import topic_principals
@@ -28,6 +29,7 @@ from infra.cloud.outputs import (
     API_OUTPUT,
     AUDIT_BUCKET_OUTPUT,
     LEDGER_BOOK_BUCKET_OUTPUT,
+    SOCKETS_OUTPUT,
     STAGE_OUTPUT,
     WALLET_BATCH_OUTPUT,
     WALLET_GROUP_OUTPUT,
@@ -106,7 +108,7 @@ def deploy(
     if missing:
         raise DeployFailed(f"these SSM parameters must exist first: {', '.join(missing)}")
     digest_name = named.parameter(DEPLOYED_DIGEST)
-    outputs = account.stack_outputs(named.stack("serverless"))
+    outputs = _outputs(account, named)
     known = account.parameters([digest_name]).get(digest_name, "")
     # The settings of other templates may speak of keys that are not there yet.
     same = known.startswith(f"{assembly_digest(assembly)}-")
@@ -115,7 +117,7 @@ def deploy(
     else:
         cdk = Cdk(endpoint_url, region, environment or {}, assembly, var, report)
         settings = deploy_stacks(cdk, account, named, account_id)
-        outputs = account.stack_outputs(named.stack("serverless"))
+        outputs = _outputs(account, named)
         account.apply_reserved_concurrency(body)
         account.apply_bucket_protection(body, outputs)
         account.put_parameter(digest_name, _deployed(assembly, settings))
@@ -130,6 +132,7 @@ def deploy(
         wallet_group_arn=outputs[WALLET_GROUP_OUTPUT],
         wallet_batch_arn=outputs[WALLET_BATCH_OUTPUT],
     )
+    _write_socket_urls(account, named, endpoint_url, outputs)
     _after(account, named, found, approvers, report)
     return found
 
@@ -143,6 +146,13 @@ def _synthesized(stage: str, var: Path, report: Report, *, unsigned_custodians: 
         raise DeployFailed(f"cdk synth: {exc}") from exc
     report(f"deploy: synthesized in {time.monotonic() - begun:.1f} s")
     return assembly
+
+
+def _outputs(account: Account, stage: Stage) -> Mapping[str, str]:
+    """Of the serverless stack and the lanes' APIs; empty while any of them is missing."""
+    rooms = ("serverless", *(api_room(lane) for lane in LANES))
+    found = [account.stack_outputs(stage.stack(room)) for room in rooms]
+    return {name: value for one in found for name, value in one.items()} if all(found) else {}
 
 
 def _settings(account: Account, stage: Stage) -> str:
@@ -165,6 +175,7 @@ def deploy_stacks(cdk: "Cdk", account: Account, stage: Stage, account_id: str | 
     settings = _settings(account, stage)
     write_settings(account, stage, custody(), settings)
     cdk.deploy([*(custodian_room(number) for number in CUSTODIANS), "serverless"])
+    cdk.deploy([api_room(lane) for lane in LANES])
     return settings
 
 
@@ -240,6 +251,24 @@ def _write_urls(
     for lane, url in urls.items():
         account.put_parameter(names[lane], url)
     return urls
+
+
+def _write_socket_urls(
+    account: Account, stage: Stage, endpoint_url: str | None, outputs: Mapping[str, str]
+) -> None:
+    """`sockets/management-url` is always the API's own address. `sockets/url`, the public one, is
+    written where the edge wrote none.
+    """
+    api_id, api_stage = outputs[SOCKETS_OUTPUT], outputs[STAGE_OUTPUT]
+    if endpoint_url is None:
+        own = f"https://{api_id}.execute-api.{account.region}.amazonaws.com/{api_stage}"
+    else:
+        own = f"{endpoint_url}/_aws/execute-api/{api_id}/{api_stage}"
+    account.put_parameter(stage.parameter("sockets/management-url"), own)
+    public = stage.parameter("sockets/url")
+    if endpoint_url is not None or public not in account.parameters([public]):
+        # https becomes wss, http becomes ws.
+        account.put_parameter(public, "ws" + own.removeprefix("http"))
 
 
 def _after(

@@ -52,6 +52,7 @@ class Account:
             aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
             region_name=region,
         )
+        self.region = region
         self._ssm = session.client("ssm", endpoint_url=endpoint_url, config=_CONFIG)
         self._secrets = session.client("secretsmanager", endpoint_url=endpoint_url, config=_CONFIG)
         self._lambda = session.client("lambda", endpoint_url=endpoint_url, config=_CONFIG)

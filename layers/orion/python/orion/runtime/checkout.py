@@ -2,24 +2,29 @@
 only secret.
 """
 
+import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from orion import i18n
-from orion.billing.checkout_page import Page
+from orion.billing.checkout_page import Page, View
 from orion.ids import MalformedId, parse_public_id
-from orion.runtime.billing import invoices
+from orion.runtime.billing import invoices, places
+from orion.runtime.clock import now
 from orion.runtime.http import Handler, NotFound, Request, Response
+from orion.runtime.settings import settings
+from orion.runtime.status_cache import statuses
 
+SOCKET_URL = "sockets/url"
 # The page needs nothing from anywhere else, so nothing else may run, load or frame it.
 _POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'{socket};"
+    " img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _PAGE_HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": _POLICY,
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
@@ -32,36 +37,62 @@ def _invoice_id(request: Request) -> bytes:
         raise NotFound("there is no such invoice") from exc
 
 
-def handlers(folder: Path) -> Mapping[tuple[str, str], Handler]:
-    """The page, its status and its assets, rendered from `folder`."""
+def policy(socket_url: str | None) -> str:
+    """The Content-Security-Policy: it names the socket's origin, where there is one."""
+    if socket_url is None:
+        return _POLICY.format(socket="")
+    parts = urlsplit(socket_url)
+    return _POLICY.format(socket=f" {parts.scheme}://{parts.netloc}")
+
+
+def etag_of(body: bytes) -> str:
+    """Quoted; changes exactly when the body does."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def handlers(folder: Path, shared: Path) -> Mapping[tuple[str, str], Handler]:
+    """The page, its status and its assets, rendered from `folder` and `shared`."""
 
     @cache
     def page() -> Page:
-        return Page(folder)
+        return Page(folder, shared)
 
     def show(request: Request) -> Response:
-        """GET /checkout/{invoice_id}"""
+        """GET /checkout/{invoice_id}: always from the database."""
         status = invoices().public_status(_invoice_id(request))
         language = i18n.choose(request.query.get("lang"), request.headers.get("accept-language"))
-        headers = {**_PAGE_HEADERS, "Content-Language": language, "Vary": "Accept-Language"}
-        return Response(200, page().render(status.fields, language), headers)
-
-    def status(request: Request) -> Response:
-        """GET /checkout/{invoice_id}/status: 304 while nothing changed."""
-        found = invoices().public_status(_invoice_id(request))
-        headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == found.etag:
-            return Response(304, b"", headers)
-        return Response(200, found.body, {**headers, "Content-Type": "application/json"})
+        socket_url = settings().optional(SOCKET_URL)
+        view = View(status.fields, status.etag.strip('"'), now(), socket_url, places())
+        headers = {
+            **_PAGE_HEADERS,
+            "Content-Security-Policy": policy(socket_url),
+            "Content-Language": language,
+            "Vary": "Accept-Language",
+        }
+        return Response(200, page().render(view, language), headers)
 
     def asset_file(request: Request) -> Response:
-        """GET /checkout/assets/{file}"""
+        """GET /checkout/assets/{file}: the document names its version, so it may be kept."""
         content_type, body = page().asset(request.path_params.get("file", ""))
-        headers = {"Content-Type": content_type, "Cache-Control": "public, max-age=300"}
-        return Response(200, body, headers)
+        kept = "public, max-age=31536000, immutable" if "v" in request.query else "no-cache"
+        return Response(200, body, {"Content-Type": content_type, "Cache-Control": kept})
 
     return {
         ("GET", "/checkout/{invoice_id}"): show,
         ("GET", "/checkout/{invoice_id}/status"): status,
         ("GET", "/checkout/assets/{file}"): asset_file,
     }
+
+
+def status(request: Request) -> Response:
+    """GET /checkout/{invoice_id}/status: 304 while nothing changed; from memcached where it can."""
+    invoice_id = _invoice_id(request)
+    body = statuses().get(invoice_id)
+    if body is None:
+        body = invoices().public_status(invoice_id).body
+        statuses().fill(invoice_id, body)
+    etag = etag_of(body)
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == etag:
+        return Response(304, b"", headers)
+    return Response(200, body, {**headers, "Content-Type": "application/json"})
