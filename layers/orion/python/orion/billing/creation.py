@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from orion.billing.audit import Origin, audit
 from orion.billing.errors import NoAddressAvailable, RateUnavailable, UnknownCurrency
+from orion.billing.fees.quote import quote_fee
 from orion.billing.invoice import Cause, Change, Invoice, Made, PaymentOption
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.model import CauseType, InvoiceStatus
@@ -95,7 +96,8 @@ class InvoiceMaker:
         """
         asked, invoice_id = judged.asked, random_id(origin.at)
         settings = tx.settings(origin.merchant_id)
-        dues = _locked_dues(tx, origin, judged)
+        fee = quote_fee(tx, origin.merchant_id, origin.lane, judged.price, origin.at)
+        dues = _locked_dues(tx, origin, judged, fee.asked)
         addresses = tx.take_wallet(origin.merchant_id, invoice_id, origin.at)
         cause = Cause(CauseType.CREATED, invoice_id, origin.at, origin.trace_id)
         change = Change(1, None, InvoiceStatus.NEW, cause)
@@ -107,6 +109,7 @@ class InvoiceMaker:
             lane=origin.lane,
             status=change.new,
             price=judged.price,
+            customer_fee_units=fee.asked.units - judged.price.units,
             created_at=origin.at,
             expires_at=expires_at,
             changes=change.number,
@@ -118,6 +121,8 @@ class InvoiceMaker:
             wakes_at=expires_at,
         )
         tx.add_invoice(invoice, change)
+        if fee.agreed is not None:
+            tx.put_invoice_fee(invoice_id, fee.agreed, origin.at)
         self._tell(tx, origin, invoice, change)
         return invoice
 
@@ -140,7 +145,9 @@ class InvoiceMaker:
         )
 
 
-def _locked_dues(tx: Transaction, origin: Origin, judged: Judged) -> Sequence[tuple[Amount, Rate]]:
+def _locked_dues(
+    tx: Transaction, origin: Origin, judged: Judged, wanted: Amount
+) -> Sequence[tuple[Amount, Rate]]:
     currency = judged.price.asset.code
     rates = tx.rates(origin.merchant_id, currency, [coin.code for coin in judged.coins])
     for coin in judged.coins:
@@ -148,6 +155,4 @@ def _locked_dues(tx: Transaction, origin: Origin, judged: Judged) -> Sequence[tu
             raise RateUnavailable(
                 "there is no rate for this asset", asset=coin.code, currency=currency
             )
-    return [
-        (quote(judged.price, rates[coin.code], coin), rates[coin.code]) for coin in judged.coins
-    ]
+    return [(quote(wanted, rates[coin.code], coin), rates[coin.code]) for coin in judged.coins]

@@ -15,6 +15,7 @@ from orion.billing.model import (
     standing,
 )
 from orion.billing.quote import Rate
+from orion.billing.rates.model import RateLock
 from orion.ids import public_id
 from orion.money import Amount, Asset, asset
 
@@ -24,13 +25,14 @@ SHOWN = 100  # Deposits, or refunds. Dust must not make an invoice too large for
 @dataclass(frozen=True, slots=True)
 class PaymentOption:
     """One asset that pays the invoice: the locked rate, the amount it makes, and where to
-    send it.
+    send it. `rate_lock` says why the rate is this one; None where that was not kept yet.
     """
 
     due: Amount
     rate: Rate
     address: str
     payment_link: str
+    rate_lock: RateLock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class Made:
 class Invoice:
     """One invoice with all deposits assigned to it, in the order in which they were first seen.
 
-    `wakes_at` is when time alone changes its status; None where it does not.
+    `wakes_at` is when time alone changes its status; None where it does not. The options ask for
+    the price and `customer_fee_units` of its currency.
     """
 
     invoice_id: bytes
@@ -86,6 +89,7 @@ class Invoice:
     cause: Cause
     options: tuple[PaymentOption, ...]
     made: Made = field(default_factory=Made)
+    customer_fee_units: int = 0
     tolerance_bps: int = 0
     wakes_at: datetime | None = None
     cancelled_at: datetime | None = None
@@ -147,6 +151,7 @@ def public_view(invoice: Invoice, checkout_url: str) -> dict[str, object]:
         "status": invoice.status.value,
         "amount": invoice.price.text(),
         "currency": invoice.price.asset.code,
+        "customer_fee": Amount(invoice.customer_fee_units, invoice.price.asset).text(),
         "created_at": moment(invoice.created_at),
         "expires_at": moment(invoice.expires_at),
         "cancelled_at": None if invoice.cancelled_at is None else moment(invoice.cancelled_at),
@@ -189,7 +194,19 @@ def _option(invoice: Invoice, option: PaymentOption) -> dict[str, object]:
         "unconfirmed": invoice.unconfirmed(coin).text(),
         "remaining": invoice.remaining(coin).text(),
         "rate": option.rate.text(),
+        "rate_lock": option.rate_lock and lock_view(option.rate_lock),
         "payment_link": option.payment_link,
+    }
+
+
+def lock_view(lock: RateLock) -> dict[str, object]:
+    """Why a rate is this one, as merchants and customers see it."""
+    return {
+        "source": lock.source.value,
+        "providers": list(lock.providers),
+        "path": list(lock.path),
+        "spread_bps": lock.spread_bps,
+        "observed_at": moment(lock.observed_at),
     }
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orion.adapters.mysql.billing_rates import LOCK, lock_of
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read
 from orion.billing.invoice import Cause, Invoice, Made, PaymentOption
 from orion.billing.listing import Wanted
@@ -16,8 +17,10 @@ _INVOICE = (
     "SELECT i.invoice_id, i.merchant_id, i.lane, i.status, i.currency, i.price_units,"
     " i.created_at, i.expires_at, i.changes, c.cause_type, c.cause_subject, c.at, c.trace_id,"
     " i.tolerance_bps, i.wakes_at, i.cancelled_at, i.reference, i.metadata, i.payment_link_id,"
-    " i.session_id, i.success_url, i.cancel_url, i.language"
+    " i.session_id, i.success_url, i.cancel_url, i.language,"
+    " COALESCE(f.asked_units - i.price_units, 0)"
     " FROM invoice i JOIN invoice_change c ON c.invoice_id = i.invoice_id AND c.number = i.changes"
+    " LEFT JOIN invoice_fee f ON f.invoice_id = i.invoice_id"
 )
 _DEPOSIT = (
     "SELECT d.invoice_id, d.deposit_id, d.asset, d.units, d.state, d.version, d.confirmations,"
@@ -67,14 +70,15 @@ class BillingReading(BillingCursor):
 
     def _options(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, list[PaymentOption]]:
         self._cursor.execute(
-            "SELECT invoice_id, asset, due_units, rate_units, address, payment_link"  # noqa: S608 - only placeholders
+            f"SELECT invoice_id, asset, due_units, rate_units, address, payment_link, {LOCK}"  # noqa: S608 - only placeholders
             f" FROM payment_option WHERE invoice_id IN ({marks(invoice_ids)})"
             " ORDER BY invoice_id, position",
             invoice_ids,
         )
         options: dict[bytes, list[PaymentOption]] = defaultdict(list)
-        for invoice_id, code, due, rate, address, link in self._cursor.fetchall():
-            option = PaymentOption(Amount(int(due), asset(code)), Rate(int(rate)), address, link)
+        for invoice_id, code, due, units, address, link, *lock in self._cursor.fetchall():
+            due, rate = Amount(int(due), asset(code)), Rate(int(units))
+            option = PaymentOption(due, rate, address, link, lock_of(rate, lock))
             options[invoice_id].append(option)
         return options
 
@@ -134,6 +138,7 @@ def _invoice(
             cancel_url=row[21],
             language=row[22],
         ),
+        customer_fee_units=int(row[23]),
         tolerance_bps=int(row[13]),
         wakes_at=None if row[14] is None else read(row[14]),
         cancelled_at=None if row[15] is None else read(row[15]),

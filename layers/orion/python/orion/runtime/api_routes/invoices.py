@@ -113,6 +113,7 @@ _PUBLIC = (
     Member("status", Choice(tuple(InvoiceStatus))),
     Member("amount", decimal()),
     Member("currency", CURRENCY),
+    Member("customer_fee", decimal(), note="Asked on top of the amount; see the fee plan."),
     Member("created_at", MOMENT),
     Member("expires_at", MOMENT),
     Member("cancelled_at", MOMENT, nullable=True),
