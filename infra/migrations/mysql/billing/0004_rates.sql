@@ -17,10 +17,10 @@ CREATE TABLE rate_setting (
   set_at DATETIME(6) NOT NULL
 ) ENGINE=InnoDB;
 
--- Options made before these columns have fixed rates; when those were set is not known any more.
+-- Null of options that were made before these columns: why their rate was that one is not known.
 ALTER TABLE payment_option
-  ADD COLUMN rate_source VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'fixed',
-  ADD COLUMN rate_providers VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
-  ADD COLUMN rate_path VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
-  ADD COLUMN rate_spread_bps SMALLINT UNSIGNED NOT NULL DEFAULT 0,
+  ADD COLUMN rate_source VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  ADD COLUMN rate_providers VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  ADD COLUMN rate_path VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  ADD COLUMN rate_spread_bps SMALLINT UNSIGNED NULL,
   ADD COLUMN rate_observed_at DATETIME(6) NULL;

@@ -1,18 +1,20 @@
 """How an invoice is made: judged, priced, given a wallet, stored and told, in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from orion.billing.audit import Origin, audit
-from orion.billing.errors import NoAddressAvailable, RateUnavailable, UnknownCurrency
+from orion.billing.errors import NoAddressAvailable, UnknownCurrency
 from orion.billing.fees.quote import quote_fee
 from orion.billing.invoice import Cause, Change, Invoice, Made, PaymentOption
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.model import CauseType, InvoiceStatus
 from orion.billing.payment_link import Networks, display_address, payable_asset, payment_link
 from orion.billing.ports import Transaction
-from orion.billing.quote import Rate, quote
+from orion.billing.quote import quote
+from orion.billing.rates.model import RateLock
+from orion.billing.rates.source import RateSource
 from orion.billing.sessions.return_url import check_return_url
 from orion.billing.webhooks import announce
 from orion.ids import public_id, random_id
@@ -86,18 +88,25 @@ def judge(asked: Asked, places: Networks) -> Judged:
 class InvoiceMaker:
     """Makes invoices in transactions of others. `checkout_urls` is the base URL of each lane."""
 
-    def __init__(self, places: Networks, checkout_urls: Mapping[str, str]) -> None:
+    def __init__(
+        self, places: Networks, checkout_urls: Mapping[str, str], rates: RateSource
+    ) -> None:
         self._places = places
         self._checkout_urls = checkout_urls
+        self._rates = rates
 
     def make(self, tx: Transaction, origin: Origin, judged: Judged) -> Invoice:
-        """Raises RateUnavailable, NoAddressAvailable, AmountTooLarge: nothing must be committed
-        then.
+        """Raises RateUnavailable, RateStale, RateDisputed, NoAddressAvailable, AmountTooLarge:
+        nothing must be committed then.
         """
         asked, invoice_id = judged.asked, random_id(origin.at)
         settings = tx.settings(origin.merchant_id)
         fee = quote_fee(tx, origin.merchant_id, origin.lane, judged.price, origin.at)
-        dues = _locked_dues(tx, origin, judged, fee.asked)
+        locks = self._rates.lock(
+            tx, origin.merchant_id, judged.price.asset.code, judged.coins, origin.at
+        )
+        # Every amount before a wallet is taken: that queues behind other invoices.
+        dues = [quote(fee.asked, locks[coin.code].rate, coin) for coin in judged.coins]
         addresses = tx.take_wallet(origin.merchant_id, invoice_id, origin.at)
         cause = Cause(CauseType.CREATED, invoice_id, origin.at, origin.trace_id)
         change = Change(1, None, InvoiceStatus.NEW, cause)
@@ -114,7 +123,7 @@ class InvoiceMaker:
             expires_at=expires_at,
             changes=change.number,
             cause=cause,
-            options=tuple(self._option(due, rate, addresses) for due, rate in dues),
+            options=tuple(self._option(due, locks[due.asset.code], addresses) for due in dues),
             made=asked.made(),
             tolerance_bps=settings.tolerance_bps,
             # Without deposits, only the end of its time changes it.
@@ -132,27 +141,15 @@ class InvoiceMaker:
         subject = public_id("inv", invoice.invoice_id)
         tx.tell([audit("invoice.created", origin, subject, details)], origin.at)
 
-    def _option(self, due: Amount, rate: Rate, addresses: Mapping[str, str]) -> PaymentOption:
+    def _option(self, due: Amount, lock: RateLock, addresses: Mapping[str, str]) -> PaymentOption:
         chain = due.asset.chain or ""
         address = addresses.get(chain)
         if address is None:
             raise NoAddressAvailable("the wallet has no address on this chain", chain=chain)
         return PaymentOption(
             due=due,
-            rate=rate,
+            rate=lock.rate,
             address=display_address(address, chain),
             payment_link=payment_link(due, address, self._places),
+            rate_lock=lock,
         )
-
-
-def _locked_dues(
-    tx: Transaction, origin: Origin, judged: Judged, wanted: Amount
-) -> Sequence[tuple[Amount, Rate]]:
-    currency = judged.price.asset.code
-    rates = tx.rates(origin.merchant_id, currency, [coin.code for coin in judged.coins])
-    for coin in judged.coins:
-        if coin.code not in rates:
-            raise RateUnavailable(
-                "there is no rate for this asset", asset=coin.code, currency=currency
-            )
-    return [(quote(wanted, rates[coin.code], coin), rates[coin.code]) for coin in judged.coins]

@@ -11,7 +11,7 @@ from orion.billing.invoice import Change, Invoice
 from orion.billing.listing import Wanted
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.model import Deposit, Refund
-from orion.billing.quote import Rate
+from orion.billing.rates.ports import RateTransaction
 from orion.records import Record
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class DepositPlace:
     invoice_id: bytes | None
 
 
-class Transaction(FeeTransaction, Protocol):
+class Transaction(FeeTransaction, RateTransaction, Protocol):
     """One READ COMMITTED transaction. Everything below takes part in it; what it raises rolls all
     of it back.
     """
@@ -83,16 +83,6 @@ class Transaction(FeeTransaction, Protocol):
         `idempotency_key_in_flight`,
         `idempotency_key_reused`.
         """
-        ...
-
-    def rates(self, merchant_id: bytes, currency: str, assets: Sequence[str]) -> Mapping[str, Rate]:
-        """The merchant's rates for these assets; a missing one is absent."""
-        ...
-
-    def put_rate(
-        self, merchant_id: bytes, asset: str, currency: str, rate: Rate, now: datetime
-    ) -> bool:
-        """Store a rate; False when it was so already."""
         ...
 
     def settings(self, merchant_id: bytes) -> MerchantSettings:

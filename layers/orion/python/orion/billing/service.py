@@ -5,7 +5,7 @@ customer's page shows.
 import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ from orion.billing.moving import follow_facts
 from orion.billing.payment_link import Networks, payable_asset
 from orion.billing.ports import Answer, BillingStore, KeyedRequest, SecretKeeper, Transaction
 from orion.billing.quote import Rate
+from orion.billing.rates.source import RateSource
 from orion.billing.webhook_target import Network, check_url
 from orion.ids import public_id, random_id
 from orion.money import Amount, asset
@@ -48,12 +49,13 @@ class PublicStatus:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What billing must know of its stage: base URL of each lane, networks, private webhook
-    targets.
+    targets, and where rates come from.
     """
 
     checkout_urls: Mapping[str, str]
     places: Networks
     allowed_private: Sequence[Network]
+    rates: RateSource = field(default_factory=RateSource)
 
 
 class Billing:
@@ -72,7 +74,9 @@ class Billing:
         self._around = surroundings
         self._clock = clock
         self._random_bytes = random_bytes
-        self._maker = InvoiceMaker(surroundings.places, surroundings.checkout_urls)
+        self._maker = InvoiceMaker(
+            surroundings.places, surroundings.checkout_urls, surroundings.rates
+        )
 
     def create_invoice(
         self, request: KeyedRequest, asked: Asked, *, lane: str, trace_id: str
@@ -80,9 +84,8 @@ class Billing:
         """Create an invoice once for the request's key.
 
         Refuses, with nothing written: MalformedAmount, InexactAmount, AmountNotPositive,
-        AmountTooLarge, UnknownCurrency,
-        UnknownAsset, RateUnavailable, NoAddressAvailable, `idempotency_key_reused`,
-        `idempotency_key_in_flight`.
+        AmountTooLarge, UnknownCurrency, UnknownAsset, RateUnavailable, RateStale, RateDisputed,
+        NoAddressAvailable, `idempotency_key_reused`, `idempotency_key_in_flight`.
         """
         judged = judge(asked, self._around.places)
         origin = Origin(request.merchant_id, lane, trace_id, self._clock())

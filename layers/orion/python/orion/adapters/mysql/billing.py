@@ -8,6 +8,7 @@ from orion.adapters.mysql import fence, idempotency, outbox
 from orion.adapters.mysql.billing_facts import BillingFacts
 from orion.adapters.mysql.billing_fees import BillingFees
 from orion.adapters.mysql.billing_invoices import BillingInvoices
+from orion.adapters.mysql.billing_rates import BillingRates
 from orion.adapters.mysql.billing_sockets import BillingSockets
 from orion.adapters.mysql.billing_webhooks import BillingWebhooks
 from orion.adapters.mysql.session import Cursor, Database
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 class MySqlBillingTransaction(
-    BillingInvoices, BillingFacts, BillingFees, BillingWebhooks, BillingSockets
+    BillingInvoices, BillingFacts, BillingFees, BillingRates, BillingWebhooks, BillingSockets
 ):
     """The port `Transaction` over the cursor of one transaction."""
 

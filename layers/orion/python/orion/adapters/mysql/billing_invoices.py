@@ -1,14 +1,14 @@
-"""Rates, wallets, new invoices and balances on MySQL."""
+"""Wallets, new invoices and balances on MySQL."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from orion.adapters.mysql.billing_rates import lock_values
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, maybe_stored, stored
 from orion.billing.errors import NoAddressAvailable
 from orion.billing.invoice import Change, Invoice
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.ports import AccountBalance
-from orion.billing.quote import Rate
 from orion.records import canonical_json
 
 _PURPOSES = ("available", "reversal_receivable", "settling")
@@ -17,51 +17,28 @@ _PURPOSES = ("available", "reversal_receivable", "settling")
 class BillingInvoices(BillingCursor):
     """The part of the port `Transaction` that creates, and reads what others own."""
 
-    def rates(self, merchant_id: bytes, currency: str, assets: Sequence[str]) -> Mapping[str, Rate]:
-        self._cursor.execute(
-            "SELECT asset, rate_units FROM rate"  # noqa: S608 - only placeholders
-            f" WHERE merchant_id = %s AND currency = %s AND asset IN ({marks(assets)})",
-            (merchant_id, currency, *assets),
-        )
-        return {code: Rate(int(units)) for code, units in self._cursor.fetchall()}
-
-    def put_rate(
-        self, merchant_id: bytes, asset: str, currency: str, rate: Rate, now: datetime
-    ) -> bool:
-        # The time moves only with the rate, so an unchanged row counts as not affected.
-        return bool(
-            self._cursor.execute(
-                "INSERT INTO rate (merchant_id, asset, currency, rate_units, set_at)"
-                " VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
-                " set_at = IF(rate_units = VALUES(rate_units), set_at, VALUES(set_at)),"
-                " rate_units = VALUES(rate_units)",
-                (merchant_id, asset, currency, rate.units, stored(now)),
-            )
-        )
-
     def take_wallet(
         self, merchant_id: bytes, invoice_id: bytes, now: datetime
     ) -> Mapping[str, str]:
         # SKIP LOCKED: concurrent invoices pass over each other's wallets instead of queueing for
-        # one row.
+        # one row. It locks within the derived table only (MySQL 8.0 Reference Manual, 15.2.13),
+        # so the wallet comes with its addresses in one round trip and these stay unlocked.
         self._cursor.execute(
-            "SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"
-            " ORDER BY group_no, wallet_index LIMIT 1 FOR UPDATE SKIP LOCKED"
+            "SELECT w.group_no, w.wallet_index, a.chain, a.address FROM"
+            " (SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"
+            " ORDER BY group_no, wallet_index LIMIT 1 FOR UPDATE SKIP LOCKED) w"
+            " LEFT JOIN orion_moneyin.address a"
+            " ON a.group_no = w.group_no AND a.wallet_index = w.wallet_index"
         )
-        wallet = self._cursor.fetchone()
-        if wallet is None:
+        rows = self._cursor.fetchall()
+        if not rows:
             raise NoAddressAvailable("no free address at the moment")
         self._cursor.execute(
             "UPDATE orion_moneyin.wallet SET state = 'assigned', merchant_id = %s, invoice_id = %s,"
             " assigned_at = %s WHERE group_no = %s AND wallet_index = %s",
-            (merchant_id, invoice_id, stored(now), *wallet),
+            (merchant_id, invoice_id, stored(now), *rows[0][:2]),
         )
-        self._cursor.execute(
-            "SELECT chain, address FROM orion_moneyin.address"
-            " WHERE group_no = %s AND wallet_index = %s",
-            wallet,
-        )
-        return dict(self._cursor.fetchall())
+        return {chain: address for _, _, chain, address in rows if chain is not None}
 
     def settings(self, merchant_id: bytes) -> MerchantSettings:
         self._cursor.execute(
@@ -114,7 +91,8 @@ class BillingInvoices(BillingCursor):
         )
         self._cursor.executemany(
             "INSERT INTO payment_option (invoice_id, position, asset, due_units, rate_units,"
-            " address, payment_link) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            " address, payment_link, rate_source, rate_providers, rate_path, rate_spread_bps,"
+            " rate_observed_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (
                     invoice.invoice_id,
@@ -124,6 +102,7 @@ class BillingInvoices(BillingCursor):
                     option.rate.units,
                     option.address,
                     option.payment_link,
+                    *lock_values(option.rate_lock),
                 )
                 for position, option in enumerate(invoice.options)
             ],

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
 from orion.adapters.mysql.session import Database
 from orion.billing.quote import Rate
-from orion.billing.rates.model import Source, Ticker
+from orion.billing.rates.model import RateLock, Source, Ticker
 from orion.billing.rates.ports import FixedRate, MerchantRates, RateChoice, RateTransaction
 
 T = TypeVar("T")
+
+# The columns of payment_option that say why its rate is this one.
+LOCK = "rate_source, rate_providers, rate_path, rate_spread_bps, rate_observed_at"
 
 
 class BillingRates(BillingCursor):
@@ -115,6 +118,38 @@ class BillingRates(BillingCursor):
 
 def _choice(sources: str, spread_bps: int) -> RateChoice:
     return RateChoice(tuple(Source(name) for name in sources.split(",")), int(spread_bps))
+
+
+def lock_values(lock: RateLock | None) -> tuple[object, ...]:
+    """The values of LOCK."""
+    if lock is None:
+        return None, None, None, None, None
+    return (
+        lock.source.value,
+        ",".join(lock.providers),
+        ",".join(lock.path),
+        lock.spread_bps,
+        stored(lock.observed_at),
+    )
+
+
+def lock_of(rate: Rate, values: Sequence[Any]) -> RateLock | None:
+    """What the columns LOCK say; None of an option that was made before they were there."""
+    source, providers, path, spread_bps, observed_at = values
+    if source is None:
+        return None
+    return RateLock(
+        rate=rate,
+        source=Source(source),
+        providers=_names(providers),
+        path=_names(path),
+        spread_bps=int(spread_bps),
+        observed_at=read(observed_at),
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
 
 
 class MySqlRateStore:

@@ -76,8 +76,8 @@ class BillingReading(BillingCursor):
             invoice_ids,
         )
         options: dict[bytes, list[PaymentOption]] = defaultdict(list)
-        for invoice_id, code, due, units, address, link, *lock in self._cursor.fetchall():
-            due, rate = Amount(int(due), asset(code)), Rate(int(units))
+        for invoice_id, code, due_units, units, address, link, *lock in self._cursor.fetchall():
+            due, rate = Amount(int(due_units), asset(code)), Rate(int(units))
             option = PaymentOption(due, rate, address, link, lock_of(rate, lock))
             options[invoice_id].append(option)
         return options

@@ -86,7 +86,7 @@ class Price:
 @dataclass(frozen=True, slots=True)
 class RateLock:
     """The rate of one payment option, and why it is this one. `observed_at` of a fixed rate is when
-    it was set (None where that was not kept yet); its `providers` and `path` are empty.
+    it was set; its `providers` and `path` are empty.
     """
 
     rate: Rate
@@ -94,7 +94,7 @@ class RateLock:
     providers: tuple[str, ...]
     path: tuple[str, ...]
     spread_bps: int
-    observed_at: datetime | None
+    observed_at: datetime
 
 
 def book(bid: Rate, ask: Rate, *, turned: bool) -> tuple[Rate, Rate] | TickerRefusal:

@@ -17,9 +17,11 @@ Paths = Mapping[str, tuple[Step, ...]]
 
 
 class RateSource:
-    """Rates for one merchant, of the merchant's fixed ones and of the market."""
+    """Rates for one merchant, of the merchant's fixed ones and of the market. Without a cache the
+    database is asked each time.
+    """
 
-    def __init__(self, cache: TickerCache) -> None:
+    def __init__(self, cache: TickerCache | None = None) -> None:
         self._cache = cache
 
     def lock(
@@ -66,14 +68,15 @@ class RateSource:
         if not paths:
             return {}
         markets = {step.market for way in paths.values() for step in way}
-        cached = snapshot.read(self._cache.get(snapshot.KEY), markets)
+        value = None if self._cache is None else self._cache.get(snapshot.KEY)
+        cached = snapshot.read(value, markets)
         if cached is not None:
             locks = _locks(paths, cached, spread_bps, now)
             if not any(isinstance(lock, PriceRefusal) for lock in locks.values()):
                 return locks
         # The cache is behind, or knows nothing: nobody is refused before the database was asked.
         rows = tx.tickers()
-        if rows:
+        if rows and self._cache is not None:
             self._cache.put(snapshot.KEY, snapshot.write(rows), snapshot.EXPIRES_S)
         return _locks(paths, snapshot.by_market(rows), spread_bps, now)
 
