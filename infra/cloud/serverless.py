@@ -1,5 +1,5 @@
-"""The serverless stack: what a stage has that has no servers, made from the function table. Only the
-lanes' APIs are stacks of their own (infra/cloud/api.py).
+"""The serverless stack: what a stage has that has no servers, made from the function table. Only
+the lanes' APIs are stacks of their own (infra/cloud/api.py).
 """
 
 from aws_cdk import Aws, CfnDeletionPolicy, CfnOutput, Stack

@@ -38,6 +38,15 @@ def serverless(assembly: Path) -> Json:
 
 
 @pytest.fixture(scope="session")
+def apis(assembly: Path) -> Mapping[str, Json]:
+    """The template of each lane's API."""
+    from infra.cloud.api import api_room
+    from infra.cloud.function_row import LANES
+
+    return {lane: _template(assembly, api_room(lane)) for lane in LANES}
+
+
+@pytest.fixture(scope="session")
 def keys(assembly: Path) -> Json:
     """The keys stack's template."""
     return _template(assembly, "keys")
