@@ -1,9 +1,11 @@
-"""Invoices, rates, balances and webhook endpoints over HTTP."""
+"""Invoices, links, sessions, rates, balances and webhook endpoints over HTTP."""
 
 from collections.abc import Mapping
 
-from orion.runtime.billing import HANDLERS
+from orion.runtime import billing, links
 from orion.runtime.http import serve
+
+HANDLERS = {**billing.HANDLERS, **links.HANDLERS}
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

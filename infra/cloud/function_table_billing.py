@@ -33,6 +33,19 @@ BILLING: tuple[FunctionRow, ...] = (
         mysql=("billing",),
         carries=("web/checkout", "web/shared"),
     ),
+    # Visitors of payment links: a form, and the invoice that it makes.
+    api(
+        "billing",
+        "pay",
+        layers=INVOICES,
+        standard=40,
+        vip=20,
+        mysql=("billing",),
+        sends=("outbox-billing",),
+        carries=("web/pay", "web/shared"),
+    ),
+    # Long answers that only read, apart from those that make: neither starves the other.
+    api("billing", "reports", standard=20, vip=10, mysql=("billing", "statements")),
     # Files only: no database, no network of ours.
     api(
         "billing",

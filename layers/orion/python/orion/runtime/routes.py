@@ -2,7 +2,16 @@
 gateway from it, and the OpenAPI document is written from it. A theme a file of `api_routes`.
 """
 
-from orion.runtime.api_routes import invoices, pages, rates, reference, user, webhooks
+from orion.runtime.api_routes import (
+    invoices,
+    links,
+    pages,
+    rates,
+    reference,
+    reports,
+    user,
+    webhooks,
+)
 from orion.runtime.route import RateClass, Route
 from orion.scopes import Scope
 
@@ -13,6 +22,8 @@ ROUTES: tuple[Route, ...] = (
     *rates.ROUTES,
     *webhooks.ROUTES,
     *invoices.ROUTES,
+    *links.ROUTES,
+    *reports.ROUTES,
     *pages.ROUTES,
     *reference.ROUTES,
 )

@@ -14,6 +14,8 @@ PATH_PARAMETERS: Mapping[str, Text] = {
     "file": Text(max_length=80),
     "invoice_id": public_id("inv"),
     "key_id": public_id("key"),
+    "link_id": public_id("pl"),
     "page": Text(max_length=40),
+    "session_id": public_id("cs"),
     "version": Text(max_length=40),
 }
