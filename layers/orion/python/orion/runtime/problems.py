@@ -25,6 +25,8 @@ STATUS: Mapping[str, int] = {
     "idempotency_key_missing": 400,
     "idempotency_key_malformed": 400,
     "limit_out_of_range": 400,
+    "moment_malformed": 400,
+    "period_refused": 400,
     "cursor_malformed": 400,
     "unauthorized": 401,
     "forbidden_scope": 403,
@@ -32,26 +34,45 @@ STATUS: Mapping[str, int] = {
     "not_found": 404,
     "invoice_not_found": 404,
     "key_not_found": 404,
+    "payment_link_not_found": 404,
+    "checkout_session_not_found": 404,
+    "unknown_account": 404,
+    "webhook_endpoint_not_found": 404,
+    "webhook_delivery_not_found": 404,
+    "event_not_found": 404,
     "method_not_allowed": 405,
     "invoice_not_cancellable": 409,
     "idempotency_key_in_flight": 409,
+    "payment_link_used_up": 409,
+    "webhook_endpoint_disabled": 409,
+    "webhook_delivery_under_way": 409,
+    "webhook_attempt_limit": 409,
+    "payment_link_inactive": 410,
+    "payment_link_ended": 410,
     "payload_too_large": 413,
     "rate_limited": 429,
     "malformed_amount": 422,
     "inexact_amount": 422,
     "amount_not_positive": 422,
     "amount_too_large": 422,
+    "amount_out_of_bounds": 422,
+    "amount_bounds_refused": 422,
+    "payment_link_end_passed": 422,
+    "return_url_refused": 422,
     "unknown_asset": 422,
     "unknown_currency": 422,
     "unknown_scope": 422,
     "too_many_keys": 409,
     "rate_unavailable": 422,
+    "rate_setting_refused": 422,
     "webhook_url_refused": 422,
     "unknown_event_type": 422,
     "webhook_endpoint_limit": 422,
     "idempotency_key_reused": 422,
     "internal": 500,
     "no_address_available": 503,
+    "rate_stale": 503,
+    "rate_disputed": 503,
     "temporarily_unavailable": 503,
 }
 RETRY_AFTER_S = 2
@@ -117,6 +138,6 @@ def problem(
 def of_error(error: OrionError, reader: Reader) -> tuple[int, bytes]:
     """The problem document of a known error. What is wrong on our side is for the logs only."""
     retry = {"retry": error.retry.value}
-    if STATUS.get(error.code, 500) < 500:
+    if error.code in STATUS and error.code not in _OURS:
         return problem(error.code, error.detail, reader, {**error.fields, **retry})
     return problem(error.code, _OURS.get(error.code, _OURS["internal"]), reader, retry)
