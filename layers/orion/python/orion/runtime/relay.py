@@ -26,7 +26,7 @@ from orion.runtime import clock
 from orion.runtime.log import logger
 from orion.runtime.relay_routes import partition_of, shards_by_bucket
 from orion.runtime.settings import kafka_config, mysql_config
-from orion.runtime.wakeup import queue_url, sqs
+from orion.runtime.wakeup import queue_url, sqs, woken
 
 T = TypeVar("T")
 
@@ -92,6 +92,7 @@ def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> M
     deadline. What the schedule starts then deletes old rows, whoever holds the lock.
     """
     logger()
+    woken(module)
     database, producer = _resources(module)
     sent = _send_all(_Outbox(module, database), producer, context)
     if "Records" not in event:

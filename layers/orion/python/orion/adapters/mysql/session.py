@@ -92,9 +92,8 @@ class Database:
         Raises DatabaseUnavailable when the connection fails, also in the middle of a commit, whose
         outcome is then unknown: a caller repeats work that carries its own identity.
         """
-        connection = self._open()
+        connection = self._begun()
         try:
-            connection.begin()
             with connection.cursor() as cursor:
                 yield cursor
             connection.commit()
@@ -149,15 +148,26 @@ class Database:
         except pymysql.err.Error:
             self.close()
 
-    def _open(self) -> "pymysql.Connection[Cursor]":
+    def _begun(self) -> "pymysql.Connection[Cursor]":
+        """A connection with a transaction begun. What fails here has done nothing yet."""
         if self._connection is not None:
             # A frozen Lambda environment may wake with a connection that the server has closed
-            # meanwhile.
+            # meanwhile. To begin is the question whether it lives: a ping would be one round trip
+            # more in each transaction.
             try:
-                self._connection.ping(reconnect=False)
+                self._connection.begin()
                 return self._connection
             except (pymysql.err.Error, OSError):
                 self.close()
+        connection = self._open()
+        try:
+            connection.begin()
+        except (pymysql.err.Error, OSError) as exc:
+            self.close()
+            raise DatabaseUnavailable("the database does not answer") from exc
+        return connection
+
+    def _open(self) -> "pymysql.Connection[Cursor]":
         config = self._config
         try:
             self._connection = pymysql.connect(
