@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from demos.first_light.browser import chromium
+from demos.first_light.merchant import Api
 from demos.first_light.receiver import Receiver
 from infra.local import Stack, stack_down, stack_up
+from infra.local.deployed import standard_url
+from tests.e2e.merchant_browser import merchant_with_all_scopes
 from tests.e2e.scene import Shop, open_shop
 
 
@@ -33,6 +38,19 @@ def running_stack() -> Iterator[Stack]:
         stack_down(folder)
         if os.environ.get("ORION_TEST_KEEP") != "1":
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the tests of a file: Playwright runs once at a time in a thread."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def merchant_api(running_stack: Stack) -> Api:
+    """A merchant of a file's own, whose key has every scope."""
+    return merchant_with_all_scopes(standard_url(running_stack))
 
 
 @pytest.fixture(scope="session")

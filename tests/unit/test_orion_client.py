@@ -35,21 +35,20 @@ def problem(status: int, code: str, retry: str = "never", **more: object) -> Tol
 
 
 @pytest.fixture(scope="module")
-def listening() -> Iterator[Server]:
-    with serving() as running:
-        yield running
+def pair() -> Iterator[tuple[Server, Client]]:
+    with serving() as running, Client(running.url, "ok_key", retries=SOON) as made:
+        yield running, made
 
 
 @pytest.fixture
-def server(listening: Server) -> Server:
-    listening.seen.clear()
-    return listening
+def server(pair: tuple[Server, Client]) -> Server:
+    pair[0].seen.clear()
+    return pair[0]
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[Client]:
-    with Client(server.url, "ok_key", retries=SOON) as made:
-        yield made
+def client(pair: tuple[Server, Client]) -> Client:
+    return pair[1]
 
 
 def make(client: Client, key: str | None = None) -> object:

@@ -16,7 +16,7 @@ from tests.unit.client_server import Seen, Told, serving
 ROOT = Path(__file__).parents[2]
 OPENAPI: Mapping[str, Any] = json.loads((ROOT / "infra" / "openapi.json").read_text())
 METHODS = ("get", "post", "put", "patch", "delete")
-PAGE = {"data": [], "next_cursor": None, "has_more": False}
+PAGE: Mapping[str, object] = {"data": [], "next_cursor": None, "has_more": False}
 
 
 def operations() -> dict[tuple[str, str], Mapping[str, Any]]:
