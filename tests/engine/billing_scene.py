@@ -16,6 +16,9 @@ from orion.billing.creation import Asked
 from orion.billing.payment_link import Networks
 from orion.billing.ports import Answer, KeyedRequest
 from orion.billing.progress import InvoiceProgress
+from orion.billing.rates.desk import RateDesk
+from orion.billing.rates.ports import TickerCache
+from orion.billing.rates.source import RateSource
 from orion.billing.service import Billing, Surroundings
 from orion.billing.webhook_target import Network
 from orion.billing.webhooks import WebhookDeliveries
@@ -27,9 +30,12 @@ MERCHANT, STRANGER = b"m" * 16, b"s" * 16
 TRACE = "ab" * 16
 LANES = {"standard": "https://pay.example", "vip": "https://vip.example"}
 TOKEN = "0x" + "11" * 20
+NETWORKS = Networks({"bitcoin": "regtest", "ethereum": "31337"}, {"USDT.ethereum": TOKEN})
 RATES = {"BTC.bitcoin": "60000.00", "ETH.ethereum": "2500.00", "USDT.ethereum": "0.93"}
 BILLING_TABLES = (
     "rate",
+    "rate_setting",
+    "rate_ticker",
     "invoice",
     "payment_option",
     "deposit",
@@ -61,11 +67,10 @@ def billing_over(
     database: Database, clock: Any, kms: Any, key_id: str, allowed: list[Network]
 ) -> Billing:
     """The merchant's side over one connection."""
-    networks = Networks({"bitcoin": "regtest", "ethereum": "31337"}, {"USDT.ethereum": TOKEN})
     return Billing(
         MySqlBillingStore(database),
         KmsSecretKeeper(kms, key_id),
-        Surroundings(LANES, networks, allowed),
+        Surroundings(LANES, NETWORKS, allowed),
         clock,
         os.urandom,
     )
@@ -100,6 +105,10 @@ class BillingScene:
     def billing(self) -> Billing:
         return billing_over(self.database(), lambda: self.now, self.kms, self.key_id, self.allowed)
 
+    def rates(self, cache: TickerCache | None = None) -> RateDesk:
+        store = MySqlBillingStore(self.database())
+        return RateDesk(store, RateSource(cache), NETWORKS, lambda: self.now)
+
     def progress(self) -> InvoiceProgress:
         return InvoiceProgress(MySqlBillingStore(self.database()), lambda: self.now, LANES)
 
@@ -126,9 +135,9 @@ class BillingScene:
         for table in ("orion_moneyin.wallet", "orion_moneyin.address", "orion_ledger.account"):
             self.rows(f"DELETE FROM {table}")
         self.add_wallets(wallets)
-        billing = self.billing()
+        desk = self.rates()
         for code, rate in RATES.items():
-            billing.put_rate(MERCHANT, code, "EUR", rate, trace_id=TRACE)
+            desk.put_rate(MERCHANT, code, "EUR", rate, trace_id=TRACE)
 
     def add_wallets(self, wallets: int, group: int = 0) -> None:
         for index in range(wallets):

@@ -106,7 +106,7 @@ def test_an_invoice_locks_rates_takes_a_wallet_and_tells_why(scene: BillingScene
 
 def test_a_replay_gives_the_stored_answer_byte_for_byte(scene: BillingScene) -> None:
     first = scene.create()
-    scene.billing().put_rate(MERCHANT, "BTC.bitcoin", "EUR", "1.00", trace_id=TRACE)
+    scene.rates().put_rate(MERCHANT, "BTC.bitcoin", "EUR", "1.00", trace_id=TRACE)
     assert scene.create() == first
     assert assigned(scene) == 1
 
@@ -281,7 +281,7 @@ def test_an_account_that_does_not_exist_has_no_balance_rather_than_zero(
 def test_a_rate_that_is_set_again_unchanged_is_told_once(scene: BillingScene) -> None:
     before = len(scene.outbox("kafka:audit.events"))
     for trace in ("01" * 16, "02" * 16):
-        scene.billing().put_rate(MERCHANT, "BTC.bitcoin", "EUR", "50000", trace_id=trace)
+        scene.rates().put_rate(MERCHANT, "BTC.bitcoin", "EUR", "50000", trace_id=trace)
     assert len(scene.outbox("kafka:audit.events")) == before + 1
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from orion.billing.audit import Origin, audit
-from orion.billing.creation import Asked, InvoiceMaker, fiat, judge
+from orion.billing.creation import Asked, InvoiceMaker, judge
 from orion.billing.delivery import ALL_TYPES, Endpoint
 from orion.billing.errors import (
     InvoiceNotCancellable,
@@ -23,9 +23,8 @@ from orion.billing.listing import Wanted, cursor_of, read_cursor
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.model import EVENT_TYPES, CauseType, InvoiceStatus, cancellable
 from orion.billing.moving import follow_facts
-from orion.billing.payment_link import Networks, payable_asset
+from orion.billing.payment_link import Networks
 from orion.billing.ports import Answer, BillingStore, KeyedRequest, SecretKeeper, Transaction
-from orion.billing.quote import Rate
 from orion.billing.rates.source import RateSource
 from orion.billing.webhook_target import Network, check_url
 from orion.ids import public_id, random_id
@@ -208,26 +207,6 @@ class Billing:
         for row in rows:
             by_asset.setdefault(row.asset, {})[row.purpose] = row.units
         return {"data": [_balance(code, found) for code, found in sorted(by_asset.items())]}
-
-    def put_rate(
-        self, merchant_id: bytes, asset_code: str, currency: str, text: str, *, trace_id: str
-    ) -> Mapping[str, object]:
-        """Set the merchant's price of one whole coin; repeating it changes nothing.
-
-        Raises UnknownAsset, UnknownCurrency, MalformedAmount, InexactAmount, AmountNotPositive,
-        AmountTooLarge.
-        """
-        coin, money = payable_asset(asset_code, self._around.places), fiat(currency)
-        rate = Rate.parse(text)
-        origin = Origin(merchant_id, "", trace_id, self._clock())
-        subject = f"{coin.code}/{money.code}"
-
-        def put(tx: Transaction) -> None:
-            if tx.put_rate(merchant_id, coin.code, money.code, rate, origin.at):
-                tx.tell([audit("rate.set", origin, subject, {"rate": rate.text()})], origin.at)
-
-        self._store.transact(put)
-        return {"asset": coin.code, "currency": money.code, "rate": rate.text()}
 
     def create_endpoint(
         self, request: KeyedRequest, url: str, event_types: Sequence[str], *, trace_id: str

@@ -22,10 +22,12 @@ from orion.billing.model import InvoiceStatus
 from orion.billing.moments import read_moment
 from orion.billing.payment_link import Networks
 from orion.billing.progress import InvoiceProgress
+from orion.billing.rates.desk import RateDesk
 from orion.billing.service import PAGE_DEFAULT, Billing, Surroundings
 from orion.billing.webhooks import WebhookDeliveries, read_result
 from orion.ids import MalformedId, parse_public_id
 from orion.records import parse_json
+from orion.runtime import rates
 from orion.runtime.clock import now
 from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.kafka import Record, each_partition
@@ -93,10 +95,17 @@ def invoices() -> Billing:
             checkout_urls=_lanes(known),
             places=places(),
             allowed_private=allowed_private_networks(known),
+            rates=rates.source(),
         ),
         now,
         os.urandom,
     )
+
+
+@cache
+def rate_desk() -> RateDesk:
+    """What merchants ask about rates, through the proxy."""
+    return RateDesk(_store(direct=False), rates.source(), places(), now)
 
 
 @cache
@@ -258,19 +267,6 @@ def get_balances(request: Request) -> Response:
     return json_response(200, invoices().balances(request.merchant()))
 
 
-def put_rate(request: Request) -> Response:
-    """PUT /v1/rates/{asset}/{currency}"""
-    stored = invoices().put_rate(
-        request.merchant(),
-        request.path_params.get("asset", ""),
-        request.path_params.get("currency", ""),
-        request.fields.text("rate"),
-        trace_id=request.trace_id,
-    )
-    wake(_MODULE)
-    return json_response(200, stored)
-
-
 def create_endpoint(request: Request) -> Response:
     """POST /v1/webhook-endpoints"""
     asked_once = keyed(request)
@@ -284,7 +280,6 @@ def create_endpoint(request: Request) -> Response:
 
 
 HANDLERS: Mapping[tuple[str, str], Handler] = {
-    ("PUT", "/v1/rates/{asset}/{currency}"): put_rate,
     ("POST", "/v1/webhook-endpoints"): create_endpoint,
     ("POST", "/v1/invoices"): create_invoice,
     ("GET", "/v1/invoices"): list_invoices,

@@ -1,4 +1,6 @@
-"""The composition of rates inside the network: what keeps the market's tickers."""
+"""The composition of rates inside the network: what keeps the market's tickers, and what reads
+them.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import cache as once
@@ -8,11 +10,18 @@ from orion.adapters.mysql.session import Database
 from orion.billing.rates.keeping import TickerKeeping
 from orion.billing.rates.message import read
 from orion.billing.rates.model import Ticker
+from orion.billing.rates.source import RateSource
 from orion.records import parse_json
 from orion.runtime.cache import cache
 from orion.runtime.clock import now
 from orion.runtime.log import logger, set_trace_id
 from orion.runtime.settings import mysql_config
+
+
+@once
+def source() -> RateSource:
+    """Where invoices get their rates from."""
+    return RateSource(cache())
 
 
 @once

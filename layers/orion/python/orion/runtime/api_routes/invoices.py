@@ -64,6 +64,16 @@ _ASKED = Object(
     ),
 )
 
+RATE_LOCK = Object(
+    "RateLock",
+    (
+        Member("source", Text(), note="`fixed`, the merchant's own, or `market`."),
+        Member("providers", Listing(Text()), note="Who agreed on the market's rate."),
+        Member("path", Listing(Text()), note="By which markets, such as `TRX/BTC`, `BTC/EUR`."),
+        Member("spread_bps", Whole()),
+        Member("observed_at", MOMENT, note="Of a fixed rate, when it was set."),
+    ),
+)
 _OPTION = Object(
     "PaymentOption",
     (
@@ -75,6 +85,7 @@ _OPTION = Object(
         Member("unconfirmed", decimal(), note="What was seen and is in no block yet."),
         Member("remaining", decimal(), note="What this asset alone must still bring."),
         Member("rate", decimal(), note="Price of one whole coin, locked."),
+        Member("rate_lock", RATE_LOCK, nullable=True, note="Why it is this one."),
         Member("payment_link", Text(), note="For wallets: BIP-21, EIP-681, Solana Pay, Tron."),
     ),
 )
@@ -187,6 +198,8 @@ ROUTES: tuple[Route, ...] = (
             "unknown_asset",
             "unknown_currency",
             "rate_unavailable",
+            "rate_stale",
+            "rate_disputed",
             "no_address_available",
             "return_url_refused",
         ),
