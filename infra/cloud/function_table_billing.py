@@ -106,6 +106,16 @@ BILLING: tuple[FunctionRow, ...] = (
         sends=("outbox-billing",),
         every_minute=True,
     ),
+    # Asks exchanges, strangers: no VPC, no database, no Kafka.
+    FunctionRow(
+        "billing", "rates_fetch", in_vpc=False, sends=("rate-results",), every_minute=True
+    ),
+    FunctionRow(
+        "billing",
+        "rate_results",
+        mysql=("billing",),
+        queue=QueueTrigger("rate-results", 10, 2, reports_item_failures=True),
+    ),
     # Called by the WebSocket API when a page connects or leaves.
     FunctionRow("billing", "sockets", timeout_s=API_TIMEOUT_S, mysql=("billing",)),
     # Calls the gateway's public side: no VPC, no database, no Kafka.
