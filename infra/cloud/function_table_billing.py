@@ -107,9 +107,7 @@ BILLING: tuple[FunctionRow, ...] = (
         every_minute=True,
     ),
     # Asks exchanges, strangers: no VPC, no database, no Kafka.
-    FunctionRow(
-        "billing", "rates_fetch", in_vpc=False, sends=("rate-results",), every_minute=True
-    ),
+    FunctionRow("billing", "rates_fetch", in_vpc=False, sends=("rate-results",), every_minute=True),
     FunctionRow(
         "billing",
         "rate_results",
