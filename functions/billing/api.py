@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from orion.runtime import billing, links, rates_api
+from orion.runtime import billing, fees, links, rates_api
 from orion.runtime.http import serve
 
-HANDLERS = {**billing.HANDLERS, **links.HANDLERS, **rates_api.HANDLERS}
+HANDLERS = {**billing.HANDLERS, **fees.HANDLERS, **links.HANDLERS, **rates_api.HANDLERS}
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

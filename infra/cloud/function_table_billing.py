@@ -133,6 +133,8 @@ BILLING: tuple[FunctionRow, ...] = (
         queue=QueueTrigger("socket-gone", 10, 2, reports_item_failures=True),
         every_minute=True,
     ),
+    # Plans and referrals, set by operators.
+    FunctionRow("billing", "fee_plans", mysql=("billing",), sends=("outbox-billing",)),
     relay("billing", "outbox_relay", "billing", sends=("webhooks", "socket-messages")),
     relay("billing", "ledger_outbox_relay", "ledger"),
 )

@@ -28,8 +28,8 @@ CREATE TABLE referral (
   trace_id CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
 ) ENGINE=InnoDB;
 
--- One row, which all who add a referral lock: two that close a circle together must see each other.
-CREATE TABLE referral_lock (one TINYINT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB;
+-- One row, which whoever assigns a plan or adds a referral locks: two that close a circle together must see each other.
+CREATE TABLE fee_lock (one TINYINT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB;
 
 -- Locked with the invoice. An invoice without a row agreed on no fee. volume_units is null where the plan has one tier.
 CREATE TABLE invoice_fee (

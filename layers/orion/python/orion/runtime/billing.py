@@ -16,6 +16,7 @@ from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.adapters.mysql.session import Database
 from orion.billing.creation import Asked
 from orion.billing.errors import InvoiceNotFound
+from orion.billing.fees.desk import FeeDesk
 from orion.billing.listing import Wanted
 from orion.billing.merchant_settings import EXPIRES_IN_S_DEFAULT, MerchantSettings
 from orion.billing.model import InvoiceStatus
@@ -106,6 +107,12 @@ def invoices() -> Billing:
 def rate_desk() -> RateDesk:
     """What merchants ask about rates, through the proxy."""
     return RateDesk(_store(direct=False), rates.source(), places(), now)
+
+
+@cache
+def fee_desk() -> FeeDesk:
+    """What merchants see of their fees, through the proxy."""
+    return FeeDesk(_store(direct=False), now)
 
 
 @cache

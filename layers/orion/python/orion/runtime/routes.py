@@ -3,6 +3,7 @@ gateway from it, and the OpenAPI document is written from it. A theme a file of 
 """
 
 from orion.runtime.api_routes import (
+    fees,
     invoices,
     links,
     pages,
@@ -22,6 +23,7 @@ ROUTES: tuple[Route, ...] = (
     *rates.ROUTES,
     *webhooks.ROUTES,
     *invoices.ROUTES,
+    *fees.ROUTES,
     *links.ROUTES,
     *reports.ROUTES,
     *pages.ROUTES,

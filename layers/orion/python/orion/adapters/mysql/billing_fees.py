@@ -17,6 +17,7 @@ from orion.billing.fees.ports import (
     FeeOfInvoice,
     Standing,
     Volume,
+    Written,
 )
 from orion.billing.quote import Rate
 
@@ -48,6 +49,50 @@ class BillingFees(BillingCursor):
         for (referrer_id,) in rows:
             return bytes(referrer_id) if isinstance(referrer_id, bytes) else None
         return None
+
+    def lock_fees(self) -> None:
+        self._cursor.execute(
+            "INSERT INTO fee_lock (one) VALUES (1) ON DUPLICATE KEY UPDATE one = one"
+        )
+
+    def newest_assignment(self, subject: str) -> tuple[int, bytes | None]:
+        self._cursor.execute(
+            "SELECT number, plan_id FROM fee_assignment WHERE subject = %s"
+            " ORDER BY number DESC LIMIT 1",
+            (subject,),
+        )
+        found = self._cursor.fetchone()
+        return (0, None) if found is None else (int(found[0]), found[1])
+
+    def put_plan(self, plan_id: bytes, name: str, body: bytes, now: datetime) -> None:
+        self._cursor.execute(
+            "INSERT INTO fee_plan (plan_id, name, body, created_at) VALUES (%s, %s, %s, %s)"
+            " ON DUPLICATE KEY UPDATE name = name",
+            (plan_id, name, body, stored(now)),
+        )
+
+    def add_assignment(
+        self, subject: str, number: int, plan_id: bytes | None, entry: Written
+    ) -> None:
+        self._cursor.execute(
+            "INSERT INTO fee_assignment (subject, number, plan_id, set_at, set_by, reason,"
+            " trace_id) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (subject, number, plan_id, stored(entry.at), entry.by, entry.reason, entry.trace_id),
+        )
+
+    def add_referral(self, merchant_id: bytes, referrer_id: bytes, entry: Written) -> None:
+        self._cursor.execute(
+            "INSERT INTO referral (merchant_id, referrer_id, stored_at, stored_by, reason,"
+            " trace_id) VALUES (%s, %s, %s, %s, %s, %s)",
+            (
+                merchant_id,
+                referrer_id,
+                stored(entry.at),
+                entry.by,
+                entry.reason,
+                entry.trace_id,
+            ),
+        )
 
     def volumes(self, merchant_id: bytes, first: date, last: date) -> Mapping[str, int]:
         self._cursor.execute(

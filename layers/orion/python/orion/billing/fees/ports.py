@@ -113,8 +113,40 @@ class Volume:
     units: int
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Who stored a plan's assignment or a referral, why and when."""
+
+    by: str
+    reason: str
+    trace_id: str
+    at: datetime
+
+
 class FeeTransaction(Protocol):
     """The part of billing's transaction that fees need."""
+
+    def lock_fees(self) -> None:
+        """Wait until nobody else assigns a plan or adds a referral, and keep others out."""
+        ...
+
+    def newest_assignment(self, subject: str) -> tuple[int, bytes | None]:
+        """Number and plan of the subject's newest assignment; 0 and None where it has none."""
+        ...
+
+    def put_plan(self, plan_id: bytes, name: str, body: bytes, now: datetime) -> None:
+        """Store a plan; one that is stored already stays as it is."""
+        ...
+
+    def add_assignment(
+        self, subject: str, number: int, plan_id: bytes | None, entry: Written
+    ) -> None:
+        """Store the next assignment of a subject."""
+        ...
+
+    def add_referral(self, merchant_id: bytes, referrer_id: bytes, entry: Written) -> None:
+        """Store who referred a merchant whom nobody referred before."""
+        ...
 
     def plan_in_force(self, merchant_id: bytes, lane: str) -> Assignment | None:
         """The merchant's own plan, else that of the lane, else none."""
