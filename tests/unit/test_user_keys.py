@@ -66,10 +66,11 @@ def test_a_scope_that_does_not_exist_is_refused() -> None:
         model.scopes(["invoices:read", "everything"])
 
 
-def test_what_is_open_to_everyone_only_reads_but_the_first_step() -> None:
+def test_what_is_open_to_everyone_only_reads_but_the_first_step_and_the_form_of_a_link() -> None:
     open_to_all = [route for route in routes.ROUTES if route.scope is None]
     assert {(route.method, route.path) for route in open_to_all if route.method != "GET"} == {
-        ("POST", "/v1/merchants")
+        ("POST", "/v1/merchants"),
+        ("POST", "/pay/{link_id}"),
     }
     under_v1 = {route.path for route in open_to_all if route.path.startswith("/v1/")}
     assert under_v1 <= {"/v1/merchants", "/v1/openapi.json"}
