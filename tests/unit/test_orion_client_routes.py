@@ -5,11 +5,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, NotRequired, get_args, get_origin, get_type_hints
 
 import pytest
 
-from orion_client import Client, Retries
+from orion_client import Client, Retries, shapes
 from orion_client.resources import Resource
 from tests.unit.client_server import Seen, Told, serving
 
@@ -118,6 +119,71 @@ def test_what_needs_a_key_gets_one_and_nothing_else_does(requests: dict[str, See
         parameters = map(resolved, operation.get("parameters", []))
         needed = any(parameter["name"].lower() == "idempotency-key" for parameter in parameters)
         assert ("idempotency-key" in request.headers) == needed, name
+
+
+def shapes_of_answers() -> dict[str, type]:
+    """The client's dictionaries by the names that the description gives to the same things."""
+    return {
+        "ApiKey": shapes.ApiKey,
+        "ApiKeyMade": shapes.NewApiKey,
+        "Balance": shapes.Balance,
+        "Cause": shapes.Cause,
+        "CheckoutSession": shapes.CheckoutSession,
+        "FixedRate": shapes.FixedRate,
+        "Invoice": shapes.Invoice,
+        "InvoiceDeposit": shapes.Deposit,
+        "InvoiceRefund": shapes.Refund,
+        "MerchantMade": shapes.Merchant,
+        "Payment": shapes.Payment,
+        "PaymentLink": shapes.PaymentLink,
+        "PaymentOption": shapes.PaymentOption,
+        "Rate": shapes.Rate,
+        "RateLock": shapes.RateLock,
+        "RateSettings": shapes.RateSettings,
+        "Settings": shapes.Settings,
+        "Statement": shapes.Statement,
+        "StatementLine": shapes.StatementLine,
+    }
+
+
+def kind_of(schema: Mapping[str, Any]) -> set[str]:
+    """What a value may be, in Python's words."""
+    if "$ref" in schema:
+        return {str(schema["$ref"]).rpartition("/")[2]}
+    choices = schema.get("anyOf", schema.get("oneOf"))
+    if choices is not None:
+        return set[str]().union(*(kind_of(choice) for choice in choices))
+    words = {"string": "str", "integer": "int", "boolean": "bool", "object": "dict", "null": "None"}
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    of_items = kind_of(schema["items"]).pop() if "array" in kinds else ""
+    return {f"list[{of_items}]" if kind == "array" else words[kind] for kind in kinds}
+
+
+def kind_of_hint(hint: Any, names: Mapping[type, str]) -> set[str]:
+    if hint is type(None):
+        return {"None"}
+    if isinstance(hint, UnionType):
+        return set[str]().union(*(kind_of_hint(part, names) for part in hint.__args__))
+    if get_origin(hint) is list:
+        return {f"list[{kind_of_hint(get_args(hint)[0], names).pop()}]"}
+    return {"dict" if get_origin(hint) is dict else names.get(hint, hint.__name__)}
+
+
+def test_what_answers_hold_is_typed_as_the_description_says() -> None:
+    mapped = shapes_of_answers()
+    names = {shape: name for name, shape in mapped.items()}
+    for name, shape in mapped.items():
+        schema = OPENAPI["components"]["schemas"][name]
+        hints = get_type_hints(shape, include_extras=True)
+        assert hints.keys() == schema["properties"].keys(), name
+        for member, hint in hints.items():
+            optional = get_origin(hint) is NotRequired
+            assert optional == (member not in schema["required"]), member
+            here, bare = (name, member), get_args(hint)[0] if optional else hint
+            assert kind_of_hint(bare, names) == kind_of(schema["properties"][member]), (
+                name,
+                member,
+            )
 
 
 def resolved(item: Mapping[str, Any]) -> Mapping[str, Any]:

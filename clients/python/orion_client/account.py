@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from orion_client.resources import Resource, at, given
 from orion_client.shapes import ApiKey, Merchant, NewApiKey
+from orion_client.shapes import Settings as SettingsNow
 
 
 class Merchants(Resource):
@@ -40,13 +41,21 @@ class ApiKeys(Resource):
 class Settings(Resource):
     """`/v1/settings`"""
 
-    def get(self) -> dict[str, Any]:
+    def get(self) -> SettingsNow:
         """What new invoices take where their request says nothing."""
-        return cast("dict[str, Any]", self._json("GET", "/v1/settings"))
+        return cast(SettingsNow, self._json("GET", "/v1/settings"))
 
     def change(
         self, *, tolerance_bps: int | None = None, expires_in_s: int | None = None
-    ) -> dict[str, Any]:
+    ) -> SettingsNow:
         """Replace them all; what is left out goes back to its default."""
         body = given(tolerance_bps=tolerance_bps, expires_in_s=expires_in_s)
-        return cast("dict[str, Any]", self._json("PUT", "/v1/settings", body=body))
+        return cast(SettingsNow, self._json("PUT", "/v1/settings", body=body))
+
+
+class Description(Resource):
+    """`/v1/openapi.json`"""
+
+    def get(self) -> dict[str, Any]:
+        """The API's own description (OpenAPI 3.1)."""
+        return cast("dict[str, Any]", self._json("GET", "/v1/openapi.json"))

@@ -6,7 +6,7 @@ from typing import Self
 
 import httpx
 
-from orion_client.account import ApiKeys, Merchants, Settings
+from orion_client.account import ApiKeys, Description, Merchants, Settings
 from orion_client.errors import NotSent
 from orion_client.events import Events, WebhookDeliveries, WebhookEndpoints
 from orion_client.money import Balances, Exports, Fees, Payments, Rates, Statements
@@ -41,6 +41,7 @@ class Client:
         self.merchants = Merchants(transport)
         self.api_keys = ApiKeys(transport)
         self.settings = Settings(transport)
+        self.description = Description(transport)
         self.invoices = Invoices(transport)
         self.payment_links = PaymentLinks(transport)
         self.checkout_sessions = CheckoutSessions(transport)

@@ -6,7 +6,16 @@ from urllib.parse import parse_qsl
 
 from orion_client.errors import UnreadableAnswer
 from orion_client.resources import Resource, at, each, given
-from orion_client.shapes import Balance, Page, Payment, Statement, StatementLine
+from orion_client.shapes import (
+    Balance,
+    FixedRate,
+    Page,
+    Payment,
+    Rate,
+    RateSettings,
+    Statement,
+    StatementLine,
+)
 
 _PARTS_MAX = 10_000  # Of one export: far more than 10,000 rows each.
 
@@ -30,31 +39,31 @@ class Fees(Resource):
 class Rates(Resource):
     """`/v1/rates`"""
 
-    def show(self, *, currency: str, assets: Sequence[str]) -> dict[str, Any]:
+    def show(self, *, currency: str, assets: Sequence[str]) -> list[Rate]:
         """What an invoice made now would lock, or why there is no rate."""
         query = {"currency": currency, "assets": list(assets)}
-        return cast("dict[str, Any]", self._json("GET", "/v1/rates", query=query))
+        return cast("list[Rate]", self._json("GET", "/v1/rates", query=query)["data"])
 
-    def set_fixed(self, asset: str, currency: str, rate: str) -> dict[str, Any]:
+    def set_fixed(self, asset: str, currency: str, rate: str) -> FixedRate:
         """Your own price of one whole coin, as decimal text."""
         path = at("/v1/rates/{asset}/{currency}", asset=asset, currency=currency)
-        return cast("dict[str, Any]", self._json("PUT", path, body={"rate": rate}))
+        return cast(FixedRate, self._json("PUT", path, body={"rate": rate}))
 
     def remove_fixed(self, asset: str, currency: str) -> None:
         """Take your own price back."""
         path = at("/v1/rates/{asset}/{currency}", asset=asset, currency=currency)
         self._transport.send("DELETE", path)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> RateSettings:
         """Which sources are asked, in which order, and the spread."""
-        return cast("dict[str, Any]", self._json("GET", "/v1/rate-settings"))
+        return cast(RateSettings, self._json("GET", "/v1/rate-settings"))
 
     def change_settings(
-        self, *, sources: Sequence[str] | None = None, spread_bps: int | None = None
-    ) -> dict[str, Any]:
-        """Replace them all; what is left out goes back to its default."""
-        body = given(sources=None if sources is None else list(sources), spread_bps=spread_bps)
-        return cast("dict[str, Any]", self._json("PUT", "/v1/rate-settings", body=body))
+        self, *, sources: Sequence[str], spread_bps: int | None = None
+    ) -> RateSettings:
+        """Replace them all; a spread that is left out goes back to its default."""
+        body = given(sources=list(sources), spread_bps=spread_bps)
+        return cast(RateSettings, self._json("PUT", "/v1/rate-settings", body=body))
 
 
 class Payments(Resource):

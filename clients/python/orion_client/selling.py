@@ -19,6 +19,8 @@ class Invoices(Resource):
         reference: str | None = None,
         expires_in_s: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        success_url: str | None = None,
+        language: str | None = None,
         idempotency_key: str | None = None,
     ) -> Invoice:
         """A new invoice of `amount` (decimal text) payable in any of `assets`. Raises
@@ -31,6 +33,8 @@ class Invoices(Resource):
             reference=reference,
             expires_in_s=expires_in_s,
             metadata=metadata,
+            success_url=success_url,
+            language=language,
         )
         made = self._json("POST", "/v1/invoices", body=body, idempotency_key=idempotency_key)
         return cast(Invoice, made)
@@ -173,6 +177,7 @@ class CheckoutSessions(Resource):
         client_reference: str | None = None,
         expires_in_s: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        language: str | None = None,
         idempotency_key: str | None = None,
     ) -> CheckoutSession:
         """A purchase: send the customer to `url`. Ship when a webhook or `get` says `complete`, not
@@ -187,6 +192,7 @@ class CheckoutSessions(Resource):
             client_reference=client_reference,
             expires_in_s=expires_in_s,
             metadata=metadata,
+            language=language,
         )
         path = "/v1/checkout-sessions"
         made = self._json("POST", path, body=body, idempotency_key=idempotency_key)

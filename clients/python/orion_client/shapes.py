@@ -4,7 +4,7 @@ with `decimal.Decimal`, never with `float`. Moments are RFC 3339 texts in UTC.
 Members that this version does not know yet are in the dictionaries too.
 """
 
-from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 
 T = TypeVar("T")
 
@@ -48,17 +48,31 @@ class Cause(TypedDict):
     trace_id: str
 
 
+class RateLock(TypedDict):
+    """Where a rate came from, and when it was observed."""
+
+    source: str
+    providers: list[str]
+    path: list[str]
+    spread_bps: int
+    observed_at: str
+
+
 class PaymentOption(TypedDict):
-    """One way to pay an invoice; `amount`, `paid` in coins, `rate` in the invoice's currency."""
+    """One way to pay an invoice: amounts in coins, `rate` in the invoice's currency. `paid` is in
+    blocks, `unconfirmed` is not, `remaining` is what is still asked for.
+    """
 
     asset: str
     chain: str
     address: str
     amount: str
     paid: str
+    unconfirmed: str
+    remaining: str
     rate: str
+    rate_lock: RateLock | None
     payment_link: str
-    rate_lock: NotRequired[dict[str, Any]]
 
 
 class Deposit(TypedDict):
@@ -74,6 +88,15 @@ class Deposit(TypedDict):
     credited: bool
 
 
+class Refund(TypedDict):
+    """What was sent back."""
+
+    id: str
+    asset: str
+    amount: str
+    at: str
+
+
 class Invoice(TypedDict):
     """An invoice as its merchant sees it."""
 
@@ -81,13 +104,56 @@ class Invoice(TypedDict):
     status: str
     amount: str
     currency: str
+    customer_fee: str
     reference: str | None
+    metadata: dict[str, str]
+    tolerance_bps: int
     created_at: str
     expires_at: str
+    cancelled_at: str | None
+    success_url: str | None
+    cancel_url: str | None
+    language: str | None
     checkout_url: str
     payment_options: list[PaymentOption]
     deposits: list[Deposit]
+    refunds: list[Refund]
     cause: Cause
+    payment_link_id: str | None
+    session_id: str | None
+
+
+class FixedRate(TypedDict):
+    """Your own price of one whole coin."""
+
+    asset: str
+    currency: str
+    rate: str
+
+
+class Rate(TypedDict):
+    """What an invoice made now would lock; without a rate `code` and `reason` say why."""
+
+    asset: str
+    currency: str
+    rate: str | None
+    rate_lock: RateLock | None
+    code: str | None
+    reason: str | None
+
+
+class RateSettings(TypedDict):
+    """Sources in the order in which they are asked, and the spread on the market's rate."""
+
+    sources: list[str]
+    spread_bps: int
+
+
+class Settings(TypedDict):
+    """What new invoices take where their request says nothing."""
+
+    tolerance_bps: int
+    expires_in_s: int
 
 
 class Balance(TypedDict):
@@ -140,7 +206,7 @@ class Attempt(TypedDict):
     attempt: int
     at: str
     duration_ms: int | None
-    outcome: Literal["delivered", "failed", "refused"]
+    outcome: str
     status: int | None
     error: str | None
     answer: str | None
@@ -153,7 +219,7 @@ class Delivery(TypedDict):
     event_id: str
     event_type: str
     endpoint_id: str
-    state: Literal["held", "waiting", "queued", "delivered", "given_up"]
+    state: str
     attempt: int
     next_attempt_at: str | None
     last_status: int | None
@@ -192,31 +258,35 @@ class PaymentLink(TypedDict):
     amount: str | None
     min_amount: str | None
     max_amount: str | None
-    expires_in_s: int
+    expires_in_s: int | None
     use_limit: int | None
     uses: int | None
     ends_at: str | None
     active: bool
-    status: Literal["active", "inactive", "ended", "used_up"]
+    status: str
     success_url: str | None
     metadata: dict[str, str]
     created_at: str
+    updated_at: str
 
 
 class CheckoutSession(TypedDict):
     """One purchase: an invoice, and where the customer goes afterwards."""
 
     id: str
-    invoice_id: str
+    status: str
     url: str
-    status: Literal["open", "complete", "expired"]
+    invoice_id: str
+    invoice_status: str
     amount: str
     currency: str
-    success_url: str
+    assets: list[str]
+    success_url: str | None
     cancel_url: str | None
     client_reference: str | None
     metadata: dict[str, str]
     created_at: str
+    expires_at: str
 
 
 class Payment(TypedDict):
@@ -224,29 +294,44 @@ class Payment(TypedDict):
 
     id: str
     invoice_id: str
+    reference: str | None
     asset: str
+    chain: str
     amount: str
+    currency: str
+    rate: str | None
     txid: str
     state: str
+    confirmations: int
+    confirmations_required: int
+    credited: bool
     first_seen_at: str
+    block_time: str | None
 
 
 class StatementLine(TypedDict):
     """One posted change of an account's balance."""
 
     posted_at: str
+    transfer_id: str
     code: str
-    direction: Literal["credit", "debit"]
+    kind: str
+    direction: str
     amount: str
     balance_before: str
     balance_after: str
+    movable_after: str
+    cause: dict[str, Any]
 
 
 class Statement(TypedDict):
     """A page of lines; balances are None where nothing of the log is known."""
 
-    data: list[StatementLine]
+    asset: str
+    account: str
+    order: str
+    complete_through: str | None
     opening_balance: str | None
     closing_balance: str | None
-    complete_through: str | None
+    data: list[StatementLine]
     next_cursor: str | None
