@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 from typing import cast
+from urllib.parse import urlsplit
 
 import segno
 
@@ -28,6 +29,11 @@ _TYPES = {
 # The script's own words; all others are in the document.
 _SPOKEN = ("copy", "copied", "not_copied", "minutes_5", "minutes_1", "time_over")
 _PLAIN = ("title", "offline", "reference", "refresh")
+# The page needs nothing from anywhere else, so nothing else may run, load or frame it.
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'{socket};"
+    " img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _LANGUAGE_NAMES = {"en": "English", "zh": "中文", "ja": "日本語", "nl": "Nederlands"}
 
 
@@ -48,6 +54,14 @@ class View:
     now: datetime
     socket_url: str | None
     places: Networks
+
+
+def policy(socket_url: str | None) -> str:
+    """The page's Content-Security-Policy: it names the socket's origin, where there is one."""
+    if socket_url is None:
+        return _POLICY.format(socket="")
+    parts = urlsplit(socket_url)
+    return _POLICY.format(socket=f" {parts.scheme}://{parts.netloc}")
 
 
 class Page:
@@ -93,6 +107,7 @@ class Page:
             "pay": texts["pay"].format(amount=amount, currency=currency),
             "language_label": texts["language"],
             "time_left": texts["time_left"],
+            "fee": _fee(fields, texts),
             **{name: texts[name] for name in _PLAIN},
         }
         markup = {
@@ -120,8 +135,9 @@ class Page:
             found.append(_payments(deposits, texts))
         if scene.receipt:
             found.append(_receipt(fields, texts))
-        back = return_link(fields.get("success_url")) if scene.returns else None
-        found += [_actions(back, scene.receipt, texts)] if back or scene.receipt else []
+        back = return_link(fields.get("success_url" if scene.returns else "cancel_url"))
+        if back or scene.receipt:
+            found.append(_actions(back, scene, texts))
         if scene.pays:
             found.append(
                 f'<details class="card screen" id="wrong-network">'
@@ -245,13 +261,16 @@ def _payments(deposits: Sequence[Mapping[str, object]], texts: Mapping[str, str]
 
 def _receipt(fields: Mapping[str, object], texts: Mapping[str, str]) -> str:
     cause = cast(Mapping[str, object], fields["cause"])
-    rows = (
+    refunds = cast(Sequence[Mapping[str, object]], fields["refunds"])
+    fee = _fee(fields, texts)
+    rows = [
         (texts["reference"], str(fields["id"])),
-        (texts["amount"], f"{fields['amount']} {fields['currency']}"),
+        (texts["amount"], f"{fields['amount']} {fields['currency']}" + (f" {fee}" if fee else "")),
         (texts["status"], texts.get(f"status_{fields['status']}", str(fields["status"]))),
+        *((texts["refunded"], _refunded(refund)) for refund in refunds),
         (texts["created"], _minute(str(fields["created_at"]))),
         (texts["changed"], _minute(str(cause["at"]))),
-    )
+    ]
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
     return (
         f'<section id="receipt" class="card" aria-labelledby="receipt-title">'
@@ -259,14 +278,26 @@ def _receipt(fields: Mapping[str, object], texts: Mapping[str, str]) -> str:
     )
 
 
-def _actions(back: str | None, receipt: bool, texts: Mapping[str, str]) -> str:
+def _refunded(refund: Mapping[str, object]) -> str:
+    coin = asset(str(refund["asset"]))
+    return f"{refund['amount']} {coin.symbol}, {_minute(str(refund['at']))}"
+
+
+def _fee(fields: Mapping[str, object], texts: Mapping[str, str]) -> str:
+    """What the payer bears on top of the amount, in words; nothing where it is nothing."""
+    fee = str(fields["customer_fee"])
+    return texts["fee"].format(fee=fee, currency=fields["currency"]) if fee.strip("0.") else ""
+
+
+def _actions(back: str | None, scene: Scene, texts: Mapping[str, str]) -> str:
     made = []
     if back is not None:
+        weight = " main" if scene.returns else ""
         made.append(
-            f'<a class="button main" id="back" href="{escape(back)}" rel="noreferrer">'
+            f'<a class="button{weight}" id="back" href="{escape(back)}" rel="noreferrer">'
             f"{escape(texts['back'])}</a>"
         )
-    if receipt:
+    if scene.receipt:
         made.append(
             f'<button type="button" id="print" data-print>{escape(texts["print"])}</button>'
         )

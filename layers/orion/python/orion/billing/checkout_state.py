@@ -1,11 +1,9 @@
-"""What the checkout page shows of an invoice: which parts in which status, and how much is left to
-pay. Written down in docs/checkout.md.
+"""What the checkout page shows of an invoice: which parts in which status, and the ways to pay what
+is left. Written down in docs/checkout.md.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -69,38 +67,22 @@ class Offer:
 
 def offers(options: Sequence[Mapping[str, str]], places: Networks) -> Sequence[Offer]:
     """The ways to pay what is left of an invoice, in the order of `options` as its public view
-    shows them.
+    shows them; none when nothing is left.
     """
-    dues = [Amount.parse(row["amount"], asset(row["asset"])) for row in options]
-    paid = [Amount.parse(row["paid"], asset(row["asset"])) for row in options]
-    share = sum(
-        (Fraction(here.units, due.units) for here, due in zip(paid, dues, strict=True)), Fraction()
-    )
-    return [
-        _offer(row, due, share, places) for row, due in zip(options, dues, strict=True) if share < 1
-    ]
+    found = [_offer(row, places) for row in options]
+    return [offer for offer in found if offer.rest.units > 0]
 
 
-def _offer(row: Mapping[str, str], due: Amount, share: Fraction, places: Networks) -> Offer:
-    rest = rest_of(due, share)
+def _offer(row: Mapping[str, str], places: Networks) -> Offer:
+    coin = asset(row["asset"])
+    rest, due = Amount.parse(row["remaining"], coin), Amount.parse(row["amount"], coin)
     link: str | None = row["payment_link"]
     if rest != due:
-        reachable = row["chain"] in places.networks
-        link = payment_link(rest, row["address"], places) if reachable else None
+        # The stored link asks for the whole.
+        payable = rest.units > 0 and row["chain"] in places.networks
+        link = payment_link(rest, row["address"], places) if payable else None
     native = registry.chain_data(row["chain"]).native_asset
-    return Offer(rest, share > 0, row["chain"], row["address"], link, row["asset"] != native)
-
-
-def rest_of(due: Amount, share: Fraction) -> Amount:
-    """What is still to pay of `due` when `share` (0 to under 1) of the invoice has arrived: rounded
-    up to the asset's displayed step, so that paying it pays the whole.
-
-    0.01000000 ETH with 10000 of 41667 sat arrived: 0.01 × 31667/41667 = 0.0076000191… ETH, asked
-    are 0.00760002 ETH. The payer loses less than one step.
-    """
-    step = 10 ** (due.asset.decimals - due.asset.display_decimals)
-    units = ceil((1 - share) * due.units / step) * step
-    return Amount(min(units, due.units), due.asset)
+    return Offer(rest, rest != due, row["chain"], row["address"], link, coin.code != native)
 
 
 def return_link(success_url: object) -> str | None:

@@ -6,10 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from orion import i18n
-from orion.billing.checkout_page import Page, View
+from orion.billing.checkout_page import Page, View, policy
 from orion.ids import MalformedId, parse_public_id
 from orion.runtime.billing import invoices, places
 from orion.runtime.clock import now
@@ -18,11 +17,6 @@ from orion.runtime.settings import settings
 from orion.runtime.status_cache import statuses
 
 SOCKET_URL = "sockets/url"
-# The page needs nothing from anywhere else, so nothing else may run, load or frame it.
-_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'{socket};"
-    " img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _PAGE_HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
@@ -35,14 +29,6 @@ def _invoice_id(request: Request) -> bytes:
         return parse_public_id("inv", request.path_params.get("invoice_id", ""))
     except MalformedId as exc:
         raise NotFound("there is no such invoice") from exc
-
-
-def policy(socket_url: str | None) -> str:
-    """The Content-Security-Policy: it names the socket's origin, where there is one."""
-    if socket_url is None:
-        return _POLICY.format(socket="")
-    parts = urlsplit(socket_url)
-    return _POLICY.format(socket=f" {parts.scheme}://{parts.netloc}")
 
 
 def etag_of(body: bytes) -> str:
@@ -60,7 +46,9 @@ def handlers(folder: Path, shared: Path) -> Mapping[tuple[str, str], Handler]:
     def show(request: Request) -> Response:
         """GET /checkout/{invoice_id}: always from the database."""
         status = invoices().public_status(_invoice_id(request))
-        language = i18n.choose(request.query.get("lang"), request.headers.get("accept-language"))
+        # The payer's own choice, else the shop's for this invoice, else the browser's.
+        wanted = request.query.get("lang") or str(status.fields.get("language") or "")
+        language = i18n.choose(wanted, request.headers.get("accept-language"))
         socket_url = settings().optional(SOCKET_URL)
         view = View(status.fields, status.etag.strip('"'), now(), socket_url, places())
         headers = {
