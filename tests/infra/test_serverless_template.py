@@ -65,6 +65,8 @@ def names_of(module: str, file: str) -> list[str]:
     return [STAGE.function(module, file, lane) for lane in (row.lanes or (None,))]
 
 
+# What talks to merchants' servers, to exchanges and to the gateway's public side.
+STRANGERS = ("webhook_sender", "rates_fetch", "socket_poster")
 ALL_NAMES = [name for row in FUNCTIONS for name in names_of(row.module, row.file)]
 
 
@@ -129,7 +131,8 @@ def test_a_function_is_in_the_vpc_by_a_condition_that_cloudformation_decides(
     assert "SsmNetworkVpcId" in json.dumps(condition)
     assert '"none"' in json.dumps(condition)
     outside = {name for name, found in functions(serverless).items() if "VpcConfig" not in found}
-    assert outside == set(names_of("billing", "webhook_sender"))
+    files = (*STRANGERS, "merchant_pages")
+    assert outside == {name for file in files for name in names_of("billing", file)}
     for name in set(ALL_NAMES) - outside:
         branches = functions(serverless)[name]["VpcConfig"]["Fn::If"]
         assert branches[0] == "InVpc"
@@ -139,10 +142,11 @@ def test_a_function_is_in_the_vpc_by_a_condition_that_cloudformation_decides(
 def test_what_calls_strangers_holds_no_credential_of_a_database_or_a_broker(
     serverless: Mapping[str, Any],
 ) -> None:
-    [sender] = names_of("billing", "webhook_sender")
-    text = granted(serverless, sender)
-    for word in ("secretsmanager", "mysql", "postgres", "AmazonMSK", "kafka:", "ec2:"):
-        assert word not in text, word
+    for file in STRANGERS:
+        [name] = names_of("billing", file)
+        text = granted(serverless, name)
+        for word in ("secretsmanager", "mysql", "postgres", "AmazonMSK", "kafka:", "ec2:"):
+            assert word not in text, (file, word)
 
 
 def test_a_cloud_stage_gives_webhooks_no_private_network(
