@@ -179,11 +179,9 @@ def test_what_answers_hold_is_typed_as_the_description_says() -> None:
         for member, hint in hints.items():
             optional = get_origin(hint) is NotRequired
             assert optional == (member not in schema["required"]), member
-            here, bare = (name, member), get_args(hint)[0] if optional else hint
-            assert kind_of_hint(bare, names) == kind_of(schema["properties"][member]), (
-                name,
-                member,
-            )
+            bare = get_args(hint)[0] if optional else hint
+            wanted = kind_of(schema["properties"][member])
+            assert kind_of_hint(bare, names) == wanted, (name, member)
 
 
 def resolved(item: Mapping[str, Any]) -> Mapping[str, Any]:
