@@ -38,18 +38,22 @@ function tick() {
   secondsBefore = left;
 }
 
+// Which option shows follows from the radio buttons, in the style sheet.
 function choose(assetCode) {
   const wanted = [...document.querySelectorAll(".option")].find((o) => o.dataset.asset === assetCode);
-  if (!wanted) return;
-  for (const option of document.querySelectorAll(".option")) option.hidden = option !== wanted;
-  const radio = document.querySelector(`#choice input[value="${wanted.id}"]`);
+  const radio = wanted && document.querySelector(`#choice input[value="${wanted.id}"]`);
   if (radio) radio.checked = true;
+}
+
+function chosenAsset() {
+  const radio = document.querySelector("#choice input:checked");
+  return radio && document.getElementById(radio.value).dataset.asset;
 }
 
 // Puts the newly rendered document in place of this one, and leaves the person where they were.
 function replaceBy(fresh) {
   const next = fresh.querySelector("main");
-  const chosen = document.querySelector(".option:not([hidden])")?.dataset.asset;
+  const chosen = chosenAsset();
   const focused = document.activeElement?.id || document.activeElement?.dataset?.copy;
   const inLive = document.getElementById("live").contains(document.activeElement);
   const open = [...document.querySelectorAll("#live details[open]")].map((d) => d.id);
@@ -161,10 +165,6 @@ document.addEventListener("click", async (event) => {
     getSelection().selectAllChildren(source);
     speak(texts.not_copied);
   }
-});
-
-document.addEventListener("change", (event) => {
-  if (event.target.name === "option") choose(document.getElementById(event.target.value).dataset.asset);
 });
 
 tick();

@@ -170,7 +170,6 @@ class Page:
             warnings.append(texts["code_is_address"])
         markup = {
             "qr": _qr(way.code),
-            "hidden": " hidden" if number else "",
             "wallet": _wallet(way.link, texts),
             "warnings": "".join(
                 f'<p class="note" data-tone="warn">{escape(text)}</p>' for text in warnings
