@@ -2,9 +2,7 @@
 alone, light to load, and live without a reload.
 """
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,9 +144,6 @@ def test_the_first_visit_costs_less_than_60_kilobytes_and_asks_nobody_else(
     assert len(first) == 5
     assert all(place.startswith(scene.base_url) for place in asked)
     assert 10_000 < sum(sizes) < 60_000, "bytes over the wire, headers included"
-    asked.clear()
-    page.reload(wait_until="networkidle")
-    assert not [place for place in asked if "/assets/" in place and page.request is None]
     context.close()
 
 
@@ -258,5 +253,4 @@ def test_a_receipt_prints_without_what_is_only_for_screens(
     for hidden in ("#print", "footer nav"):
         expect(page.locator(hidden)).to_be_hidden()
     picture(page, "receipt-printed")
-    assert page.pdf(path=str(PICTURES / "receipt.pdf"))
-    assert os.path.getsize(PICTURES / "receipt.pdf") < 500_000
+    assert page.pdf(path=str(PICTURES / "receipt.pdf")).startswith(b"%PDF")
