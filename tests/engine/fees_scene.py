@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from orion.billing.fees.plan import plan_bytes, plan_id, read_plan
@@ -11,15 +11,6 @@ from orion.records import Record
 from tests.engine.billing_scene import LANES, MERCHANT, TRACE, BillingScene
 
 REFERRER = b"r" * 16
-FEE_TABLES = (
-    "fee_plan",
-    "fee_assignment",
-    "referral",
-    "invoice_fee",
-    "fee_fact",
-    "fee_assessment",
-    "fee_volume",
-)
 STANDARD: Mapping[str, object] = {
     "v": 1,
     "name": "standard",
@@ -37,14 +28,7 @@ Sent = tuple[str, str, str, int]
 
 @dataclass
 class FeesScene(BillingScene):
-    """As billing's scene; `number` makes records' numbers."""
-
-    made: dict[bytes, bytes] = field(default_factory=dict)
-
-    def prepare(self, wallets: int = 50) -> None:
-        super().prepare(wallets)
-        for table in FEE_TABLES:
-            self.rows(f"DELETE FROM orion_billing.{table}")
+    """As billing's scene, whose tables of fees are emptied too."""
 
     def assign(self, subject: str = MINE, plan: Mapping[str, object] | None = STANDARD) -> None:
         """As an operator's call stores it."""

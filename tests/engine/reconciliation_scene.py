@@ -105,6 +105,55 @@ class Deposit:
         self.history.append((state, self.epoch, self.units))
 
 
+def know_deposits(cursor: Any, deposits: Sequence[Deposit]) -> None:
+    """moneyin's rows of deposits, their wallets and histories."""
+    for d in deposits:
+        owner = bytes.fromhex(f"{d.merchant:032x}")
+        cursor.execute(
+            "INSERT INTO orion_moneyin.wallet (group_no, wallet_index, state, merchant_id)"
+            " VALUES (0, %s, 'assigned', %s)",
+            (d.number, owner),
+        )
+        cursor.execute(
+            "INSERT INTO orion_moneyin.address (chain, address, group_no, wallet_index)"
+            " VALUES ('bitcoin', %s, 0, %s)",
+            (f"address{d.number}", d.number),
+        )
+        cursor.execute(
+            "INSERT INTO orion_moneyin.deposit (deposit_id, chain, asset, units, txid,"
+            " tx_position, address, group_no, wallet_index, merchant_id, invoice_id, state,"
+            " height, block_hash, block_time, confirmations_settled, confirmations_final,"
+            " settled_height, final_height, credit_epoch, version, created_at, updated_at)"
+            " VALUES (%s, 'bitcoin', %s, %s, %s, 'out:0', %s, 0, %s, %s, %s, %s, 7, 'hash', 1,"
+            " 1, 6, 7, 12, %s, 1, NOW(6), NOW(6))",
+            (d.id, ASSET, str(d.units), d.txid, f"address{d.number}", d.number, owner,
+             secrets.token_bytes(16), d.state, d.epoch),
+        )  # fmt: skip
+        for version, (state, epoch, units) in enumerate(d.history):
+            cursor.execute(
+                "INSERT INTO orion_moneyin.deposit_history VALUES"
+                " (%s, %s, %s, 'test', %s, 7, 'hash', 7, %s, %s, NOW(6))",
+                (d.id, version, state, str(units), epoch, bytes(16)),
+            )
+
+
+def empty_books(cursor: Any) -> None:
+    """No ledger, no runs, no deposits."""
+    for schema, tables in (
+        ("orion_ledger", LEDGER_TABLES),
+        ("orion_log", LOG_TABLES),
+        ("orion_moneyin", MONEYIN_TABLES),
+    ):
+        for table in tables:
+            cursor.execute(f"DELETE FROM {schema}.{table}")
+    cursor.execute("DELETE FROM orion_ledger.shard WHERE shard_no > 0")
+    cursor.execute(
+        "UPDATE orion_ledger.shard SET next_posted = 1, next_refused = 1, version = 0,"
+        " next_leg = 1, last_posted_at = '1970-01-01'"
+    )
+    cursor.execute("UPDATE orion_ledger.bucket SET shard_no = 0, taken = 1")
+
+
 class Scene:
     """An empty ledger, an empty external book, an empty bucket and a key of its own."""
 
@@ -162,19 +211,7 @@ class Scene:
         external_scene.dropped(self.external)
 
     def empty(self) -> None:
-        for schema, tables in (
-            ("orion_ledger", LEDGER_TABLES),
-            ("orion_log", LOG_TABLES),
-            ("orion_moneyin", MONEYIN_TABLES),
-        ):
-            for table in tables:
-                self.cursor.execute(f"DELETE FROM {schema}.{table}")
-        self.cursor.execute("DELETE FROM orion_ledger.shard WHERE shard_no > 0")
-        self.cursor.execute(
-            "UPDATE orion_ledger.shard SET next_posted = 1, next_refused = 1, version = 0,"
-            " next_leg = 1, last_posted_at = '1970-01-01'"
-        )
-        self.cursor.execute("UPDATE orion_ledger.bucket SET shard_no = 0, taken = 1")
+        empty_books(self.cursor)
 
     def database(self, principal: str, schema: str) -> Database:
         server, login = self.mysql, self.mysql.credentials(principal)
@@ -223,34 +260,7 @@ class Scene:
 
     def know(self, deposits: Sequence[Deposit]) -> None:
         """moneyin's rows of deposits, their wallets and histories."""
-        for d in deposits:
-            owner = bytes.fromhex(f"{d.merchant:032x}")
-            self.cursor.execute(
-                "INSERT INTO orion_moneyin.wallet (group_no, wallet_index, state, merchant_id)"
-                " VALUES (0, %s, 'assigned', %s)",
-                (d.number, owner),
-            )
-            self.cursor.execute(
-                "INSERT INTO orion_moneyin.address (chain, address, group_no, wallet_index)"
-                " VALUES ('bitcoin', %s, 0, %s)",
-                (f"address{d.number}", d.number),
-            )
-            self.cursor.execute(
-                "INSERT INTO orion_moneyin.deposit (deposit_id, chain, asset, units, txid,"
-                " tx_position, address, group_no, wallet_index, merchant_id, invoice_id, state,"
-                " height, block_hash, block_time, confirmations_settled, confirmations_final,"
-                " settled_height, final_height, credit_epoch, version, created_at, updated_at)"
-                " VALUES (%s, 'bitcoin', %s, %s, %s, 'out:0', %s, 0, %s, %s, %s, %s, 7, 'hash', 1,"
-                " 1, 6, 7, 12, %s, 1, NOW(6), NOW(6))",
-                (d.id, ASSET, str(d.units), d.txid, f"address{d.number}", d.number, owner,
-                 secrets.token_bytes(16), d.state, d.epoch),
-            )  # fmt: skip
-            for version, (state, epoch, units) in enumerate(d.history):
-                self.cursor.execute(
-                    "INSERT INTO orion_moneyin.deposit_history VALUES"
-                    " (%s, %s, %s, 'test', %s, 7, 'hash', 7, %s, %s, NOW(6))",
-                    (d.id, version, state, str(units), epoch, bytes(16)),
-                )
+        know_deposits(self.cursor, deposits)
 
     def posted(self) -> list[PostedRecord]:
         self.cursor.execute(
