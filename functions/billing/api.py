@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping
 
-from orion.runtime import billing, fees, links, rates_api
+from orion.runtime import billing, fees, invoice_history, links, rates_api, webhooks
 from orion.runtime.http import serve
 
-HANDLERS = {**billing.HANDLERS, **fees.HANDLERS, **links.HANDLERS, **rates_api.HANDLERS}
+HANDLERS = {
+    **billing.HANDLERS,
+    **invoice_history.HANDLERS,
+    **fees.HANDLERS,
+    **links.HANDLERS,
+    **rates_api.HANDLERS,
+    **webhooks.HANDLERS,
+}
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:

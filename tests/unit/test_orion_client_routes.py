@@ -131,6 +131,7 @@ def shapes_of_answers() -> dict[str, type]:
         "CheckoutSession": shapes.CheckoutSession,
         "FixedRate": shapes.FixedRate,
         "Invoice": shapes.Invoice,
+        "InvoiceChange": shapes.InvoiceChange,
         "InvoiceDeposit": shapes.Deposit,
         "InvoiceRefund": shapes.Refund,
         "MerchantMade": shapes.Merchant,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from orion_client.resources import UNSET, Resource, Unset, at, changed, each, given
-from orion_client.shapes import CheckoutSession, Invoice, Page, PaymentLink
+from orion_client.shapes import CheckoutSession, Invoice, InvoiceChange, Page, PaymentLink
 
 
 class Invoices(Resource):
@@ -83,6 +83,18 @@ class Invoices(Resource):
                 cursor=cursor,
             )
         )
+
+    def changes(
+        self, invoice_id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[InvoiceChange]:
+        """One page of how an invoice came to its status, oldest first."""
+        path = at("/v1/invoices/{id}/changes", id=invoice_id)
+        query = given(limit=limit, cursor=cursor)
+        return cast(Page[InvoiceChange], self._json("GET", path, query=query))
+
+    def each_change(self, invoice_id: str) -> Iterator[InvoiceChange]:
+        """All of them, oldest first."""
+        return each(lambda cursor: self.changes(invoice_id, limit=100, cursor=cursor))
 
     def cancel(self, invoice_id: str, *, idempotency_key: str | None = None) -> Invoice:
         """End an invoice for which nothing was seen. Raises InvoiceNotCancellable."""

@@ -156,6 +156,15 @@ class Settings(TypedDict):
     expires_in_s: int
 
 
+class InvoiceChange(TypedDict):
+    """One step of an invoice, numbered from 1; equal statuses report a further payment."""
+
+    number: int
+    from_status: str | None
+    to_status: str
+    cause: Cause
+
+
 class Balance(TypedDict):
     """`settling` is credited but not final yet."""
 

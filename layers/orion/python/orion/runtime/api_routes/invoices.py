@@ -119,6 +119,19 @@ _CAUSE = Object(
         Member("trace_id", _TRACE_ID),
     ),
 )
+_CHANGE = Object(
+    "InvoiceChange",
+    (
+        Member("number", Whole(1), note="From 1, without gaps."),
+        Member("from_status", Choice(tuple(InvoiceStatus)), nullable=True),
+        Member(
+            "to_status",
+            Choice(tuple(InvoiceStatus)),
+            note="Equal to `from_status` where a further payment or refund changed nothing else.",
+        ),
+        Member("cause", _CAUSE),
+    ),
+)
 _PUBLIC = (
     Member("id", public_id("inv")),
     Member("status", Choice(tuple(InvoiceStatus))),
@@ -222,6 +235,16 @@ ROUTES: tuple[Route, ...] = (
         summary="Read an invoice",
         query=(),
         answers={200: INVOICE},
+        refuses=("invoice_not_found",),
+    ),
+    Route(
+        "GET",
+        "/v1/invoices/{invoice_id}/changes",
+        "billing/api",
+        Scope.INVOICES_READ,
+        summary="How an invoice came to its status, oldest first",
+        query=PAGING,
+        answers={200: page_of(_CHANGE)},
         refuses=("invoice_not_found",),
     ),
     Route(
