@@ -12,6 +12,9 @@ from infra.cloud.function_row import (
 
 # What writes an invoice's addresses and payment links needs each chain's own encoding.
 INVOICES: tuple[Layer, ...] = ("orion", "base", "ethereum")
+# An attempt ends after 8 s; the queue's visibility follows from this, and from both how long an
+# answer may take (orion.billing.delivery, ANSWER_WITHIN).
+WEBHOOK_TIMEOUT_S = 20
 
 BILLING: tuple[FunctionRow, ...] = (
     api(
@@ -45,7 +48,14 @@ BILLING: tuple[FunctionRow, ...] = (
         carries=("web/pay", "web/shared"),
     ),
     # Long answers that only read, apart from those that make: neither starves the other.
-    api("billing", "reports", standard=20, vip=10, mysql=("billing", "statements")),
+    api(
+        "billing",
+        "reports",
+        standard=20,
+        vip=10,
+        memory_mb=1024,
+        mysql=("billing", "statements"),
+    ),
     # Files only: no database, no network of ours.
     api(
         "billing",
@@ -84,10 +94,28 @@ BILLING: tuple[FunctionRow, ...] = (
         "billing",
         "webhook_sender",
         in_vpc=False,
+        timeout_s=WEBHOOK_TIMEOUT_S,
         sends=("webhook-results",),
         decrypts=("webhook-secrets",),
-        queue=QueueTrigger("webhooks", 1, 50),
+        queue=QueueTrigger("webhooks", 1, 100),
     ),
+    FunctionRow(
+        "billing",
+        "webhook_sender_slow",
+        in_vpc=False,
+        timeout_s=WEBHOOK_TIMEOUT_S,
+        sends=("webhook-results",),
+        decrypts=("webhook-secrets",),
+        queue=QueueTrigger("webhooks-slow", 1, 50),
+    ),
+    FunctionRow(
+        "billing",
+        "webhook_dispatch",
+        mysql=("billing",),
+        sends=("outbox-billing",),
+        queue=QueueTrigger("webhook-dispatch", 10, 5, reports_item_failures=True),
+    ),
+    FunctionRow("billing", "event_positions", mysql=("billing",), every_minute=True),
     FunctionRow(
         "billing",
         "webhook_results",
@@ -135,6 +163,11 @@ BILLING: tuple[FunctionRow, ...] = (
     ),
     # Plans and referrals, set by operators.
     FunctionRow("billing", "fee_plans", mysql=("billing",), sends=("outbox-billing",)),
-    relay("billing", "outbox_relay", "billing", sends=("webhooks", "socket-messages")),
+    relay(
+        "billing",
+        "outbox_relay",
+        "billing",
+        sends=("webhooks", "webhooks-slow", "webhook-dispatch", "socket-messages"),
+    ),
     relay("billing", "ledger_outbox_relay", "ledger"),
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 # Of the function's answer, whose limit is 6 MB (AWS Lambda, "Quotas"); the rest is its headers.
 PART_MAX_BYTES = 5_000_000
-PART_MAX_ROWS = 10_000
+PART_MAX_ROWS = 5_000
 _LINE_END = "\r\n"
 # What begins a formula; the last four are the full-width forms that spreadsheets read as the first.
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
