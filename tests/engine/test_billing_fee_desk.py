@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -150,11 +151,11 @@ def test_two_who_refer_each_other_at_once_close_no_circle(scene: FeesScene) -> N
     for number in range(10, 40, 2):
         found = at_once(
             [
-                lambda n=number: one.refer(referring(n, n + 1), TRACE),
-                lambda n=number: other.refer(referring(n + 1, n), TRACE),
+                partial(one.refer, referring(number, number + 1), TRACE),
+                partial(other.refer, referring(number + 1, number), TRACE),
             ]
         )
-        assert sorted(type(each) for each in found if each) == [ReferralCycle]
+        assert [type(each) for each in found if each] == [ReferralCycle]
     assert len(scene.rows("SELECT 1 FROM orion_billing.referral")) == 15
 
 
@@ -163,10 +164,7 @@ def test_two_operators_at_once_leave_a_history_without_gaps(scene: FeesScene) ->
     desks = [desk(scene), desk(scene)]
     for _ in range(10):
         assert at_once(
-            [
-                lambda d=d, p=p: d.assign(assigning(p), TRACE)
-                for d, p in zip(desks, plans, strict=True)
-            ]
+            [partial(d.assign, assigning(p), TRACE) for d, p in zip(desks, plans, strict=True)]
         ) == [None, None]
     numbers = scene.rows("SELECT number FROM orion_billing.fee_assignment ORDER BY number")
     assert [number for (number,) in numbers] == list(range(1, len(numbers) + 1))
