@@ -25,7 +25,7 @@ BTC = ("60010.00", "60020.00", "60000.00")
 @pytest.fixture
 def scene(mysql_admin: Any, memcached_server: Memcached) -> Iterator[RatesScene]:
     billing = scene_of(mysql_admin)
-    billing.prepare()
+    billing.prepare(wallets=5)
     failures: list[str] = []
     server = (memcached_server.host, memcached_server.port)
     made = RatesScene(billing, Cache([server], f"r{time.time_ns()}:", failures.append), failures)
@@ -48,7 +48,7 @@ def test_an_invoice_without_any_fixed_rate_locks_the_markets(scene: RatesScene) 
         "providers": ["binance", "coinbase", "kraken"],
         "path": ["BTC/EUR"],
         "spread_bps": 0,
-        "observed_at": "2026-01-02T03:04:05Z",
+        "observed_at": "2026-01-02T03:04:05.000Z",
     }
     assert scene.failures == []
 
@@ -85,7 +85,7 @@ def test_a_fixed_rate_comes_first_where_nothing_was_chosen(scene: RatesScene) ->
         "providers": [],
         "path": [],
         "spread_bps": 0,
-        "observed_at": "2026-01-02T03:04:05Z",
+        "observed_at": "2026-01-02T03:04:05.000Z",
     }
 
 
@@ -130,7 +130,7 @@ def test_a_cross_rate_names_its_path(scene: RatesScene) -> None:
     found = scene.shown("USDT.ethereum", "JPY")
     assert found["rate"] == "149.39879912096"
     assert found["rate_lock"]["path"] == ["BTC/USDT", "BTC/JPY"]
-    assert found["rate_lock"]["observed_at"] == "2026-01-02T03:03:56Z"
+    assert found["rate_lock"]["observed_at"] == "2026-01-02T03:03:56.000Z"
 
 
 @pytest.mark.parametrize(
