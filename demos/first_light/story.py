@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 from playwright.sync_api import Browser
@@ -65,7 +66,8 @@ def tell(
     watch = Watch(told)
     checkout = Checkout(browser, str(invoice["checkout_url"]))
     shown = checkout.shown()
-    expect(shown.amount == option["amount"], f"the page to ask for {option['amount']}", shown)
+    asked = Decimal(str(option["amount"]))
+    expect(Decimal(shown.amount) == asked, f"the page to ask for {asked}", shown)
     expect(shown.address == option["address"], f"the page to show {option['address']}", shown)
     expect(shown.wallet_link == option["payment_link"], "the wallet link of the invoice", shown)
     expect(shown.countdown.count(":") == 2, "a running countdown", shown)

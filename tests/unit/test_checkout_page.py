@@ -56,7 +56,8 @@ def test_the_page_says_what_to_do_and_offers_to_pay_only_while_that_helps(
     assert f'<html lang="{language}">' in page
     assert texts[f"status_{status}"] in page
     assert texts[f"help_{status}"] in page
-    assert texts["pay"].format(amount="25.00", currency="EUR") in page
+    title = texts["pay" if status in PAYABLE else "paying"]
+    assert title.format(amount="25.00", currency="EUR") in page
     assert (BITCOIN in page) == ('class="wallet' in page or "<svg" in page) == (status in PAYABLE)
 
 
@@ -166,6 +167,11 @@ def test_payments_show_how_far_they_are_and_a_refund_is_on_the_receipt() -> None
     assert "1 of 2 confirmations" in page
     assert "Final" in page
     assert "0.0001 BTC, 2026-01-03 00:00 UTC" in page
+
+
+def test_an_amount_has_no_zeros_that_nobody_types() -> None:
+    option = an_option("ETH.ethereum", "0.010000000000000000", "0x5aAe", "ethereum:0x5aAe?value=1")
+    assert ">0.01</output>" in rendered(payment_options=[option])
 
 
 def test_a_fee_of_the_payers_is_named_beside_the_amount() -> None:

@@ -63,6 +63,7 @@ function replaceBy(fresh) {
   const shown = document.getElementById("status");
   if (shown.textContent !== status.textContent) shown.replaceChildren(...status.childNodes);
   shown.dataset.tone = status.dataset.tone;
+  document.querySelector("h1").replaceChildren(...fresh.querySelector("h1").childNodes);
   document.getElementById("countdown-line").hidden = fresh.getElementById("countdown-line").hidden;
   document.getElementById("live").replaceChildren(...fresh.getElementById("live").childNodes);
   if (chosen) choose(chosen);

@@ -104,7 +104,9 @@ class Page:
             "now": view.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "socket": view.socket_url or "",
             "id": str(fields["id"]),
-            "pay": texts["pay"].format(amount=amount, currency=currency),
+            "pay": texts["pay" if scene.pays else "paying"].format(
+                amount=amount, currency=currency
+            ),
             "language_label": texts["language"],
             "time_left": texts["time_left"],
             "fee": _fee(fields, texts),
@@ -148,7 +150,11 @@ class Page:
 
     def _offer(self, number: int, way: Offer, texts: Mapping[str, str]) -> str:
         coin = way.rest.asset
-        names = {"amount": way.rest.text(), "symbol": coin.symbol, "chain": _chain(way.chain)}
+        names = {
+            "amount": _coins(way.rest.text()),
+            "symbol": coin.symbol,
+            "chain": _chain(way.chain),
+        }
         whole = way.code != way.address
         plain = {
             **names,
@@ -193,6 +199,11 @@ def _minute(moment: str) -> str:
     return f"{moment[:10]} {moment[11:16]} UTC"
 
 
+def _coins(text: str) -> str:
+    """The same amount without the zeros that nobody types: 0.010000000000000000 is 0.01."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _chain(name: str) -> str:
     return name.capitalize()
 
@@ -223,7 +234,7 @@ def _second_code(number: int, address: str, texts: Mapping[str, str]) -> str:
 def _choice(ways: Sequence[Offer], texts: Mapping[str, str]) -> str:
     rows = []
     for number, way in enumerate(ways):
-        symbol, amount = escape(way.rest.asset.symbol), escape(way.rest.text())
+        symbol, amount = escape(way.rest.asset.symbol), _coins(way.rest.text())
         checked = "" if number else " checked"
         rows.append(
             f'<label><input type="radio" name="option" id="way-{number}"'
@@ -247,7 +258,7 @@ def _payments(deposits: Sequence[Mapping[str, object]], texts: Mapping[str, str]
                 count=deposit["confirmations"], needed=deposit["confirmations_required"]
             )
         rows.append(
-            f"<li><strong>{escape(str(deposit['amount']))} {escape(coin.symbol)}</strong>"
+            f"<li><strong>{escape(_coins(str(deposit['amount'])))} {escape(coin.symbol)}</strong>"
             f" · {escape(said)}"
             f'<code><span class="unseen">{escape(texts["transaction"])}: </span>'
             f"{escape(str(deposit['txid']))}</code></li>"
@@ -279,7 +290,7 @@ def _receipt(fields: Mapping[str, object], texts: Mapping[str, str]) -> str:
 
 def _refunded(refund: Mapping[str, object]) -> str:
     coin = asset(str(refund["asset"]))
-    return f"{refund['amount']} {coin.symbol}, {_minute(str(refund['at']))}"
+    return f"{_coins(str(refund['amount']))} {coin.symbol}, {_minute(str(refund['at']))}"
 
 
 def _fee(fields: Mapping[str, object], texts: Mapping[str, str]) -> str:
