@@ -8,9 +8,10 @@ export function row(cells) {
     : el("td", { role: "cell", "data-name": cell.title, class: cell.number ? "number" : null }, cell.content))));
 }
 
-export function table({ caption, titles, rows, attributes = {} }) {
+// A title is text, or {text, number}.
+function table({ caption, titles, rows, attributes = {} }) {
   return el("table", { role: "table", ...attributes }, el("caption", {}, caption),
-    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, titles.map((title) => el("th", { scope: "col", role: "columnheader" }, title)))),
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, titles.map((title) => el("th", { scope: "col", role: "columnheader", class: title.number ? "number" : null }, title.text ?? title)))),
     el("tbody", { role: "rowgroup" }, rows));
 }
 
@@ -18,5 +19,5 @@ export function table({ caption, titles, rows, attributes = {} }) {
 export const rowOf = (item, columns) => row(columns.map((column) => ({ title: column.title, content: column.cell(item), number: column.number })));
 
 export function tableOf(items, columns, { caption, attributes }) {
-  return table({ caption, titles: columns.map((column) => column.title), rows: items.map((item) => rowOf(item, columns)), attributes });
+  return table({ caption, titles: columns.map((column) => ({ text: column.title, number: column.number })), rows: items.map((item) => rowOf(item, columns)), attributes });
 }
