@@ -1,12 +1,12 @@
-"""Records what the webhook sender answered."""
+"""Records what the webhook senders answered."""
 
 from collections.abc import Mapping
 
-from orion.runtime import billing
+from orion.runtime import webhooks
 
 
 def handler(event: Mapping[str, object], context: object) -> Mapping[str, object]:
     """One batch of the queue `webhook-results`; failed messages are named
     (ReportBatchItemFailures).
     """
-    return billing.webhook_results(event)
+    return webhooks.results(event)

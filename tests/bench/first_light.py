@@ -200,7 +200,7 @@ def _rests(stack: Stack, invoice_id: bytes, tip: tuple[int, str]) -> bool:
         "   JOIN orion_billing.deposit_credit USING (deposit_id, credit_epoch)"
         "   WHERE d.invoice_id = i.invoice_id)"
         " OR EXISTS (SELECT 1 FROM orion_billing.webhook_delivery w"
-        "   WHERE w.invoice_id = i.invoice_id AND w.finished_at IS NULL))",
+        "   WHERE w.object_id = i.invoice_id AND w.finished_at IS NULL))",
         (invoice_id, tip[1]),
     )
     return not waiting

@@ -13,6 +13,7 @@ from orion.adapters.aws.webhook_secrets import KmsSecretKeeper
 from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.adapters.mysql.session import Database, MySqlConfig
 from orion.billing.creation import Asked
+from orion.billing.event_stream import EventStream
 from orion.billing.payment_link import Networks
 from orion.billing.ports import Answer, KeyedRequest
 from orion.billing.progress import InvoiceProgress
@@ -20,8 +21,10 @@ from orion.billing.rates.desk import RateDesk
 from orion.billing.rates.ports import TickerCache
 from orion.billing.rates.source import RateSource
 from orion.billing.service import Billing, Surroundings
+from orion.billing.webhook_dispatch import WebhookDeliveries
+from orion.billing.webhook_endpoints import WebhookEndpoints
+from orion.billing.webhook_log import WebhookLog
 from orion.billing.webhook_target import Network
-from orion.billing.webhooks import WebhookDeliveries
 from orion.chains.bitcoin.address import address_of
 from orion.chains.bitcoin.network import network_of
 from orion.records import Record, canonical_json, parse_json
@@ -53,6 +56,8 @@ BILLING_TABLES = (
     "webhook_endpoint",
     "webhook_event",
     "webhook_delivery",
+    "webhook_attempt",
+    "event_stream",
     "outbox",
     "consumer_offset",
     "idempotency",
@@ -70,17 +75,9 @@ def kms_nobody_answers() -> Any:
     )
 
 
-def billing_over(
-    database: Database, clock: Any, kms: Any, key_id: str, allowed: list[Network]
-) -> Billing:
+def billing_over(database: Database, clock: Any) -> Billing:
     """The merchant's side over one connection."""
-    return Billing(
-        MySqlBillingStore(database),
-        KmsSecretKeeper(kms, key_id),
-        Surroundings(LANES, NETWORKS, allowed),
-        clock,
-        os.urandom,
-    )
+    return Billing(MySqlBillingStore(database), Surroundings(LANES, NETWORKS), clock)
 
 
 def asked(amount: str = "25.00", *assets: str, expires_in_s: int = 900) -> Asked:
@@ -110,7 +107,7 @@ class BillingScene:
         return self.opened[-1]
 
     def billing(self) -> Billing:
-        return billing_over(self.database(), lambda: self.now, self.kms, self.key_id, self.allowed)
+        return billing_over(self.database(), lambda: self.now)
 
     def rates(self, cache: TickerCache | None = None) -> RateDesk:
         store = MySqlBillingStore(self.database())
@@ -121,6 +118,17 @@ class BillingScene:
 
     def deliveries(self) -> WebhookDeliveries:
         return WebhookDeliveries(MySqlBillingStore(self.database()), lambda: self.now)
+
+    def endpoints(self) -> WebhookEndpoints:
+        keeper = KmsSecretKeeper(self.kms, self.key_id)
+        store = MySqlBillingStore(self.database())
+        return WebhookEndpoints(store, keeper, self.allowed, lambda: self.now, os.urandom)
+
+    def delivery_log(self) -> WebhookLog:
+        return WebhookLog(MySqlBillingStore(self.database()), lambda: self.now)
+
+    def stream(self) -> EventStream:
+        return EventStream(MySqlBillingStore(self.database()))
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What an administrator sees; statements that change something are committed."""

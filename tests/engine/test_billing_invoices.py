@@ -289,11 +289,11 @@ def test_a_rate_that_is_set_again_unchanged_is_told_once(scene: BillingScene) ->
 WORKER = """
 import json, sys
 from orion.adapters.mysql.session import Database, MySqlConfig
-from billing_scene import TRACE, asked, billing_over, keyed, kms_nobody_answers
+from billing_scene import TRACE, asked, billing_over, keyed
 from datetime import UTC, datetime
 config = MySqlConfig(**json.loads(sys.stdin.readline()))
 clock = lambda: datetime.now(UTC)
-billing = billing_over(Database(config), clock, kms_nobody_answers(), "none", [])
+billing = billing_over(Database(config), clock)
 billing.create_invoice(keyed("k1"), asked(), lane="standard", trace_id=TRACE)
 """
 

@@ -12,12 +12,7 @@ import pytest
 
 from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.billing.delivery import (
-    ANSWER_WITHIN,
-    RETRY_AFTER_S,
-    DeliveryState,
     Endpoint,
-    Outcome,
-    Result,
 )
 from orion.billing.errors import DepositOfUnknownInvoice
 from orion.ids import parse_public_id
@@ -241,88 +236,3 @@ def test_a_malformed_deposit_stops_its_partition(
 ) -> None:
     with pytest.raises(MalformedRecord):
         scene.progress().apply_deposits([scene.deposit(new_invoice(scene), **wrong)])
-
-
-def answer(scene: BillingScene, message: dict[str, Any], outcome: Outcome) -> bool:
-    delivery_id = bytes.fromhex(message["delivery_id"])
-    result = Result(delivery_id, message["attempt"], outcome, 200, None)
-    return scene.deliveries().apply(result)
-
-
-def test_webhooks_of_one_invoice_leave_in_order_each_after_the_one_before(
-    scene: BillingScene,
-) -> None:
-    listen(scene)
-    invoice_id, progress = new_invoice(scene), scene.progress()
-    progress.apply_deposits([scene.deposit(invoice_id)])
-    progress.apply_posted([scene.posted()])
-    progress.apply_deposits([scene.deposit(invoice_id, 2, state="confirmed")])
-    assert told(scene) == ["invoice.created"]
-    for expected in (["invoice.confirming"], ["invoice.confirming", "invoice.settled"]):
-        assert answer(scene, scene.outbox("sqs:webhooks")[-1], Outcome.DELIVERED)
-        assert told(scene) == ["invoice.created", *expected]
-
-
-def test_a_failing_endpoint_holds_back_neither_another_invoice_nor_another_endpoint(
-    scene: BillingScene,
-) -> None:
-    listen(scene, 1)
-    listen(scene, 2)
-    first = new_invoice(scene, "k1")
-    message = scene.outbox("sqs:webhooks")[0]
-    answer(scene, message, Outcome.FAILED)
-    new_invoice(scene, "k2")
-    assert len(scene.outbox("sqs:webhooks")) == 4
-    for waiting in scene.outbox("sqs:webhooks")[1:]:
-        answer(scene, waiting, Outcome.DELIVERED)
-    scene.progress().apply_deposits([scene.deposit(first)])
-    sent = scene.outbox("sqs:webhooks")[4:]
-    assert [entry["endpoint_id"] for entry in sent] != [message["endpoint_id"]]
-    assert len(sent) == 1
-
-
-def test_a_failed_webhook_is_sent_again_when_due_with_the_same_event_id(
-    scene: BillingScene,
-) -> None:
-    listen(scene)
-    new_invoice(scene)
-    first = scene.outbox("sqs:webhooks")[0]
-    assert answer(scene, first, Outcome.FAILED)
-    assert not answer(scene, first, Outcome.FAILED)
-    deliveries = scene.deliveries()
-    assert deliveries.enqueue_due() == 0
-    scene.now += timedelta(seconds=5)
-    assert deliveries.enqueue_due() == 1
-    assert deliveries.enqueue_due() == 0
-    second = scene.outbox("sqs:webhooks")[1]
-    assert (second["attempt"], second["event_id"], second["body"]) == (
-        2,
-        first["event_id"],
-        first["body"],
-    )
-
-
-def test_a_lost_answer_is_noticed_and_a_late_one_is_believed(scene: BillingScene) -> None:
-    listen(scene)
-    new_invoice(scene)
-    first = scene.outbox("sqs:webhooks")[0]
-    scene.now += ANSWER_WITHIN
-    assert scene.deliveries().enqueue_due() == 1, "the silence to count as a failed attempt"
-    assert len(scene.outbox("sqs:webhooks")) == 1, "and to be followed by the schedule's pause"
-    scene.now += timedelta(seconds=RETRY_AFTER_S[0])
-    assert scene.deliveries().enqueue_due() == 1
-    assert [task["attempt"] for task in scene.outbox("sqs:webhooks")] == [1, 2]
-    assert answer(scene, first, Outcome.DELIVERED)
-    state = scene.one("SELECT state FROM orion_billing.webhook_delivery")
-    assert state == DeliveryState.DELIVERED
-    scene.now += timedelta(days=9)
-    assert scene.deliveries().enqueue_due() == 0
-
-
-def test_an_endpoint_is_told_only_what_it_asked_for(scene: BillingScene) -> None:
-    listen(scene, 1, "invoice.settled")
-    invoice_id, progress = new_invoice(scene), scene.progress()
-    progress.apply_deposits([scene.deposit(invoice_id, 1, state="confirmed")])
-    assert told(scene) == []
-    progress.apply_posted([scene.posted()])
-    assert told(scene) == ["invoice.settled"]

@@ -147,7 +147,7 @@ def sender(
 
 
 def post(one: WebhookSender, url: str) -> Attempt:
-    return one.send(url, EVENT, BODY, SECRET, int(time.time()))
+    return one.send(url, EVENT, BODY, [SECRET], int(time.time()))
 
 
 def test_a_receiver_verifies_the_signature_with_the_published_package() -> None:

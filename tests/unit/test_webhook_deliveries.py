@@ -3,11 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orion.billing.delivery import (
     ANSWER_WITHIN,
+    ATTEMPTS_OF_ONE_DELIVERY,
     FINISHED,
     MAX_ATTEMPTS,
     RETRY_AFTER_S,
@@ -17,21 +19,28 @@ from orion.billing.delivery import (
     Result,
     WebhookEvent,
     answered,
-    due,
     enqueue,
     event_id,
     new_delivery,
+    redelivered,
+    unanswered,
 )
+from orion.billing.errors import AttemptLimit, DeliveryUnderWay
+from orion.billing.webhook_pace import Lane
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 INVOICE, ENDPOINT = b"i" * 16, b"e" * 16
+
+
+def again(delivery: Delivery) -> Delivery:
+    return enqueue(delivery, Lane.FAST, NOW)
 
 
 def first() -> Delivery:
     event = WebhookEvent(
         event_id(INVOICE, 1), INVOICE, b"m" * 16, 1, "invoice.created", "{}", NOW, "0" * 32
     )
-    return enqueue(new_delivery(event, ENDPOINT, held=False), NOW)
+    return again(new_delivery(event, ENDPOINT, held=False))
 
 
 def result(delivery: Delivery, outcome: Outcome, attempt: int | None = None) -> Result:
@@ -46,7 +55,7 @@ def test_failures_are_retried_on_the_published_schedule_and_then_given_up() -> N
         if failed.state == DeliveryState.WAITING and failed.due_at is not None:
             waits.append(int((failed.due_at - now).total_seconds()))
             now = failed.due_at
-            delivery = due(failed, now)
+            delivery = enqueue(failed, Lane.FAST, now)
         else:
             delivery = failed
     assert waits == [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]
@@ -56,9 +65,9 @@ def test_failures_are_retried_on_the_published_schedule_and_then_given_up() -> N
 
 def test_an_event_keeps_its_identity_through_every_attempt() -> None:
     delivery = first()
-    again = due(answered(delivery, result(delivery, Outcome.FAILED), NOW), NOW)
-    assert again.attempt == 2
-    assert (again.event_id, again.delivery_id) == (delivery.event_id, delivery.delivery_id)
+    second = again(answered(delivery, result(delivery, Outcome.FAILED), NOW))
+    assert second.attempt == 2
+    assert (second.event_id, second.delivery_id) == (delivery.event_id, delivery.delivery_id)
     assert event_id(INVOICE, 1) == delivery.event_id != event_id(INVOICE, 2)
 
 
@@ -70,7 +79,7 @@ def test_a_repeated_answer_changes_nothing() -> None:
 
 
 def test_a_failure_of_an_earlier_attempt_changes_nothing() -> None:
-    second = due(answered(first(), result(first(), Outcome.FAILED), NOW), NOW)
+    second = again(answered(first(), result(first(), Outcome.FAILED), NOW))
     assert answered(second, result(second, Outcome.FAILED, attempt=1), NOW) is second
 
 
@@ -83,12 +92,12 @@ def test_a_late_success_is_believed_even_when_given_up() -> None:
 def test_an_answer_that_never_comes_is_a_failed_attempt() -> None:
     delivery = first()
     assert delivery.due_at == NOW + ANSWER_WITHIN
-    silent = due(delivery, NOW + ANSWER_WITHIN)
+    silent = unanswered(delivery, NOW + ANSWER_WITHIN)
     assert (silent.state, silent.attempt, silent.last_error) == ("waiting", 1, "no_answer")
     assert silent.due_at == NOW + ANSWER_WITHIN + timedelta(seconds=RETRY_AFTER_S[0])
-    assert due(silent, silent.due_at).attempt == 2
+    assert again(silent).attempt == 2
     last = replace(delivery, attempt=MAX_ATTEMPTS)
-    assert due(last, NOW + ANSWER_WITHIN).state == DeliveryState.GIVEN_UP
+    assert unanswered(last, NOW + ANSWER_WITHIN).state == DeliveryState.GIVEN_UP
 
 
 @given(st.lists(st.tuples(st.sampled_from(Outcome), st.integers(1, 12)), max_size=40))
@@ -100,7 +109,50 @@ def test_no_answers_make_more_attempts_than_the_schedule_has(
         delivery = answered(delivery, result(delivery, outcome, attempt), NOW)
         delivered |= outcome == Outcome.DELIVERED
         if delivery.state == DeliveryState.WAITING:
-            delivery = due(delivery, NOW)
+            delivery = again(delivery)
         assert delivery.attempt <= MAX_ATTEMPTS == len(RETRY_AFTER_S) + 1
         assert (delivery.due_at is None) == (delivery.state in FINISHED)
     assert delivered == (delivery.state == DeliveryState.DELIVERED)
+
+
+def delivered() -> Delivery:
+    return answered(first(), result(first(), Outcome.DELIVERED), NOW)
+
+
+def test_a_redelivery_is_a_new_attempt_of_the_same_event_with_a_schedule_of_its_own() -> None:
+    asked = redelivered(delivered(), NOW)
+    assert (asked.state, asked.due_at, asked.ordinary) == (DeliveryState.WAITING, NOW, False)
+    delivery, waits = again(asked), []
+    assert (delivery.attempt, delivery.event_id) == (2, first().event_id)
+    while (failed := answered(delivery, result(delivery, Outcome.FAILED), NOW)).due_at is not None:
+        waits.append(int((failed.due_at - NOW).total_seconds()))
+        delivery = again(failed)
+    assert waits == list(RETRY_AFTER_S)
+    assert failed.state == DeliveryState.GIVEN_UP
+
+
+def test_a_repeated_answer_from_before_is_not_the_redeliverys() -> None:
+    for asked in (redelivered(delivered(), NOW), again(redelivered(delivered(), NOW))):
+        assert answered(asked, result(asked, Outcome.DELIVERED, attempt=1), NOW) is asked
+    asked = again(redelivered(delivered(), NOW))
+    assert answered(asked, result(asked, Outcome.DELIVERED), NOW).state == DeliveryState.DELIVERED
+
+
+def test_a_waiting_one_is_only_brought_forward() -> None:
+    waiting = answered(first(), result(first(), Outcome.FAILED), NOW)
+    later = NOW + timedelta(seconds=1)
+    assert redelivered(waiting, later) == replace(waiting, due_at=later)
+
+
+@pytest.mark.parametrize("state", [DeliveryState.HELD, DeliveryState.QUEUED])
+def test_what_is_on_its_way_is_not_sent_a_second_time(state: DeliveryState) -> None:
+    with pytest.raises(DeliveryUnderWay):
+        redelivered(replace(first(), state=state), NOW)
+
+
+def test_redeliveries_end() -> None:
+    with pytest.raises(AttemptLimit):
+        redelivered(replace(delivered(), attempt=ATTEMPTS_OF_ONE_DELIVERY), NOW)
+    last = replace(first(), attempt=ATTEMPTS_OF_ONE_DELIVERY, schedule_from=95)
+    failed = answered(last, result(last, Outcome.FAILED), NOW)
+    assert failed.state == DeliveryState.GIVEN_UP

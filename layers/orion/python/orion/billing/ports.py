@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from orion.billing.delivery import Delivery, Endpoint, WebhookEvent
 from orion.billing.fees.ports import FeeTransaction
 from orion.billing.invoice import Change, Invoice
 from orion.billing.listing import Wanted
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.model import Deposit, Refund
 from orion.billing.rates.ports import RateTransaction
+from orion.billing.webhook_ports import WebhookTransaction
 from orion.records import Record
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class DepositPlace:
     invoice_id: bytes | None
 
 
-class Transaction(FeeTransaction, RateTransaction, Protocol):
+class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol):
     """One READ COMMITTED transaction. Everything below takes part in it; what it raises rolls all
     of it back.
     """
@@ -167,50 +167,6 @@ class Transaction(FeeTransaction, RateTransaction, Protocol):
         """Record a change of the locked `invoice`, which already shows it: its status, when it
         wakes, when it was cancelled.
         """
-        ...
-
-    def endpoints(self, merchant_id: bytes) -> Sequence[Endpoint]:
-        """The merchant's webhook endpoints, at most `delivery.MAX_ENDPOINTS`."""
-        ...
-
-    def add_endpoint(self, endpoint: Endpoint, now: datetime) -> None:
-        """Store a webhook endpoint. Raises TooManyEndpoints."""
-        ...
-
-    def busy_endpoints(self, invoice_id: bytes) -> frozenset[bytes]:
-        """Endpoints with an unfinished delivery about this (locked or new) invoice."""
-        ...
-
-    def add_event(self, event: WebhookEvent, deliveries: Sequence[Delivery]) -> None:
-        """Store an event and one delivery for each endpoint that wants it."""
-        ...
-
-    def lock_deliveries(self, delivery_ids: Sequence[bytes]) -> Sequence[Delivery]:
-        """Lock the invoices that these are about, then the deliveries, each in ascending order;
-        those that exist.
-        """
-        ...
-
-    def next_held(self, endpoint_id: bytes, invoice_id: bytes) -> Delivery | None:
-        """The held delivery with the lowest number, of a locked invoice to this endpoint."""
-        ...
-
-    def due_deliveries(self, now: datetime, limit: int) -> Sequence[bytes]:
-        """Ids of deliveries whose next attempt, or whose missing answer, is due; oldest first, not
-        locked.
-        """
-        ...
-
-    def put_delivery(self, delivery: Delivery) -> None:
-        """Replace the stored state of a locked delivery."""
-        ...
-
-    def event_body(self, event_id: bytes) -> str:
-        """The body of a stored event."""
-        ...
-
-    def endpoint(self, endpoint_id: bytes) -> Endpoint:
-        """A stored endpoint."""
         ...
 
     def tell(self, messages: Sequence[Message], now: datetime) -> None:

@@ -66,6 +66,13 @@ class Fields:
             raise _wrong(name)
         return Fields(cast(Mapping[str, object], value))
 
+    def texts(self, name: str, *, max_items: int, max_length: int) -> tuple[str, ...]:
+        """A list of 1 to `max_items` texts."""
+        value = self._body.get(name)
+        if not isinstance(value, list) or not 1 <= len(value) <= max_items:
+            raise _wrong(name)
+        return tuple(Fields({name: item}).text(name, max_length=max_length) for item in value)
+
     def objects(self, name: str, *, max_items: int) -> "list[Fields]":
         value = self._body.get(name)
         if not isinstance(value, list) or len(value) > max_items:

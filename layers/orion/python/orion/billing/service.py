@@ -2,38 +2,32 @@
 customer's page shows.
 """
 
-import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from orion.billing.audit import Origin, audit
 from orion.billing.creation import Asked, InvoiceMaker, judge
-from orion.billing.delivery import ALL_TYPES, Endpoint
 from orion.billing.errors import (
     InvoiceNotCancellable,
     InvoiceNotFound,
     LimitOutOfRange,
-    UnknownEventType,
 )
 from orion.billing.invoice import Cause, Invoice, merchant_view, public_view
 from orion.billing.listing import Wanted, cursor_of, read_cursor
 from orion.billing.merchant_settings import MerchantSettings
-from orion.billing.model import EVENT_TYPES, CauseType, InvoiceStatus, cancellable
+from orion.billing.model import CauseType, InvoiceStatus, cancellable
 from orion.billing.moving import follow_facts
 from orion.billing.payment_link import Networks
-from orion.billing.ports import Answer, BillingStore, KeyedRequest, SecretKeeper, Transaction
+from orion.billing.ports import Answer, BillingStore, KeyedRequest, Transaction
 from orion.billing.rates.source import RateSource
-from orion.billing.webhook_target import Network, check_url
-from orion.ids import public_id, random_id
+from orion.ids import public_id
 from orion.money import Amount, asset
 from orion.records import canonical_json
 
 PAGE_MAX = 100
 PAGE_DEFAULT = 20
-SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +41,12 @@ class PublicStatus:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What billing must know of its stage: base URL of each lane, networks, private webhook
-    targets, and where rates come from.
+    """What billing must know of its stage: base URL of each lane, networks, and where rates come
+    from.
     """
 
     checkout_urls: Mapping[str, str]
     places: Networks
-    allowed_private: Sequence[Network]
     rates: RateSource = field(default_factory=RateSource)
 
 
@@ -63,16 +56,12 @@ class Billing:
     def __init__(
         self,
         store: BillingStore,
-        secrets: SecretKeeper,
         surroundings: Surroundings,
         clock: Callable[[], datetime],
-        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._store = store
-        self._secrets = secrets
         self._around = surroundings
         self._clock = clock
-        self._random_bytes = random_bytes
         self._maker = InvoiceMaker(
             surroundings.places, surroundings.checkout_urls, surroundings.rates
         )
@@ -207,41 +196,6 @@ class Billing:
         for row in rows:
             by_asset.setdefault(row.asset, {})[row.purpose] = row.units
         return {"data": [_balance(code, found) for code, found in sorted(by_asset.items())]}
-
-    def create_endpoint(
-        self, request: KeyedRequest, url: str, event_types: Sequence[str], *, trace_id: str
-    ) -> Answer:
-        """Add a webhook endpoint; its secret is in this answer only, a replay carries null.
-
-        Raises WebhookUrlRefused, UnknownEventType, TooManyEndpoints, Unavailable (no KMS).
-        """
-        check_url(url, self._around.allowed_private)
-        for kind in event_types:
-            if kind != ALL_TYPES and kind not in EVENT_TYPES:
-                raise UnknownEventType("no invoice causes this event", event_type=kind[:64])
-        origin = Origin(request.merchant_id, "", trace_id, self._clock())
-        endpoint_id, secret = random_id(), self._random_bytes(SECRET_BYTES)
-        # Before the transaction: a replay wastes one encryption, but no lock waits for KMS.
-        ciphertext = self._secrets.encrypt(secret, endpoint_id, request.merchant_id)
-        endpoint = Endpoint(
-            endpoint_id, request.merchant_id, url, frozenset(event_types), ciphertext
-        )
-        shown = {
-            "id": public_id("whe", endpoint_id),
-            "url": url,
-            "events": list(event_types),
-            "secret": "whsec_" + base64.b64encode(secret).decode(),
-        }
-
-        def create(tx: Transaction) -> Answer:
-            tx.add_endpoint(endpoint, origin.at)
-            # The host only: paths and queries of webhook addresses often carry a token.
-            details = {"host": urlsplit(url).hostname or "", "events": list(event_types)}
-            event = audit("webhook_endpoint.created", origin, str(shown["id"]), details)
-            tx.tell([event], origin.at)
-            return Answer(201, canonical_json(shown), canonical_json({**shown, "secret": None}))
-
-        return self._store.transact(lambda tx: tx.once(request, origin.at, lambda: create(tx)))
 
 
 def _balance(code: str, found: Mapping[str, int]) -> Mapping[str, object]:

@@ -21,9 +21,18 @@ _NAME = re.compile(
     r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z",
     re.ASCII,
 )
-# Addresses that carry another one inside: NAT64 (RFC 6052), 6to4 (RFC 3056). Their gateways would
-# reach the inner one.
-_CARRIERS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
+# All that IANA has given out as global unicast (RFC 4291 section 2.4 and its registry).
+_GLOBAL_V6 = ipaddress.ip_network("2000::/3")
+# Global by the registries, and yet no place for a merchant's server: addresses that carry another
+# one inside, which their gateways would reach (6to4: RFC 3056, RFC 7526; Teredo: RFC 4380), and
+# what younger registries than Python's set aside (ORCHIDv2: RFC 7343, documentation: RFC 9637).
+# NAT64 (RFC 6052, RFC 8215) and IPv4-compatible addresses lie outside 2000::/3.
+_SET_ASIDE = tuple(
+    ipaddress.ip_network(text)
+    for text in ("192.88.99.0/24", "192.0.0.0/24", "2001::/23", "2002::/16", "3fff::/20")
+)
+# The interface identifiers of ISATAP (RFC 5214 section 6.1), local or global, before the address.
+_ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,7 @@ class Target:
 
 
 def check_url(url: str, allowed_private: Sequence[Network]) -> Target:
-    """The target of a URL, as docs/invoices.md says under "Targets". Raises WebhookUrlRefused."""
+    """The target of a URL, as docs/webhooks.md says under "Targets". Raises WebhookUrlRefused."""
     if len(url) > URL_MAX_LENGTH or not _VISIBLE_ASCII.match(url):
         raise WebhookUrlRefused(f"at most {URL_MAX_LENGTH} visible ASCII characters")
     try:
@@ -94,6 +103,9 @@ def _inner(address: Address) -> Address:
 def _public(address: Address) -> bool:
     if address.is_multicast or address.is_reserved or not address.is_global:
         return False
+    if any(address.version == network.version and address in network for network in _SET_ASIDE):
+        return False
     if isinstance(address, ipaddress.IPv6Address):
-        return not address.is_site_local and not any(address in carrier for carrier in _CARRIERS)
+        carries = (int(address) >> 32) & 0xFFFFFFFF in _ISATAP
+        return address in _GLOBAL_V6 and address.scope_id is None and not carries
     return True

@@ -4,14 +4,10 @@ functions.
 Neither a Kafka client nor the webhook sender's HTTP is imported here.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
-import boto3
-
-from orion.adapters.aws.webhook_secrets import KmsSecretKeeper
 from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.adapters.mysql.session import Database
 from orion.billing.creation import Asked
@@ -25,30 +21,27 @@ from orion.billing.payment_link import Networks
 from orion.billing.progress import InvoiceProgress
 from orion.billing.rates.desk import RateDesk
 from orion.billing.service import PAGE_DEFAULT, Billing, Surroundings
-from orion.billing.webhooks import WebhookDeliveries, read_result
 from orion.ids import MalformedId, parse_public_id
-from orion.records import parse_json
 from orion.runtime import rates
 from orion.runtime.clock import now
 from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.kafka import Record, each_partition
 from orion.runtime.keyed import created, keyed
-from orion.runtime.log import logger, set_trace_id
+from orion.runtime.log import logger
 from orion.runtime.settings import (
-    AWS_CLIENT,
     Settings,
     mysql_config,
     settings,
 )
 from orion.runtime.status_cache import statuses
 from orion.runtime.wakeup import wake
-from orion.runtime.webhook_targets import allowed_private_networks
 
 _MODULE = "billing"
 
 
 @cache
-def _store(direct: bool) -> MySqlBillingStore:
+def billing_store(direct: bool) -> MySqlBillingStore:
+    """One store a process; `direct` is past the proxy, for the few writers."""
     database = Database(mysql_config(_MODULE, "orion_billing", direct=direct))
     return MySqlBillingStore(database, _committed)
 
@@ -88,43 +81,33 @@ def places() -> Networks:
 def invoices() -> Billing:
     """The merchant's and the customer's side, for request functions: through the proxy."""
     known = settings()
-    kms = boto3.client("kms", config=AWS_CLIENT)
     return Billing(
-        _store(direct=False),
-        KmsSecretKeeper(kms, f"alias/orion/{known.stage}/webhook-secrets"),
+        billing_store(direct=False),
         Surroundings(
             checkout_urls=_lanes(known),
             places=places(),
-            allowed_private=allowed_private_networks(known),
             rates=rates.source(),
         ),
         now,
-        os.urandom,
     )
 
 
 @cache
 def rate_desk() -> RateDesk:
     """What merchants ask about rates, through the proxy."""
-    return RateDesk(_store(direct=False), rates.source(), places(), now)
+    return RateDesk(billing_store(direct=False), rates.source(), places(), now)
 
 
 @cache
 def fee_desk() -> FeeDesk:
     """What merchants see of their fees, through the proxy."""
-    return FeeDesk(_store(direct=False), now)
+    return FeeDesk(billing_store(direct=False), now)
 
 
 @cache
 def progress() -> InvoiceProgress:
     """What moves invoices: few writers, each directly at the database."""
-    return InvoiceProgress(_store(direct=True), now, _lanes(settings()))
-
-
-@cache
-def deliveries() -> WebhookDeliveries:
-    """Where webhooks stand."""
-    return WebhookDeliveries(_store(direct=True), now)
+    return InvoiceProgress(billing_store(direct=True), now, _lanes(settings()))
 
 
 def deposits(event: Mapping[str, object]) -> Mapping[str, int]:
@@ -143,37 +126,6 @@ def expire() -> Mapping[str, int]:
     """Invoices whose time is over; run by the schedule."""
     logger()
     return _told(progress().expire())
-
-
-def webhook_due() -> Mapping[str, int]:
-    """Deliveries whose next attempt is due; run by the schedule."""
-    logger()
-    return _told(deliveries().enqueue_due())
-
-
-def webhook_results(event: Mapping[str, object]) -> Mapping[str, object]:
-    """Answers of the sender. Messages that failed are named, so that SQS repeats only them."""
-    log = logger()
-    failed: list[Mapping[str, str]] = []
-    changed = False
-    for message in _messages(event):
-        try:
-            body = parse_json(message["body"].encode())
-            set_trace_id(str(body.get("trace_id")))
-            changed |= deliveries().apply(read_result(body))
-        except Exception:
-            # Whatever it was, the queue keeps the message, counts its tries and sets it aside in
-            # the end.
-            log.exception("webhook result not recorded")
-            failed.append({"itemIdentifier": message["messageId"]})
-    if changed:
-        wake(_MODULE)
-    return {"batchItemFailures": failed}
-
-
-def _messages(event: Mapping[str, object]) -> Sequence[Mapping[str, str]]:
-    records = event.get("Records")
-    return records if isinstance(records, list) else []
 
 
 def _each(
@@ -274,20 +226,7 @@ def get_balances(request: Request) -> Response:
     return json_response(200, invoices().balances(request.merchant()))
 
 
-def create_endpoint(request: Request) -> Response:
-    """POST /v1/webhook-endpoints"""
-    asked_once = keyed(request)
-    answer = invoices().create_endpoint(
-        asked_once,
-        request.fields.text("url"),
-        request.fields.texts("events"),
-        trace_id=request.trace_id,
-    )
-    return created(answer)
-
-
 HANDLERS: Mapping[tuple[str, str], Handler] = {
-    ("POST", "/v1/webhook-endpoints"): create_endpoint,
     ("POST", "/v1/invoices"): create_invoice,
     ("GET", "/v1/invoices"): list_invoices,
     ("GET", "/v1/invoices/{invoice_id}"): get_invoice,

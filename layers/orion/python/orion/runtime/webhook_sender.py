@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 
 import boto3
@@ -21,6 +22,7 @@ from orion.billing.reading import Fields
 from orion.errors import Unavailable
 from orion.ids import public_id
 from orion.records import MalformedRecord, canonical_json, parse_json
+from orion.runtime.clock import now
 from orion.runtime.log import logger
 from orion.runtime.settings import AWS_CLIENT, settings
 from orion.runtime.wakeup import queue_url, sqs
@@ -42,7 +44,7 @@ class Task:
     endpoint_id: bytes
     merchant_id: bytes
     url: str
-    secret_ciphertext: bytes
+    secrets: tuple[bytes, ...]
     body: bytes
     attempt: int
 
@@ -50,12 +52,11 @@ class Task:
 def read_task(text: str) -> Task:
     """Raises MalformedRecord."""
     fields = Fields(parse_json(text.encode()))
+    secrets = fields.texts("secrets", max_items=2, max_length=4_096)
     try:
-        ciphertext = base64.b64decode(
-            fields.text("secret_ciphertext", max_length=4_096), validate=True
-        )
+        ciphertexts = tuple(base64.b64decode(one, validate=True) for one in secrets)
     except binascii.Error as exc:
-        raise MalformedRecord("the secret is not base 64") from exc
+        raise MalformedRecord("a secret is not base 64") from exc
     return Task(
         trace_id=fields.trace_id(),
         delivery_id=fields.id("delivery_id"),
@@ -63,7 +64,7 @@ def read_task(text: str) -> Task:
         endpoint_id=fields.id("endpoint_id"),
         merchant_id=fields.id("merchant_id"),
         url=fields.text("url", max_length=4_096),
-        secret_ciphertext=ciphertext,
+        secrets=ciphertexts,
         body=fields.text("body", max_length=_BODY_MAX).encode(),
         attempt=fields.integer("attempt", maximum=1_000),
     )
@@ -107,9 +108,10 @@ def _handled(message: Mapping[str, str]) -> bool:
     log = logger()
     try:
         task = read_task(message["body"])
+        at = now()
         attempt = _attempt(task)
         sqs().send_message(
-            QueueUrl=queue_url("webhook-results"), MessageBody=_answer(task, attempt)
+            QueueUrl=queue_url("webhook-results"), MessageBody=_answer(task, attempt, at)
         )
     except (MalformedRecord, Unavailable, BotoCoreError, ClientError):
         # The queue repeats the message, and sets it aside in the end; the receiver knows a repeat
@@ -131,15 +133,17 @@ def _handled(message: Mapping[str, str]) -> bool:
 
 def _attempt(task: Task) -> Attempt:
     try:
-        secret = _secrets().decrypt(task.secret_ciphertext, task.endpoint_id, task.merchant_id)
+        secrets = [
+            _secrets().decrypt(one, task.endpoint_id, task.merchant_id) for one in task.secrets
+        ]
     except SecretUnusable as exc:
         return Attempt(Outcome.REFUSED, None, exc.code, 0)
     return _sender().send(
-        task.url, public_id("evt", task.event_id), task.body, secret, int(time.time())
+        task.url, public_id("evt", task.event_id), task.body, secrets, int(time.time())
     )
 
 
-def _answer(task: Task, attempt: Attempt) -> str:
+def _answer(task: Task, attempt: Attempt, at: datetime) -> str:
     return canonical_json(
         {
             "v": 1,
@@ -149,6 +153,8 @@ def _answer(task: Task, attempt: Attempt) -> str:
             "outcome": attempt.outcome.value,
             "status": attempt.status,
             "error": attempt.error,
+            "at": at.isoformat(timespec="milliseconds"),
             "duration_ms": attempt.duration_ms,
+            "answer": attempt.answer,
         }
     ).decode()

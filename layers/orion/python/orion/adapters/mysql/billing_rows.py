@@ -49,6 +49,11 @@ def read(at: datetime) -> datetime:
     return at.replace(tzinfo=UTC)
 
 
+def maybe_read(at: datetime | None) -> datetime | None:
+    """As `read`; NULL is None."""
+    return None if at is None else read(at)
+
+
 def marks(values: Sequence[object]) -> str:
     """Placeholders for an IN list of at least one value."""
     return ",".join(["%s"] * len(values))

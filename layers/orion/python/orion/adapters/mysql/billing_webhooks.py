@@ -1,4 +1,4 @@
-"""Webhook endpoints, events and deliveries on MySQL."""
+"""Webhook endpoints on MySQL, and with them the whole port `WebhookTransaction`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,49 +6,45 @@ from typing import Any
 
 import pymysql
 
-from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
-from orion.billing.delivery import (
-    FINISHED,
-    MAX_ENDPOINTS,
-    Delivery,
-    DeliveryState,
-    Endpoint,
-    WebhookEvent,
-)
-from orion.billing.errors import TooManyEndpoints, UnknownDelivery
+from orion.adapters.mysql.billing_deliveries import BillingDeliveries
+from orion.adapters.mysql.billing_events import BillingEvents
+from orion.adapters.mysql.billing_rows import maybe_read, maybe_stored, read, stored
+from orion.billing.delivery import MAX_ENDPOINTS, Endpoint
+from orion.billing.errors import TooManyEndpoints
+from orion.billing.webhook_pace import DisabledReason, Lane, Pace
 
 _DUPLICATE = 1062
 _ENDPOINT = (
-    "SELECT endpoint_id, merchant_id, url, event_types, secret_ciphertext FROM webhook_endpoint"
+    "SELECT endpoint_id, merchant_id, url, event_types, secret_ciphertext, created_at, changes,"
+    " disabled_reason, disabled_at, previous_secret_ciphertext, previous_secret_until, lane,"
+    " share, failures, failing_since, last_sent_at, slot FROM webhook_endpoint"
 )
-_DELIVERY = (
-    "SELECT delivery_id, event_id, endpoint_id, invoice_id, number, state, attempt, due_at,"
-    " trace_id, last_status, last_error, finished_at FROM webhook_delivery"
-)
-_DONE = tuple(sorted(state.value for state in FINISHED))
 
 
-class BillingWebhooks(BillingCursor):
+class BillingWebhooks(BillingEvents, BillingDeliveries):
     """The part of the port `Transaction` that tells merchants."""
 
     def endpoints(self, merchant_id: bytes) -> Sequence[Endpoint]:
-        self._cursor.execute(f"{_ENDPOINT} WHERE merchant_id = %s ORDER BY slot", (merchant_id,))
+        self._cursor.execute(
+            f"{_ENDPOINT} WHERE merchant_id = %s AND slot IS NOT NULL ORDER BY endpoint_id",
+            (merchant_id,),
+        )
         return [_endpoint(row) for row in self._cursor.fetchall()]
 
-    def endpoint(self, endpoint_id: bytes) -> Endpoint:
-        self._cursor.execute(f"{_ENDPOINT} WHERE endpoint_id = %s", (endpoint_id,))
-        row = self._cursor.fetchone()
-        if row is None:
-            raise UnknownDelivery("the endpoint is gone", endpoint=endpoint_id.hex())
-        return _endpoint(row)
+    def lock_endpoints(self, merchant_id: bytes) -> Sequence[Endpoint]:
+        self._cursor.execute(
+            f"{_ENDPOINT} WHERE merchant_id = %s ORDER BY endpoint_id FOR UPDATE", (merchant_id,)
+        )
+        return [_endpoint(row) for row in self._cursor.fetchall()]
 
     def add_endpoint(self, endpoint: Endpoint, now: datetime) -> None:
         self._cursor.execute(
-            "SELECT COUNT(*) FROM webhook_endpoint WHERE merchant_id = %s", (endpoint.merchant_id,)
+            "SELECT slot FROM webhook_endpoint WHERE merchant_id = %s AND slot IS NOT NULL",
+            (endpoint.merchant_id,),
         )
-        count = self._cursor.fetchone()
-        for slot in range(int(count[0]) if count else 0, MAX_ENDPOINTS):
-            if self._insert_endpoint(endpoint, slot, now):
+        taken = {int(row[0]) for row in self._cursor.fetchall()}
+        for slot in range(MAX_ENDPOINTS):
+            if slot not in taken and self._insert_endpoint(endpoint, slot, now):
                 return
         raise TooManyEndpoints(f"a merchant has at most {MAX_ENDPOINTS} endpoints")
 
@@ -74,128 +70,67 @@ class BillingWebhooks(BillingCursor):
             return False
         return True
 
-    def busy_endpoints(self, invoice_id: bytes) -> frozenset[bytes]:
+    def put_endpoint(self, endpoint: Endpoint) -> None:
+        reason = endpoint.disabled_reason
         self._cursor.execute(
-            "SELECT DISTINCT endpoint_id FROM webhook_delivery"  # noqa: S608 - only placeholders
-            f" WHERE invoice_id = %s AND state NOT IN ({marks(_DONE)})",
-            (invoice_id, *_DONE),
-        )
-        return frozenset(row[0] for row in self._cursor.fetchall())
-
-    def add_event(self, event: WebhookEvent, deliveries: Sequence[Delivery]) -> None:
-        self._cursor.execute(
-            "INSERT INTO webhook_event (event_id, invoice_id, number, merchant_id, type, body,"
-            " created_at, trace_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            "UPDATE webhook_endpoint SET url = %s, event_types = %s, secret_ciphertext = %s,"
+            " changes = %s, disabled_reason = %s, disabled_at = %s,"
+            " previous_secret_ciphertext = %s, previous_secret_until = %s,"
+            " slot = IF(%s, NULL, slot) WHERE endpoint_id = %s",
             (
-                event.event_id,
-                event.invoice_id,
-                event.number,
-                event.merchant_id,
-                event.type,
-                event.body,
-                stored(event.created_at),
-                event.trace_id,
+                endpoint.url,
+                " ".join(sorted(endpoint.event_types)),
+                endpoint.secret_ciphertext,
+                endpoint.changes,
+                None if reason is None else reason.value,
+                maybe_stored(endpoint.disabled_at),
+                endpoint.previous_secret,
+                maybe_stored(endpoint.previous_secret_until),
+                endpoint.deleted,
+                endpoint.endpoint_id,
             ),
         )
-        self._cursor.executemany(
-            "INSERT INTO webhook_delivery (delivery_id, event_id, endpoint_id, invoice_id, number,"
-            " state, attempt, due_at, trace_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (
-                    delivery.delivery_id,
-                    delivery.event_id,
-                    delivery.endpoint_id,
-                    delivery.invoice_id,
-                    delivery.number,
-                    delivery.state.value,
-                    delivery.attempt,
-                    _maybe(delivery.due_at),
-                    delivery.trace_id,
-                )
-                for delivery in deliveries
-            ],
-        )
+        self.put_pace(endpoint.endpoint_id, endpoint.pace)
 
-    def event_body(self, event_id: bytes) -> str:
-        self._cursor.execute("SELECT body FROM webhook_event WHERE event_id = %s", (event_id,))
-        row = self._cursor.fetchone()
-        if row is None:
-            raise UnknownDelivery("the event is gone", event=event_id.hex())
-        return str(row[0])
-
-    def lock_deliveries(self, delivery_ids: Sequence[bytes]) -> Sequence[Delivery]:
-        if not delivery_ids:
-            return []
-        among = f"delivery_id IN ({marks(delivery_ids)})"
+    def put_pace(self, endpoint_id: bytes, pace: Pace) -> None:
         self._cursor.execute(
-            f"SELECT DISTINCT invoice_id FROM webhook_delivery WHERE {among}",  # noqa: S608
-            delivery_ids,
-        )
-        about = [row[0] for row in self._cursor.fetchall()]
-        if not about:
-            return []
-        self._cursor.execute(
-            f"SELECT invoice_id FROM invoice WHERE invoice_id IN ({marks(about)})"  # noqa: S608
-            " ORDER BY invoice_id FOR UPDATE",
-            about,
-        )
-        self._cursor.execute(
-            f"{_DELIVERY} WHERE {among} ORDER BY delivery_id FOR UPDATE", delivery_ids
-        )
-        return [_delivery(row) for row in self._cursor.fetchall()]
-
-    def next_held(self, endpoint_id: bytes, invoice_id: bytes) -> Delivery | None:
-        self._cursor.execute(
-            f"{_DELIVERY} WHERE invoice_id = %s AND endpoint_id = %s AND state = %s"
-            " ORDER BY number LIMIT 1 FOR UPDATE",
-            (invoice_id, endpoint_id, DeliveryState.HELD.value),
-        )
-        row = self._cursor.fetchone()
-        return None if row is None else _delivery(row)
-
-    def due_deliveries(self, now: datetime, limit: int) -> Sequence[bytes]:
-        self._cursor.execute(
-            "SELECT delivery_id FROM webhook_delivery WHERE due_at <= %s ORDER BY due_at LIMIT %s",
-            (stored(now), limit),
-        )
-        return [row[0] for row in self._cursor.fetchall()]
-
-    def put_delivery(self, delivery: Delivery) -> None:
-        self._cursor.execute(
-            "UPDATE webhook_delivery SET state = %s, attempt = %s, due_at = %s, last_status = %s,"
-            " last_error = %s, finished_at = %s WHERE delivery_id = %s",
+            "UPDATE webhook_endpoint SET lane = %s, share = %s, failures = %s, failing_since = %s,"
+            " last_sent_at = %s WHERE endpoint_id = %s",
             (
-                delivery.state.value,
-                delivery.attempt,
-                _maybe(delivery.due_at),
-                delivery.last_status,
-                delivery.last_error,
-                _maybe(delivery.finished_at),
-                delivery.delivery_id,
+                pace.lane.value,
+                pace.share,
+                pace.failures,
+                maybe_stored(pace.failing_since),
+                maybe_stored(pace.last_sent_at),
+                endpoint_id,
             ),
         )
 
-
-def _maybe(at: datetime | None) -> datetime | None:
-    return None if at is None else stored(at)
+    def forget_endpoint(self, endpoint_id: bytes) -> None:
+        self._cursor.execute(
+            "DELETE FROM webhook_endpoint WHERE endpoint_id = %s AND slot IS NULL", (endpoint_id,)
+        )
 
 
 def _endpoint(row: tuple[Any, ...]) -> Endpoint:
-    return Endpoint(row[0], row[1], row[2], frozenset(row[3].split()), row[4])
-
-
-def _delivery(row: tuple[Any, ...]) -> Delivery:
-    return Delivery(
-        delivery_id=row[0],
-        event_id=row[1],
-        endpoint_id=row[2],
-        invoice_id=row[3],
-        number=int(row[4]),
-        state=DeliveryState(row[5]),
-        attempt=int(row[6]),
-        due_at=None if row[7] is None else read(row[7]),
-        trace_id=row[8],
-        last_status=row[9],
-        last_error=row[10],
-        finished_at=None if row[11] is None else read(row[11]),
+    return Endpoint(
+        endpoint_id=row[0],
+        merchant_id=row[1],
+        url=row[2],
+        event_types=frozenset(row[3].split()),
+        secret_ciphertext=row[4],
+        created_at=read(row[5]),
+        changes=int(row[6]),
+        disabled_reason=None if row[7] is None else DisabledReason(row[7]),
+        disabled_at=maybe_read(row[8]),
+        previous_secret=row[9],
+        previous_secret_until=maybe_read(row[10]),
+        pace=Pace(
+            lane=Lane(row[11]),
+            share=int(row[12]),
+            failures=int(row[13]),
+            failing_since=maybe_read(row[14]),
+            last_sent_at=maybe_read(row[15]),
+        ),
+        deleted=row[16] is None,
     )

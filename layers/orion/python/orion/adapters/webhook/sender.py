@@ -27,6 +27,7 @@ from orion.billing.webhook_target import Address, Network, Target, address_allow
 CONNECT_TIMEOUT_S = 3.0
 TOTAL_TIMEOUT_S = 8.0
 ANSWER_MAX_BYTES = 16 * 1024
+KEPT_BYTES = 1_024
 _MAX_ADDRESSES = 4
 _USER_AGENT = "Orion-Pay-Webhooks/1"
 
@@ -35,12 +36,15 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one attempt came to. `error` is a stable word, None for a success."""
+    """What one attempt came to. `error` is a stable word, None for a success; `answer` is the
+    beginning of the receiver's body as text, None where there was none.
+    """
 
     outcome: Outcome
     status: int | None
     error: str | None
     duration_ms: int
+    answer: str | None = None
 
 
 def system_resolver(host: str, port: int) -> Sequence[str]:
@@ -53,6 +57,22 @@ def signature(secret: bytes, webhook_id: str, timestamp_s: int, body: bytes) -> 
     """The value of `webhook-signature`: HMAC-SHA256 over `id.timestamp.body`."""
     signed = f"{webhook_id}.{timestamp_s}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+
+
+def signatures(secrets: Sequence[bytes], webhook_id: str, timestamp_s: int, body: bytes) -> str:
+    """One signature a secret, separated by spaces (Standard Webhooks, "Zero downtime secret
+    rotation").
+    """
+    return " ".join(signature(secret, webhook_id, timestamp_s, body) for secret in secrets)
+
+
+def kept_text(body: bytes) -> str | None:
+    """The first KEPT_BYTES of an answer as text that can be stored and shown: what is not UTF-8 is
+    replaced, what is not printable is a blank.
+    """
+    text = body[:KEPT_BYTES].decode("utf-8", "replace")
+    shown = "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    return shown or None
 
 
 class WebhookSender:
@@ -71,48 +91,52 @@ class WebhookSender:
         self._resolver = resolver
 
     def send(
-        self, url: str, webhook_id: str, body: bytes, secret: bytes, timestamp_s: int
+        self, url: str, webhook_id: str, body: bytes, secrets: Sequence[bytes], timestamp_s: int
     ) -> Attempt:
-        """One attempt within TOTAL_TIMEOUT_S. Never raises for what the other side does."""
+        """One attempt within TOTAL_TIMEOUT_S, signed by each of `secrets`. Never raises for what
+        the other side does.
+        """
         started = time.monotonic()
         headers = {
             "Content-Type": "application/json",
             "User-Agent": _USER_AGENT,
             "webhook-id": webhook_id,
             "webhook-timestamp": str(timestamp_s),
-            "webhook-signature": signature(secret, webhook_id, timestamp_s, body),
+            "webhook-signature": signatures(secrets, webhook_id, timestamp_s, body),
         }
-        outcome, status, error = self._try(url, headers, body)
-        return Attempt(outcome, status, error, int((time.monotonic() - started) * 1000))
+        outcome, status, error, answer = self._try(url, headers, body)
+        duration_ms = int((time.monotonic() - started) * 1000)
+        return Attempt(outcome, status, error, duration_ms, answer)
 
     def _try(
         self, url: str, headers: dict[str, str], body: bytes
-    ) -> tuple[Outcome, int | None, str | None]:
+    ) -> tuple[Outcome, int | None, str | None, str | None]:
         try:
-            status = self._post(url, headers, body)
+            status, start = self._post(url, headers, body)
         except WebhookUrlRefused:
-            return Outcome.REFUSED, None, "url_refused"
+            return Outcome.REFUSED, None, "url_refused", None
         except ssl.SSLCertVerificationError:
-            return Outcome.FAILED, None, "certificate_refused"
+            return Outcome.FAILED, None, "certificate_refused", None
         except ssl.SSLError:
-            return Outcome.FAILED, None, "tls_failed"
+            return Outcome.FAILED, None, "tls_failed", None
         except TimeoutError:
-            return Outcome.FAILED, None, "timed_out"
+            return Outcome.FAILED, None, "timed_out", None
         except socket.gaierror:
-            return Outcome.FAILED, None, "name_not_found"
+            return Outcome.FAILED, None, "name_not_found", None
         except ConnectionRefusedError:
-            return Outcome.FAILED, None, "connection_refused"
+            return Outcome.FAILED, None, "connection_refused", None
         except ConnectionError:
-            return Outcome.FAILED, None, "connection_lost"
+            return Outcome.FAILED, None, "connection_lost", None
         except http.client.HTTPException:
-            return Outcome.FAILED, None, "not_http"
+            return Outcome.FAILED, None, "not_http", None
         except OSError:
-            return Outcome.FAILED, None, "unreachable"
+            return Outcome.FAILED, None, "unreachable", None
         if 200 <= status < 300:
-            return Outcome.DELIVERED, status, None
-        return Outcome.FAILED, status, "redirect_refused" if 300 <= status < 400 else "status"
+            return Outcome.DELIVERED, status, None, kept_text(start)
+        error = "redirect_refused" if 300 <= status < 400 else "status"
+        return Outcome.FAILED, status, error, kept_text(start)
 
-    def _post(self, url: str, headers: dict[str, str], body: bytes) -> int:
+    def _post(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         target = check_url(url, self._allowed_private)
         deadline = Deadline(TOTAL_TIMEOUT_S)
         addresses = self._addresses(target, deadline)
@@ -125,8 +149,7 @@ class WebhookSender:
             answer = connection.getresponse()
             # Read a little, so that a well-behaved server sees its answer taken; then close
             # whatever follows.
-            answer.read(ANSWER_MAX_BYTES)
-            return answer.status
+            return answer.status, answer.read(ANSWER_MAX_BYTES)
         finally:
             sock.close()
 

@@ -1,0 +1,220 @@
+"""Webhook deliveries and their attempts on MySQL."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from orion.adapters.mysql.billing_rows import (
+    BillingCursor,
+    marks,
+    maybe_read,
+    maybe_stored,
+    read,
+    stored,
+)
+from orion.billing.delivery import FINISHED, NO_ANSWER, Attempt, Delivery, DeliveryState, Outcome
+from orion.billing.webhook_pace import Lane
+
+_DELIVERY = (
+    "SELECT delivery_id, event_id, endpoint_id, object_id, number, state, attempt, due_at,"
+    " trace_id, created_at, schedule_from, lane, last_status, last_error, finished_at"
+    " FROM webhook_delivery"
+)
+_OPEN = tuple(sorted(state.value for state in DeliveryState if state not in FINISHED))
+
+
+class BillingDeliveries(BillingCursor):
+    """The port `DeliveryTransaction`."""
+
+    def busy_endpoints(self, object_id: bytes) -> frozenset[bytes]:
+        self._cursor.execute(
+            "SELECT endpoint_id FROM webhook_delivery"  # noqa: S608 - only placeholders
+            f" WHERE object_id = %s AND schedule_from = 0 AND state IN ({marks(_OPEN)}) FOR UPDATE",
+            (object_id, *_OPEN),
+        )
+        return frozenset(row[0] for row in self._cursor.fetchall())
+
+    def merchant_of(self, delivery_id: bytes) -> bytes | None:
+        self._cursor.execute(
+            "SELECT e.merchant_id FROM webhook_delivery d JOIN webhook_event e"
+            " ON e.event_id = d.event_id WHERE d.delivery_id = %s",
+            (delivery_id,),
+        )
+        row = self._cursor.fetchone()
+        return None if row is None else row[0]
+
+    def delivery(self, delivery_id: bytes) -> Delivery | None:
+        return self._one_delivery(f"{_DELIVERY} WHERE delivery_id = %s", (delivery_id,))
+
+    def lock_delivery(self, delivery_id: bytes) -> Delivery | None:
+        return self._one_delivery(f"{_DELIVERY} WHERE delivery_id = %s FOR UPDATE", (delivery_id,))
+
+    def next_held(self, endpoint_id: bytes, object_id: bytes) -> Delivery | None:
+        return self._one_delivery(
+            f"{_DELIVERY} WHERE object_id = %s AND endpoint_id = %s AND state = %s"
+            " ORDER BY number LIMIT 1 FOR UPDATE",
+            (object_id, endpoint_id, DeliveryState.HELD.value),
+        )
+
+    def put_delivery(self, delivery: Delivery) -> None:
+        self._cursor.execute(
+            "UPDATE webhook_delivery SET state = %s, attempt = %s, due_at = %s, schedule_from = %s,"
+            " lane = %s, last_status = %s, last_error = %s, finished_at = %s"
+            " WHERE delivery_id = %s",
+            (
+                delivery.state.value,
+                delivery.attempt,
+                maybe_stored(delivery.due_at),
+                delivery.schedule_from,
+                None if delivery.lane is None else delivery.lane.value,
+                delivery.last_status,
+                delivery.last_error,
+                maybe_stored(delivery.finished_at),
+                delivery.delivery_id,
+            ),
+        )
+
+    def queued(self, endpoint_ids: Sequence[bytes]) -> Mapping[tuple[bytes, Lane], int]:
+        if not endpoint_ids:
+            return {}
+        self._cursor.execute(
+            "SELECT endpoint_id, lane, COUNT(*) FROM webhook_delivery"  # noqa: S608
+            f" WHERE endpoint_id IN ({marks(endpoint_ids)}) AND state = %s"
+            " GROUP BY endpoint_id, lane",
+            (*endpoint_ids, DeliveryState.QUEUED.value),
+        )
+        # What was queued before there were lanes is with the senders that are the fast ones now.
+        return {(row[0], Lane(row[1] or Lane.FAST)): int(row[2]) for row in self._cursor.fetchall()}
+
+    def due(self, endpoint_id: bytes, now: datetime, limit: int) -> Sequence[Delivery]:
+        return self._deliveries(
+            f"{_DELIVERY} WHERE endpoint_id = %s AND state = %s AND due_at <= %s"
+            " ORDER BY due_at, delivery_id LIMIT %s FOR UPDATE SKIP LOCKED",
+            (endpoint_id, DeliveryState.WAITING.value, stored(now), limit),
+        )
+
+    def overdue(self, endpoint_id: bytes, now: datetime, limit: int) -> Sequence[Delivery]:
+        return self._deliveries(
+            f"{_DELIVERY} WHERE endpoint_id = %s AND state = %s AND due_at <= %s"
+            " ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED",
+            (endpoint_id, DeliveryState.QUEUED.value, stored(now), limit),
+        )
+
+    def unfinished(self, endpoint_id: bytes, limit: int) -> Sequence[Delivery]:
+        return self._deliveries(
+            f"{_DELIVERY} WHERE endpoint_id = %s AND state IN ({marks(_OPEN)})"
+            " LIMIT %s FOR UPDATE SKIP LOCKED",
+            (endpoint_id, *_OPEN, limit),
+        )
+
+    def merchants_due(
+        self, now: datetime, after: bytes, limit: int
+    ) -> Sequence[tuple[bytes, bytes]]:
+        some = "EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.endpoint_id = e.endpoint_id AND "
+        self._cursor.execute(
+            "SELECT e.endpoint_id, e.merchant_id FROM webhook_endpoint e"  # noqa: S608
+            f" WHERE e.endpoint_id > %s AND ({some} d.state = %s AND d.due_at <= %s)"
+            f" OR {some} d.state = %s AND d.due_at <= %s)"
+            f" OR (e.disabled_reason IS NOT NULL AND {some} d.state IN ({marks(_OPEN)})))"
+            " OR e.slot IS NULL) ORDER BY e.endpoint_id LIMIT %s",
+            (
+                after,
+                DeliveryState.WAITING.value,
+                stored(now),
+                DeliveryState.QUEUED.value,
+                stored(now),
+                *_OPEN,
+                limit,
+            ),
+        )
+        return [(row[0], row[1]) for row in self._cursor.fetchall()]
+
+    def add_attempt(self, delivery_id: bytes, attempt: Attempt) -> None:
+        self._cursor.execute(
+            "DELETE FROM webhook_attempt WHERE delivery_id = %s AND attempt = %s AND error = %s",
+            (delivery_id, attempt.attempt, NO_ANSWER),
+        )
+        self._cursor.execute(
+            "INSERT INTO webhook_attempt (delivery_id, attempt, at, duration_ms, outcome, status,"
+            " error, answer) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON DUPLICATE KEY UPDATE attempt = attempt",
+            (
+                delivery_id,
+                attempt.attempt,
+                stored(attempt.at),
+                attempt.duration_ms,
+                attempt.outcome.value,
+                attempt.status,
+                attempt.error,
+                attempt.answer,
+            ),
+        )
+
+    def attempts(self, delivery_id: bytes) -> Sequence[Attempt]:
+        self._cursor.execute(
+            "SELECT attempt, at, outcome, status, error, duration_ms, answer FROM webhook_attempt"
+            " WHERE delivery_id = %s ORDER BY attempt",
+            (delivery_id,),
+        )
+        return [
+            Attempt(row[0], read(row[1]), Outcome(row[2]), row[3], row[4], row[5], row[6])
+            for row in self._cursor.fetchall()
+        ]
+
+    def deliveries(
+        self, endpoint_id: bytes, before: tuple[datetime, bytes] | None, limit: int
+    ) -> Sequence[Delivery]:
+        older: tuple[object, ...] = ()
+        if before is not None:
+            older = (stored(before[0]), stored(before[0]), before[1])
+        below = " AND (created_at < %s OR (created_at = %s AND delivery_id < %s))" if older else ""
+        return self._deliveries(
+            f"{_DELIVERY} WHERE endpoint_id = %s{below}"
+            " ORDER BY created_at DESC, delivery_id DESC LIMIT %s",
+            (endpoint_id, *older, limit),
+        )
+
+    def event_types(self, event_ids: Sequence[bytes]) -> Mapping[bytes, str]:
+        if not event_ids:
+            return {}
+        self._cursor.execute(
+            "SELECT event_id, type FROM webhook_event"  # noqa: S608 - only placeholders
+            f" WHERE event_id IN ({marks(event_ids)})",
+            tuple(event_ids),
+        )
+        return {row[0]: row[1] for row in self._cursor.fetchall()}
+
+    def forget_attempts(self, before: datetime, limit: int) -> int:
+        return self._cursor.execute(
+            "DELETE FROM webhook_attempt WHERE at < %s ORDER BY at LIMIT %s",
+            (stored(before), limit),
+        )
+
+    def _one_delivery(self, sql: str, values: Sequence[object]) -> Delivery | None:
+        self._cursor.execute(sql, values)
+        row = self._cursor.fetchone()
+        return None if row is None else _delivery(row)
+
+    def _deliveries(self, sql: str, values: Sequence[object]) -> Sequence[Delivery]:
+        self._cursor.execute(sql, values)
+        return [_delivery(row) for row in self._cursor.fetchall()]
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    return Delivery(
+        delivery_id=row[0],
+        event_id=row[1],
+        endpoint_id=row[2],
+        object_id=row[3],
+        number=int(row[4]),
+        state=DeliveryState(row[5]),
+        attempt=int(row[6]),
+        due_at=maybe_read(row[7]),
+        trace_id=row[8],
+        created_at=read(row[9]),
+        schedule_from=int(row[10]),
+        lane=None if row[11] is None else Lane(row[11]),
+        last_status=row[12],
+        last_error=row[13],
+        finished_at=maybe_read(row[14]),
+    )

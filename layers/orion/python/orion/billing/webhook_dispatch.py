@@ -1,0 +1,301 @@
+"""Moving deliveries on: what is handed to the senders, what their answers change, who is disabled.
+
+Whoever moves a delivery first locks the endpoint rows of its merchant, so that shares are counted
+by one at a time. Every state is in the store before anything is sent.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from orion.billing.delivery import (
+    ENDPOINT_DELETED,
+    FINISHED,
+    NO_ANSWER,
+    Attempt,
+    Delivery,
+    Endpoint,
+    Outcome,
+    Result,
+    answered,
+    enqueue,
+    given_up,
+    released,
+    unanswered,
+)
+from orion.billing.delivery import ENDPOINT_DISABLED as DISABLED_ERROR
+from orion.billing.errors import UnknownDelivery
+from orion.billing.moments import read_moment
+from orion.billing.ports import BillingStore, Message, Transaction
+from orion.billing.reading import Fields
+from orion.billing.webhook_pace import (
+    Claim,
+    DisabledReason,
+    Lane,
+    after_answer,
+    disabling,
+    grants,
+)
+from orion.billing.webhook_pace import unanswered as unanswered_pace
+from orion.billing.webhooks import (
+    ENDPOINT_DISABLED,
+    endpoint_view,
+    new_event,
+    publish,
+    sender_message,
+)
+
+ANSWER_MAX = 1_024
+DUE_PAGE = 200
+DUE_PAGES = 50
+CLOSED_AT_ONCE = 200
+OVERDUE_AT_ONCE = 100
+KEEP_ATTEMPTS = timedelta(days=30)
+FORGET_AT_ONCE = 500
+FORGET_ROUNDS = 20
+# What went wrong on our side is not the endpoint's failure.
+_OURS = frozenset({NO_ANSWER, "secret_unusable"})
+
+
+def read_result(body: Mapping[str, object]) -> Result:
+    """The sender's answer. Raises MalformedRecord, MomentMalformed."""
+    fields = Fields(body)
+    at = fields.optional_text("at", max_length=40)
+    return Result(
+        delivery_id=fields.id("delivery_id"),
+        attempt=fields.integer("attempt", maximum=1_000),
+        outcome=fields.choice("outcome", Outcome),
+        status=fields.optional_integer("status", maximum=999),
+        error=fields.optional_text("error", max_length=64),
+        at=None if at is None else read_moment(at, "at"),
+        duration_ms=fields.optional_integer("duration_ms", maximum=2**31),
+        answer=fields.optional_text("answer", max_length=ANSWER_MAX),
+    )
+
+
+class WebhookDeliveries:
+    """Moves deliveries on by answers, by time, and as far as their endpoints' shares allow."""
+
+    def __init__(self, store: BillingStore, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def apply(self, result: Result) -> bool:
+        """Record one answer, and hand over what it made room for; False when it changed nothing.
+        Raises UnknownDelivery.
+        """
+        return self._store.transact(lambda tx: self._apply(tx, result))
+
+    def dispatch(self, merchant_id: bytes) -> int:
+        """Hand over what this merchant's endpoints may have now; how many deliveries moved."""
+        return self._store.transact(lambda tx: self._dispatch(tx, merchant_id))
+
+    def dispatch_due(self, start: bytes) -> int:
+        """As `dispatch` for every merchant with something due, at most DUE_PAGE × DUE_PAGES
+        endpoints, from the endpoint id `start` on and then from the first; how many deliveries
+        moved. A random `start` lets nobody be the last at every pass.
+        """
+        moved, after, turned = 0, start, False
+        for _ in range(DUE_PAGES):
+            found = self._store.transact(partial(self._due_page, after=after))
+            for merchant_id in dict.fromkeys(merchant for _, merchant in found):
+                moved += self.dispatch(merchant_id)
+            if len(found) == DUE_PAGE:
+                after = found[-1][0]
+            elif turned:
+                break
+            else:
+                after, turned = b"", True
+        return moved
+
+    def forget_attempts(self) -> int:
+        """Delete attempts logged longer ago than KEEP_ATTEMPTS; how many."""
+        forgotten = 0
+        for _ in range(FORGET_ROUNDS):
+            before = self._clock() - KEEP_ATTEMPTS
+            count = self._store.transact(
+                lambda tx, old=before: tx.forget_attempts(old, FORGET_AT_ONCE)  # type: ignore[misc]
+            )
+            forgotten += count
+            if count < FORGET_AT_ONCE:
+                break
+        return forgotten
+
+    def _due_page(self, tx: Transaction, after: bytes) -> Sequence[tuple[bytes, bytes]]:
+        return tx.merchants_due(self._clock(), after, DUE_PAGE)
+
+    def _dispatch(self, tx: Transaction, merchant_id: bytes) -> int:
+        return hand_over(tx, tx.lock_endpoints(merchant_id), self._clock())
+
+    def _apply(self, tx: Transaction, result: Result) -> bool:
+        now = self._clock()
+        merchant_id = tx.merchant_of(result.delivery_id)
+        if merchant_id is None:
+            raise UnknownDelivery("no such delivery", delivery=result.delivery_id.hex())
+        endpoints = {one.endpoint_id: one for one in tx.lock_endpoints(merchant_id)}
+        before = tx.lock_delivery(result.delivery_id)
+        if before is None:
+            raise UnknownDelivery("no such delivery", delivery=result.delivery_id.hex())
+        tx.add_attempt(result.delivery_id, _attempt(result, now))
+        after = answered(before, result, now)
+        if after is before:
+            return False
+        tx.put_delivery(after)
+        if before.endpoint_id in endpoints:
+            judged = _judge(tx, list(endpoints.values()), after, result, now)
+            endpoints[judged.endpoint_id] = judged
+        _release_next(tx, before, after, now)
+        hand_over(tx, list(endpoints.values()), now)
+        return True
+
+
+def hand_over(tx: Transaction, endpoints: Sequence[Endpoint], now: datetime) -> int:
+    """Give up what closed endpoints had, end silent attempts, and hand to the senders what shares
+    allow. `endpoints` are all of one merchant, locked. How many deliveries moved.
+    """
+    moved = 0
+    for endpoint in endpoints:
+        if not endpoint.open:
+            moved += _close(tx, endpoint, now)
+    awake = [_end_silence(tx, one, now) for one in endpoints if one.open]
+    moved += sum(count for _, count in awake)
+    return moved + _grant(tx, [one for one, _ in awake], now)
+
+
+def _grant(tx: Transaction, endpoints: Sequence[Endpoint], now: datetime) -> int:
+    taken = tx.queued([one.endpoint_id for one in endpoints])
+    by_endpoint = {
+        one.endpoint_id: sum(taken.get((one.endpoint_id, lane), 0) for lane in Lane)
+        for one in endpoints
+    }
+    due: dict[bytes, Sequence[Delivery]] = {}
+    for one in endpoints:
+        room = one.pace.share - by_endpoint[one.endpoint_id]
+        if room > 0:
+            due[one.endpoint_id] = tx.due(one.endpoint_id, now, room)
+    claims = [
+        Claim(one.endpoint_id, one.pace, by_endpoint[one.endpoint_id], len(due[one.endpoint_id]))
+        for one in endpoints
+        if due.get(one.endpoint_id)
+    ]
+    queued = {lane: sum(n for (_, in_lane), n in taken.items() if in_lane == lane) for lane in Lane}
+    given = grants(claims, queued)
+    messages: list[Message] = []
+    for one in endpoints:
+        for delivery in due.get(one.endpoint_id, ())[: given.get(one.endpoint_id, 0)]:
+            sent = enqueue(delivery, one.pace.lane, now)
+            tx.put_delivery(sent)
+            body = tx.event_body(sent.event_id)
+            messages.append(sender_message(sent, one.pace.lane, one, body, now))
+        if given.get(one.endpoint_id):
+            tx.put_pace(one.endpoint_id, replace(one.pace, last_sent_at=now))
+    tx.tell(messages, now)
+    return len(messages)
+
+
+def _close(tx: Transaction, endpoint: Endpoint, now: datetime) -> int:
+    open_ones = tx.unfinished(endpoint.endpoint_id, CLOSED_AT_ONCE)
+    error = ENDPOINT_DELETED if endpoint.deleted else DISABLED_ERROR
+    for delivery in open_ones:
+        tx.put_delivery(given_up(delivery, error, now))
+    if endpoint.deleted and not open_ones:
+        tx.forget_endpoint(endpoint.endpoint_id)
+    return len(open_ones)
+
+
+def _end_silence(tx: Transaction, endpoint: Endpoint, now: datetime) -> tuple[Endpoint, int]:
+    silent = tx.overdue(endpoint.endpoint_id, now, OVERDUE_AT_ONCE)
+    for delivery in silent:
+        ended = unanswered(delivery, now)
+        tx.put_delivery(ended)
+        tx.add_attempt(
+            delivery.delivery_id, Attempt(delivery.attempt, now, Outcome.FAILED, error=NO_ANSWER)
+        )
+        _release_next(tx, delivery, ended, now)
+    if not silent:
+        return endpoint, 0
+    slower = replace(endpoint, pace=unanswered_pace(endpoint.pace))
+    tx.put_pace(endpoint.endpoint_id, slower.pace)
+    return slower, len(silent)
+
+
+def _judge(
+    tx: Transaction,
+    endpoints: Sequence[Endpoint],
+    delivery: Delivery,
+    result: Result,
+    now: datetime,
+) -> Endpoint:
+    """The delivery's endpoint after this answer; perhaps disabled, of which the others are told."""
+    [endpoint] = [one for one in endpoints if one.endpoint_id == delivery.endpoint_id]
+    if result.error in _OURS:
+        return endpoint
+    delivered = result.outcome == Outcome.DELIVERED
+    pace = after_answer(endpoint.pace, delivered=delivered, duration_ms=result.duration_ms, now=now)
+    endpoint = replace(endpoint, pace=pace)
+    reason = None if delivered else disabling(pace, result.status, now)
+    if reason is None or not endpoint.open:
+        tx.put_pace(endpoint.endpoint_id, pace)
+        return endpoint
+    return disable(tx, endpoints, endpoint, reason, (now, delivery.trace_id))
+
+
+def disable(
+    tx: Transaction,
+    endpoints: Sequence[Endpoint],
+    endpoint: Endpoint,
+    reason: DisabledReason,
+    when: tuple[datetime, str],
+) -> Endpoint:
+    """Disable a locked endpoint and tell the merchant's others. `when`: moment and trace."""
+    disabled = replace(
+        endpoint, disabled_reason=reason, disabled_at=when[0], changes=endpoint.changes + 1
+    )
+    tx.put_endpoint(disabled)
+    tell_of_endpoint(tx, endpoints, disabled, ENDPOINT_DISABLED, when)
+    return disabled
+
+
+def tell_of_endpoint(
+    tx: Transaction,
+    endpoints: Sequence[Endpoint],
+    endpoint: Endpoint,
+    kind: str,
+    when: tuple[datetime, str],
+) -> None:
+    """The event of an endpoint's last change, for the stream and the merchant's other ones."""
+    now, trace_id = when
+    event = new_event(
+        (endpoint.merchant_id, endpoint.endpoint_id, endpoint.changes),
+        kind,
+        endpoint_view(endpoint, now),
+        now,
+        trace_id,
+    )
+    wanting = [
+        one
+        for one in endpoints
+        if one.open and one.endpoint_id != endpoint.endpoint_id and one.wants(kind)
+    ]
+    publish(tx, event, wanting)
+
+
+def _release_next(tx: Transaction, before: Delivery, after: Delivery, now: datetime) -> None:
+    if before.state in FINISHED or after.state not in FINISHED or not before.ordinary:
+        return
+    held = tx.next_held(after.endpoint_id, after.object_id)
+    if held is not None:
+        tx.put_delivery(released(held, now))
+
+
+def _attempt(result: Result, now: datetime) -> Attempt:
+    return Attempt(
+        attempt=result.attempt,
+        at=result.at or now,
+        outcome=result.outcome,
+        status=result.status,
+        error=result.error,
+        duration_ms=result.duration_ms,
+        answer=result.answer,
+    )
