@@ -19,7 +19,7 @@ from orion.adapters.aws.webhook_secrets import KmsSecretKeeper, KmsSecretReader,
 from orion.errors import Unavailable
 from orion.ids import public_id
 from orion.records import Record, canonical_json
-from orion.runtime import billing, settings, wakeup, webhook_sender
+from orion.runtime import billing, cache, rates, settings, wakeup, webhook_sender
 from tests.engine.billing_scene import MERCHANT, STRANGER, TOKEN, BillingScene, scene_of
 
 pytestmark = pytest.mark.engine
@@ -35,8 +35,11 @@ CACHED = (
     wakeup.queue_url,
     billing._store,
     billing.invoices,
+    billing.rate_desk,
     billing.progress,
     billing.deliveries,
+    cache.cache,
+    rates.source,
     webhook_sender._secrets,
     webhook_sender._sender,
 )
