@@ -200,6 +200,8 @@ def test_a_plan_of_the_lane_bears_a_fee() -> None:
         (facts(FINAL, AGREED, None), "cause_not_found"),
         (facts(deposit()), "cause_not_found"),
         (facts(FINAL, AGREED, replace(ASSESSED, units=99)), "cause_differs"),
+        # Of 101 the fee would be the same, so that only the units tell.
+        (facts(FINAL, AGREED, replace(ASSESSED, units=101)), "cause_differs"),
         (facts(FINAL, AGREED, replace(ASSESSED, asset="ETH.ethereum")), "cause_differs"),
         (facts(FINAL, AGREED, replace(ASSESSED, taken_before=1)), "cause_differs"),
     ],
@@ -207,6 +209,16 @@ def test_a_plan_of_the_lane_bears_a_fee() -> None:
 def test_a_fee_without_its_facts_is_untrue(known: Facts, kind: str) -> None:
     [found] = judged(entry(fee(Code.FEE)), known)
     assert found.kind == kind
+
+
+def test_a_fee_is_taken_from_the_merchant_to_whom_the_money_came() -> None:
+    theirs = replace(
+        AGREED, merchant_id=REFERRER_ID, subject="lane:standard", referrer_id=None, referred_by=None
+    )
+    [found] = judged(entry(fee(Code.FEE, debit=THEIRS)), facts(FINAL, theirs))
+    assert (found.kind, found.expected) == (
+        "cause_differs", f"merchant of the invoice {MERCHANT_ID.hex()}",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("code", RETURNS)
