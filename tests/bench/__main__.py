@@ -23,6 +23,8 @@ BENCHES: Mapping[str, str] = MappingProxyType(
         "ledger": "tests.bench.ledger",
         "statements": "tests.bench.statements",
         "reconciliation": "tests.bench.reconciliation",
+        "invoices": "tests.bench.invoices",
+        "status": "tests.bench.status",
         "first_light": "tests.bench.first_light",
         "start": "tests.bench.start",
         "million": "tests.bench.million",
