@@ -26,6 +26,7 @@ from orion.runtime import problems
 from orion.runtime.body import MalformedField, PayloadTooLarge
 from orion.runtime.http import Handler, Request, Response, serve
 from orion.runtime.links import lane_urls, link_id_of, visits
+from orion.runtime.rate_limits import Limits
 from orion.runtime.wakeup import wake
 
 FORM_MAX_BYTES = 4_096
@@ -93,10 +94,12 @@ def handlers(page: Callable[[], LinkPage]) -> Mapping[tuple[str, str], Handler]:
     }
 
 
-def answer(event: Mapping[str, object], folder: Path, shared: Path) -> Mapping[str, object]:
-    """One proxy event; a refusal becomes a page."""
+def answer(
+    event: Mapping[str, object], folder: Path, shared: Path, limits: Limits | None = None
+) -> Mapping[str, object]:
+    """One proxy event; a refusal becomes a page. `limits` as in `serve`."""
     page = _page(folder, shared)
-    answered = serve(event, handlers(lambda: page))
+    answered = serve(event, handlers(lambda: page), limits)
     headers = answered["headers"]
     if not isinstance(headers, dict) or headers.get("Content-Type") != problems.CONTENT_TYPE:
         return answered

@@ -1,0 +1,150 @@
+"""The page of payment links served over a real database: to clients, and to a real browser."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from orion.runtime import http as entry
+from orion.runtime import links, links_page, reports
+from tests.engine.billing_scene import MERCHANT
+from tests.engine.checkout_scene import HANDLERS as CHECKOUT
+from tests.engine.checkout_scene import ROOT, UNLIMITED
+from tests.engine.sales_scene import SALES_TABLES, SalesScene
+
+CACHED: tuple[Any, ...] = (
+    links._store,
+    links.lane_urls,
+    links.links,
+    links.visits,
+    links.sessions,
+    reports._store,
+    reports._ledger,
+    reports.payments,
+    reports.statements,
+    reports.exports,
+)
+ADDRESS = "203.0.113.9"
+
+
+def forget() -> None:
+    """The product reads its stage once a process; tests have several."""
+    for cached in CACHED:
+        cached.cache_clear()
+
+
+def empty(scene: SalesScene) -> None:
+    """No invoice, no link."""
+    for table in (*SALES_TABLES, "deposit", "invoice", "payment_option", "invoice_change"):
+        scene.billing.rows(f"DELETE FROM orion_billing.{table}")
+    scene.billing.rows("DELETE FROM orion_billing.idempotency WHERE scope = %s", MERCHANT)
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str = field(repr=False)
+
+    @property
+    def visitor(self) -> str:
+        """The token of the page's form."""
+        return self.text.partition('name="visitor" value="')[2][:32]
+
+
+def event_of(
+    method: str, path: str, headers: Mapping[str, str], body: str | None = None
+) -> Mapping[str, object]:
+    """A request as API Gateway's REST proxy hands it over."""
+    parts = urlsplit(path)
+    names = parts.path.strip("/").split("/")
+    if names[1:2] == ["assets"]:
+        resource, params = f"/{names[0]}/assets/{{file}}", {"file": names[-1]}
+    elif names[0] == "pay":
+        resource, params = "/pay/{link_id}", {"link_id": names[-1]}
+    else:
+        tail = "/status" if names[-1] == "status" else ""
+        resource, params = f"/checkout/{{invoice_id}}{tail}", {"invoice_id": names[1]}
+    return {
+        "httpMethod": method,
+        "resource": resource,
+        "pathParameters": params,
+        "queryStringParameters": dict(parse_qsl(parts.query)) or None,
+        "headers": {name.lower(): value for name, value in headers.items()},
+        "body": body,
+        "isBase64Encoded": False,
+        "requestContext": {"identity": {"sourceIp": ADDRESS}},
+    }
+
+
+def answered(event: Mapping[str, object], *, limited: bool = False) -> Any:
+    """What the function of the path answers; `limited` by the quotas of the stage."""
+    limits = None if limited else UNLIMITED
+    if str(event["resource"]).startswith("/checkout"):
+        return entry.serve(event, CHECKOUT, limits)
+    return links_page.answer(event, ROOT / "web" / "pay", ROOT / "web" / "shared", limits)
+
+
+def ask(
+    method: str,
+    path: str,
+    body: str | None = None,
+    *,
+    limited: bool = False,
+    form: bool = True,
+    **headers: str,
+) -> Answer:
+    """One request to the page; underscores in names of headers are hyphens."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    if body is not None and form:
+        named["Content-Type"] = "application/x-www-form-urlencoded"
+    found = answered(event_of(method, path, named, body), limited=limited)
+    return Answer(found["statusCode"], found["headers"], found["body"])
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """A gateway in front of both pages; its base URL. One request at a time, as one function's
+    process has.
+    """
+    turn = Lock()
+
+    class Gateway(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer(None)
+
+        def do_POST(self) -> None:
+            self._answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+        def _answer(self, body: str | None) -> None:
+            headers = dict(self.headers.items())
+            with turn:
+                found = answered(event_of(self.command, self.path, headers, body))
+            content = found["body"].encode()
+            self.send_response(found["statusCode"])
+            for name, value in found["headers"].items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
