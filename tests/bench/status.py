@@ -103,8 +103,8 @@ def _quiet() -> None:
 def create(found: Stage) -> Sequence[str]:
     """Invoices to read, made by the product; their public ids."""
     os.environ.update(found.environment)
-    from orion.billing.ports import KeyedRequest
     from orion.billing.creation import Asked
+    from orion.billing.ports import KeyedRequest
     from orion.records import parse_json
     from orion.runtime.billing import invoices
 
