@@ -124,6 +124,7 @@ def test_what_is_wrong_stands_at_the_field_and_is_announced(code: str) -> None:
         assert "autofocus" in field
         assert "amount-error" in str(field["aria-describedby"]).split()
         assert field["value"] == '1,000"><b>'
+        assert page.text.count("50.00") == 1
         (alert,) = [row for _, row in page.tags if row.get("role") == "alert"]
         assert alert["id"] == "amount-error"
         assert page.all("b") == []

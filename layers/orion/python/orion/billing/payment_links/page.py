@@ -105,7 +105,9 @@ class LinkPage:
     def _rendered_amount(
         self, price: Price, texts: Mapping[str, str], refused: Refused | None, wrong: str | None
     ) -> str:
-        hint = _bounds(price, texts)
+        bounds = _bounds(price, texts)
+        # The same sentence twice would only be read out twice.
+        hint = "" if wrong == bounds else bounds
         described = ["amount-currency", *(["amount-hint"] if hint else [])]
         marks = ""
         if wrong is not None:
