@@ -20,13 +20,27 @@ BODIES: Mapping[str, Mapping[str, object]] = {
     "post_merchants": {"name": "Fuzzed"},
     "post_api_keys": {"name": "spare", "scopes": ["invoices:read"]},
     "put_rates_asset_currency": {"rate": "60000.00"},
+    "put_rate_settings": {"sources": ["fixed"]},
+    "put_settings": {"tolerance_bps": 10},
     "post_webhook_endpoints": {"url": _ADDRESS, "events": ["*"]},
+    "patch_webhook_endpoints_endpoint_id": {"events": ["*"]},
+    "post_webhook_endpoints_endpoint_id_rotate_secret": {"overlap_s": 60},
     "post_invoices": _PRICE,
     "post_payment_links": {"title": "Tea", **_PRICE},
     "patch_payment_links_link_id": {"title": "Green tea"},
     "post_checkout_sessions": {**_PRICE, "success_url": "https://shop.example.com/paid"},
 }
-QUERIES: Mapping[str, Mapping[str, str]] = {}
+QUERIES: Mapping[str, Mapping[str, str]] = {
+    "get_rates": {"currency": "EUR", "assets": ",".join(_COINS)},
+    "get_exports_statement_csv": {"asset": _COINS[0]},
+}
+# A refusal that is as good an answer: who was never paid has no account, and what a sender holds
+# at this moment is not sent again.
+AS_GOOD: Mapping[str, int] = {
+    "get_statements_asset": 404,
+    "get_exports_statement_csv": 404,
+    "post_webhook_deliveries_delivery_id_redeliver": 409,
+}
 # What a path names that nobody makes.
 FIXED = {
     "asset": "BTC.bitcoin",

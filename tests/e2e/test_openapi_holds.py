@@ -22,7 +22,7 @@ from infra import openapi
 from infra.local import Stack
 from infra.local.deployed import standard_url
 from orion.scopes import Scope
-from tests.e2e.openapi_good import BODIES, QUERIES, Known, Place, key, places
+from tests.e2e.openapi_good import AS_GOOD, BODIES, QUERIES, Known, Place, key, places
 
 pytestmark = pytest.mark.e2e
 
@@ -34,7 +34,7 @@ _LEAST = 2
 _REQUEST_TIMEOUT_S = 15
 # Data of the right form may be of no use all the same: an asset that nobody offers, a page that has
 # ended, an ETag that still holds.
-_USELESS = ("304", "400", "401", "403", "404", "409", "410", "422")
+_USELESS = ("302", "303", "304", "400", "401", "403", "404", "409", "410", "422")
 
 
 def _closed(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def running(running_stack: Stack) -> Iterator[Running]:
     with requests.Session() as session:
         for place in PLACES:
             path = known.path(place)
-            if path is None:
+            if path is None or (place.has_body and place.name not in BODIES):
                 continue
             answer = _case(place, path).call(
                 base_url, session, headers, timeout=_REQUEST_TIMEOUT_S, allow_redirects=False
@@ -111,9 +111,10 @@ def running(running_stack: Stack) -> Iterator[Running]:
 
 
 def test_every_operation_has_answered_a_good_request_well(running: Running) -> None:
+    refused = {name: status for name, status in running.served.items() if status >= 400}
+    assert {name: status for name, status in refused.items() if AS_GOOD.get(name) != status} == {}
     unasked = {place.name for place in PLACES} - set(running.served)
     assert not unasked, "no good request could be made: see openapi_good.py"
-    assert {name: status for name, status in running.served.items() if status >= 400} == {}
 
 
 def test_the_document_is_served_as_it_is_committed(running: Running) -> None:
@@ -140,17 +141,28 @@ def _whole(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-@pytest.mark.parametrize("place", PLACES, ids=[place.name for place in PLACES])
+def _can_be_wrong(place: Place) -> bool:
+    """Whether anything that it takes can be of another form: any text is an ETag."""
+    operation = DOCUMENT["paths"][place.path][place.method.lower()]
+    parameters = [each for each in operation["parameters"] if each != _ETAG]
+    return bool(parameters) or place.has_body
+
+
+_ETAG = {"$ref": "#/components/parameters/IfNoneMatch"}
+_ASKED = [(place, GenerationMode.POSITIVE) for place in PLACES] + [
+    (place, GenerationMode.NEGATIVE) for place in PLACES if _can_be_wrong(place)
+]
+
+
+@pytest.mark.parametrize("place, mode", _ASKED, ids=[f"{p.name}-{mode}" for p, mode in _ASKED])
 def test_whatever_is_asked_the_answer_is_as_described(
     running: Running, place: Place, mode: GenerationMode
 ) -> None:
-    path = running.known.path(place)
-    fixed = path if path and mode is GenerationMode.POSITIVE else None
+    fixed = running.known.path(place) if mode is GenerationMode.POSITIVE else None
     strategy = SCHEMA[place.path][place.method].as_strategy(
         generation_mode=mode, path_parameters=dict(fixed) if fixed else None
     )
-    ends_at = time.monotonic() + _FUZZ_S / (2 * len(PLACES))
+    ends_at = time.monotonic() + _FUZZ_S / len(_ASKED)
     asked = 0
 
     @settings(

@@ -89,7 +89,7 @@ def test_a_bad_invoice_is_refused_by_name_and_writes_nothing(
     seen, problem = ask(shop.api, "POST", "/v1/invoices", body, key())
     assert (seen, problem["code"]) == (status, code), problem
     assert problem["status"] == status
-    assert problem["type"] == f"urn:orion-pay:problem:{code}"
+    assert problem["type"] == f"{shop.api.base_url}/problems/{code}"
     assert len(problem["trace_id"]) == 32
     assert counts(running_stack) == before, "a refused request to write nothing"
 

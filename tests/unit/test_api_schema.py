@@ -32,6 +32,7 @@ ASKED = Object(
     "Asked",
     (
         Member("name", Text(max_length=8)),
+        Member("word", Text(max_length=8, pattern="[a-c]+"), optional=True),
         Member("count", Whole(1, 9), optional=True),
         Member("colour", Choice(("red", "blue")), optional=True),
         Member("tags", Listing(Text(max_length=3), min_items=1, max_items=3), optional=True),
@@ -82,7 +83,8 @@ WRONG: dict[str, tuple[object, ...]] = {
     "tags": ("a", [], ["a", "a"], [1], ["a"] * 4, ["a", None], [""]),
     "labels": ([], {"abcde": "x"}, {"": "x"}, {"a": "1", "b": "2", "c": "3"}),
     "inner": ([], "x", 1),
-    "invoice": (INVOICE[:-1], INVOICE + "0", INVOICE + "\n", "mer_0", "inv_8" + "0" * 25),
+    "invoice": (INVOICE[:-1], "x" + INVOICE[1:], "mer_0", "inv_8" + "0" * 25),
+    "word": ("abc1", "1abc", "ab c"),
     "on": (1, "true", 0),
 }
 

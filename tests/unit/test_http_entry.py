@@ -141,6 +141,11 @@ def test_an_answer_that_the_caller_has_is_not_sent_again() -> None:
         assert (again["statusCode"], again["body"]) == (304, "")
         assert again["headers"]["ETag"] == etag
         assert "Content-Type" not in again["headers"]
+    deleted = answer_of(
+        event("DELETE", "/v1/api-keys/{key_id}", scopes="keys:write"),
+        {("DELETE", "/v1/api-keys/{key_id}"): balances},
+    )
+    assert "ETag" not in deleted["headers"]
     changed = event(*place, headers={"If-None-Match": etag, "X": "1"})
     assert answer_of(changed, {place: balances})["statusCode"] == 200
 

@@ -70,6 +70,21 @@ def test_in_english_a_problem_speaks_of_its_own_case() -> None:
     assert body["type"] == "/problems/missing_field"
 
 
+def test_what_is_wrong_on_our_side_says_nothing_of_it() -> None:
+    class Down(OrionError):
+        code = "temporarily_unavailable"
+
+    class Disputed(OrionError):
+        code = "rate_disputed"
+
+    body = json.loads(problems.of_error(Down("db-7 refused", secret="x"), problems.Reader("0"))[1])
+    assert (body["status"], body["detail"]) == (503, "something needed does not answer now")
+    assert "secret" not in body
+    # Some 503 are not of our making: their caller can act on the case.
+    known = problems.of_error(Disputed("two differ", asset="BTC.bitcoin"), problems.Reader("0"))
+    assert json.loads(known[1])["asset"] == "BTC.bitcoin"
+
+
 def test_a_problem_links_to_its_page_on_the_public_host() -> None:
     class Refused(OrionError):
         code = "not_found"

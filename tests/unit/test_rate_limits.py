@@ -77,6 +77,20 @@ def test_a_used_up_quota_refuses_and_says_when_it_is_new() -> None:
     assert ask(limits)["statusCode"] == 200
 
 
+def test_of_two_used_up_quotas_the_one_that_is_new_last_is_named() -> None:
+    limits = Window().limits(Quota(READ, "key", 1, 5), Quota(READ, "merchant", 1, 86_400))
+    ask(limits)
+    refused = ask(limits)
+    assert json.loads(refused["body"])["quota"] == "read-merchant"
+    assert '"read-key";r=0' in refused["headers"]["RateLimit"]
+
+
+def test_windows_of_different_callers_begin_at_different_seconds() -> None:
+    limits = Window().limits(Quota(READ, "key", 9, 3_600))
+    resets = {ask(limits, key=random_id())["headers"]["RateLimit"].split("t=")[1] for _ in range(9)}
+    assert len(resets) > 1
+
+
 def test_every_answer_says_what_is_left() -> None:
     window = Window()
     limits = window.limits(Quota(READ, "key", 3, 10), Quota(READ, "merchant", 5, 60))

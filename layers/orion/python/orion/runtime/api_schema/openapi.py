@@ -191,7 +191,8 @@ class _Writer:
         }
         described = route.answers[status]
         if isinstance(described, Media):
-            found["content"] = {described.content_type: {"schema": {"type": "string"}}}
+            kind = "object" if described.content_type == _JSON else "string"
+            found["content"] = {described.content_type: {"schema": {"type": kind}}}
         elif isinstance(described, Object):
             schema = self.schemas.of(described, asked=False)
             found["content"] = {_JSON: {"schema": schema}}
