@@ -30,7 +30,7 @@ _CACHED: tuple[Any, ...] = (
     settings._secret,
     wakeup.sqs,
     wakeup.queue_url,
-    billing._store,
+    billing.billing_store,
     billing.places,
     billing.invoices,
     billing.progress,

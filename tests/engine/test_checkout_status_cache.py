@@ -84,7 +84,7 @@ def test_a_change_that_was_rolled_back_may_cost_a_read_and_shows_nothing(
         raise RuntimeError("on purpose")
 
     with pytest.raises(RuntimeError):
-        billing._store(direct=True).transact(fail)
+        billing.billing_store(direct=True).transact(fail)
     assert ask(invoice_id)[2] == "new"
 
 
