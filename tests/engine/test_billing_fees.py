@@ -197,6 +197,33 @@ def test_a_reversal_after_finality_gives_fee_and_share_back_once(scene: FeesScen
     assert scene.numbers(invoice_id) == [(1, 2, 10, 10), (3, None, 10, 10)]
 
 
+def test_what_a_reversal_opens_again_is_open_for_the_next_credit_of_the_same_batch(
+    scene: FeesScene,
+) -> None:
+    invoice_id, progress = scene.invoice(), scene.progress()
+    progress.apply_deposits([scene.final_event(invoice_id)])
+    progress.apply_posted([scene.final_posted()])
+    progress.apply_deposits([scene.final_event(invoice_id, epoch=1, version=12)])
+    progress.apply_posted([scene.reversal_posted(), scene.final_posted(epoch=1)])
+    assert scene.sent() == [FEE, SHARE, FEE_BACK, FEE, SHARE_BACK, SHARE]
+    assert scene.numbers(invoice_id) == [(1, 2, 10, 10), (3, None, 10, 10)]
+
+
+def test_a_fee_that_was_returned_is_never_returned_again_whatever_is_learnt(
+    scene: FeesScene,
+) -> None:
+    first, second, progress = scene.invoice("k1"), scene.invoice("k2"), scene.progress()
+    progress.apply_deposits([scene.final_event(first)])
+    progress.apply_posted([scene.final_posted(), scene.reversal_posted()])
+    assert scene.sent() == []
+    progress.apply_deposits([scene.final_event(first, "d2")])
+    progress.apply_posted([scene.final_posted("d2")])
+    progress.apply_posted([scene.reversal_posted("d2")])
+    assert scene.sent() == [FEE, SHARE, FEE_BACK, SHARE_BACK]
+    progress.apply_deposits([scene.final_event(second, "d2", version=13)])
+    assert scene.sent() == [FEE, SHARE, FEE_BACK, SHARE_BACK]
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_a_reversal_that_is_known_before_the_invoice_leaves_nothing_to_take(
     scene: FeesScene, together: bool
