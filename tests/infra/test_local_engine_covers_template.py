@@ -18,6 +18,7 @@ def test_every_resource_type_is_one_that_the_local_engine_provisions(
     serverless: Mapping[str, Any],
     keys: Mapping[str, Any],
     custodians: Mapping[int, Mapping[str, Any]],
+    apis: Mapping[str, Mapping[str, Any]],
 ) -> None:
     # One unknown type would make the engine refuse the whole template.
     run = subprocess.run(
@@ -30,7 +31,7 @@ def test_every_resource_type_is_one_that_the_local_engine_provisions(
     provisioned = set(json.loads(run.stdout.splitlines()[-1]))
     used = {
         resource["Type"]
-        for template in (serverless, keys, *custodians.values())
+        for template in (serverless, keys, *custodians.values(), *apis.values())
         for resource in template["Resources"].values()
     }
     assert used <= provisioned
