@@ -100,14 +100,14 @@ class InvoiceMaker:
         nothing must be committed then.
         """
         asked, invoice_id = judged.asked, random_id(origin.at)
-        settings = tx.settings(origin.merchant_id)
         fee = quote_fee(tx, origin.merchant_id, origin.lane, judged.price, origin.at)
         locks = self._rates.lock(
             tx, origin.merchant_id, judged.price.asset.code, judged.coins, origin.at
         )
         # Every amount before a wallet is taken: that queues behind other invoices.
         dues = [quote(fee.asked, locks[coin.code].rate, coin) for coin in judged.coins]
-        addresses = tx.take_wallet(origin.merchant_id, invoice_id, origin.at)
+        wallet = tx.take_wallet(origin.merchant_id, invoice_id, origin.at)
+        settings = wallet.settings
         cause = Cause(CauseType.CREATED, invoice_id, origin.at, origin.trace_id)
         change = Change(1, None, InvoiceStatus.NEW, cause)
         expires_in_s = asked.expires_in_s or settings.expires_in_s
@@ -123,7 +123,9 @@ class InvoiceMaker:
             expires_at=expires_at,
             changes=change.number,
             cause=cause,
-            options=tuple(self._option(due, locks[due.asset.code], addresses) for due in dues),
+            options=tuple(
+                self._option(due, locks[due.asset.code], wallet.addresses) for due in dues
+            ),
             made=asked.made(),
             tolerance_bps=settings.tolerance_bps,
             # Without deposits, only the end of its time changes it.

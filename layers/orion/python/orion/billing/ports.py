@@ -63,6 +63,16 @@ class AccountBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenWallet:
+    """The canonical address of a wallet by chain, and what came in the same round trip: the
+    settings of the merchant who got it.
+    """
+
+    addresses: Mapping[str, str]
+    settings: MerchantSettings
+
+
+@dataclass(frozen=True, slots=True)
 class DepositPlace:
     """What is stored of a deposit: version 0 when only its credit has come so far."""
 
@@ -93,11 +103,8 @@ class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol)
         """Store settings; False when they were so already."""
         ...
 
-    def take_wallet(
-        self, merchant_id: bytes, invoice_id: bytes, now: datetime
-    ) -> Mapping[str, str]:
-        """Assign one free wallet for ever; its canonical address by chain. Two transactions never
-        get the same.
+    def take_wallet(self, merchant_id: bytes, invoice_id: bytes, now: datetime) -> TakenWallet:
+        """Assign one free wallet for ever. Two transactions never get the same.
 
         Raises NoAddressAvailable.
         """

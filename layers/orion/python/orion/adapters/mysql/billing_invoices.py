@@ -1,6 +1,6 @@
 """Wallets, new invoices and balances on MySQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from orion.adapters.mysql.billing_rates import lock_values
@@ -8,7 +8,7 @@ from orion.adapters.mysql.billing_rows import BillingCursor, marks, maybe_stored
 from orion.billing.errors import NoAddressAvailable
 from orion.billing.invoice import Change, Invoice
 from orion.billing.merchant_settings import MerchantSettings
-from orion.billing.ports import AccountBalance
+from orion.billing.ports import AccountBalance, TakenWallet
 from orion.records import canonical_json
 
 _PURPOSES = ("available", "reversal_receivable", "settling")
@@ -17,36 +17,38 @@ _PURPOSES = ("available", "reversal_receivable", "settling")
 class BillingInvoices(BillingCursor):
     """The part of the port `Transaction` that creates, and reads what others own."""
 
-    def take_wallet(
-        self, merchant_id: bytes, invoice_id: bytes, now: datetime
-    ) -> Mapping[str, str]:
+    def take_wallet(self, merchant_id: bytes, invoice_id: bytes, now: datetime) -> TakenWallet:
         # SKIP LOCKED: concurrent invoices pass over each other's wallets instead of queueing for
         # one row. It locks within the derived table only (MySQL 8.0 Reference Manual, 15.2.13),
-        # so the wallet comes with its addresses in one round trip and these stay unlocked.
+        # so the wallet comes with its addresses and the settings in one round trip, and these stay
+        # unlocked.
         self._cursor.execute(
-            "SELECT w.group_no, w.wallet_index, a.chain, a.address FROM"
-            " (SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"
+            "SELECT w.group_no, w.wallet_index, a.chain, a.address, s.tolerance_bps, s.expires_in_s"
+            " FROM (SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"
             " ORDER BY group_no, wallet_index LIMIT 1 FOR UPDATE SKIP LOCKED) w"
             " LEFT JOIN orion_moneyin.address a"
             " ON a.group_no = w.group_no AND a.wallet_index = w.wallet_index"
+            " LEFT JOIN merchant_setting s ON s.merchant_id = %s",
+            (merchant_id,),
         )
         rows = self._cursor.fetchall()
         if not rows:
             raise NoAddressAvailable("no free address at the moment")
+        group_no, wallet_index = rows[0][:2]
         self._cursor.execute(
             "UPDATE orion_moneyin.wallet SET state = 'assigned', merchant_id = %s, invoice_id = %s,"
             " assigned_at = %s WHERE group_no = %s AND wallet_index = %s",
-            (merchant_id, invoice_id, stored(now), *rows[0][:2]),
+            (merchant_id, invoice_id, stored(now), group_no, wallet_index),
         )
-        return {chain: address for _, _, chain, address in rows if chain is not None}
+        addresses = {row[2]: row[3] for row in rows if row[2] is not None}
+        return TakenWallet(addresses, _settings(rows[0][4:]))
 
     def settings(self, merchant_id: bytes) -> MerchantSettings:
         self._cursor.execute(
             "SELECT tolerance_bps, expires_in_s FROM merchant_setting WHERE merchant_id = %s",
             (merchant_id,),
         )
-        row = self._cursor.fetchone()
-        return MerchantSettings() if row is None else MerchantSettings(int(row[0]), int(row[1]))
+        return _settings(self._cursor.fetchone() or (None, None))
 
     def put_settings(self, merchant_id: bytes, settings: MerchantSettings, now: datetime) -> bool:
         # The time moves only with a value, so an unchanged row counts as not affected.
@@ -118,3 +120,10 @@ class BillingInvoices(BillingCursor):
         return [
             AccountBalance(asset, purpose, int(u)) for asset, purpose, u in self._cursor.fetchall()
         ]
+
+
+def _settings(row: Sequence[int | None]) -> MerchantSettings:
+    tolerance_bps, expires_in_s = row
+    if tolerance_bps is None or expires_in_s is None:
+        return MerchantSettings()
+    return MerchantSettings(int(tolerance_bps), int(expires_in_s))
