@@ -1,5 +1,6 @@
 """The page of payment links served over a real database: to clients, and to a real browser."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,11 +9,14 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import boto3
+import pytest
+
 from orion.runtime import http as entry
-from orion.runtime import links, links_page, reports
+from orion.runtime import links, links_page, rate_limits, reports
 from tests.engine.billing_scene import MERCHANT
 from tests.engine.checkout_scene import HANDLERS as CHECKOUT
-from tests.engine.checkout_scene import ROOT, UNLIMITED
+from tests.engine.checkout_scene import ROOT, STAGE, UNLIMITED, checkout_stage
 from tests.engine.sales_scene import SALES_TABLES, SalesScene
 
 CACHED: tuple[Any, ...] = (
@@ -26,6 +30,7 @@ CACHED: tuple[Any, ...] = (
     reports.payments,
     reports.statements,
     reports.exports,
+    rate_limits.live,
 )
 ADDRESS = "203.0.113.9"
 
@@ -34,6 +39,26 @@ def forget() -> None:
     """The product reads its stage once a process; tests have several."""
     for cached in CACHED:
         cached.cache_clear()
+
+
+@contextmanager
+def pay_stage(
+    admin: Any, aws: Any, memcached: str, quotas: Mapping[str, object]
+) -> Iterator[SalesScene]:
+    """A stage whose functions sell and report."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORION_LANE", "standard")
+        more = {"policy/rate-limits": json.dumps(quotas)}
+        with checkout_stage(admin, aws, memcached, patch.setenv, **more) as found:
+            login = admin.credentials("statements")
+            secrets = boto3.client("secretsmanager")
+            name = f"orion/{STAGE}/mysql/statements"
+            if not any(row["Name"] == name for row in secrets.list_secrets()["SecretList"]):
+                content = {"username": login.username, "password": login.password}
+                secrets.create_secret(Name=name, SecretString=json.dumps(content))
+            forget()
+            yield SalesScene(found.billing)
+            forget()
 
 
 def empty(scene: SalesScene) -> None:

@@ -2,7 +2,6 @@
 one invoice a visitor, and every refusal a page.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +14,9 @@ from infra.setup.tools import TOOLS
 from orion import i18n
 from orion.billing.payment_links.service import LinkChange
 from orion.ids import public_id
-from orion.runtime import rate_limits
 from tests.engine.billing_scene import MERCHANT, TRACE
-from tests.engine.checkout_scene import ROOT, checkout_stage
-from tests.engine.pay_scene import ask, empty, forget, served
+from tests.engine.checkout_scene import ROOT
+from tests.engine.pay_scene import ask, empty, pay_stage, served
 from tests.engine.sales_scene import SalesScene
 
 pytestmark = pytest.mark.engine
@@ -40,17 +38,8 @@ LOCATION = re.compile(r"\.\./checkout/(inv_[0-9A-Z]{26})\?lang=(en|zh|ja|nl)")
 
 @pytest.fixture(scope="module")
 def stage(mysql_admin: Any, aws_engine: Any, memcached_server: Any) -> Iterator[SalesScene]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ORION_LANE", "standard")
-        more = {"policy/rate-limits": json.dumps(QUOTAS)}
-        with checkout_stage(
-            mysql_admin, aws_engine, memcached_server.servers, patch.setenv, **more
-        ) as found:
-            forget()
-            rate_limits.live.cache_clear()
-            yield SalesScene(found.billing)
-            forget()
-            rate_limits.live.cache_clear()
+    with pay_stage(mysql_admin, aws_engine, memcached_server.servers, QUOTAS) as found:
+        yield found
 
 
 @pytest.fixture
