@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Locator, Page, Request
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from demos.first_light.merchant import Api
 from orion.scopes import Scope
 
 TIMEOUT_MS = 20_000
+expect.set_options(timeout=TIMEOUT_MS)
 PHONE = (390, 844)
 DESKTOP = (1280, 900)
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ AXE = ROOT / ".tools" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 _TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-@dataclass(slots=True)
+@dataclass  # Without slots: Playwright marks the owner of a listener.
 class Merchant:
     """One person at one screen, signed in or not."""
 
@@ -64,6 +65,10 @@ class Merchant:
 
     def main(self) -> Locator:
         return self.page.locator("main")
+
+    def note(self, request: Request) -> None:
+        """Remember whom the browser asked what."""
+        self.requests.append(request)
 
     def hosts(self) -> set[str]:
         """Everybody whom the browser asked anything."""
@@ -133,7 +138,7 @@ def merchant_at(
             else None
         ),
     )
-    page.on("request", merchant.requests.append)
+    page.on("request", merchant.note)
     try:
         yield merchant
     finally:

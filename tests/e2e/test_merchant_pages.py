@@ -58,7 +58,7 @@ def test_the_key_stays_in_its_tab_and_is_gone_after_signing_out(
     person.page.get_by_role("button", name="Sign out").click()
     expect(person.page.locator("input[name=key]")).to_be_visible()
     assert person.page.evaluate("sessionStorage.length") == 0
-    expect(person.main()).not_to_contain_text("pages")
+    expect(person.main()).not_to_contain_text("invoices:write")
 
 
 def test_a_key_that_is_refused_in_the_middle_leads_back_to_signing_in(
@@ -84,6 +84,8 @@ def test_nobody_else_is_asked_anything_and_the_policy_is_the_pages_own(
         " catch (error) { return error instanceof TypeError } }"
     )
     assert blocked
+    assert ["TrustedHTML" in line for line in person.complaints] == [True]
+    person.complaints.clear()
 
 
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
