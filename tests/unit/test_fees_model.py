@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orion.billing.fees.model import (
@@ -33,6 +33,7 @@ STANDARD = Plan(
     reporting={"USD": Rate.parse("0.92")},
 )
 
+EXAMPLES = settings(max_examples=50, deadline=None)
 bps = st.integers(0, 5_000)
 fixed = st.integers(0, 10_000)
 rates = st.integers(1, 10**20).map(Rate)
@@ -131,6 +132,7 @@ def test_nobody_who_was_not_referred_has_a_referrer_paid() -> None:
     assert (found.share_units, found.kept_units) == (0, 582)
 
 
+@EXAMPLES
 @given(terms, units, fixed, rates, coins, moneys, st.booleans())
 def test_a_fee_is_never_negative_and_never_above_the_payment_and_its_parts_are_the_whole(
     agreed: Terms,
@@ -152,6 +154,7 @@ def test_a_fee_is_never_negative_and_never_above_the_payment_and_its_parts_are_t
     assert 0 <= found.value_units <= value_of(amount, rate, coin, money)
 
 
+@EXAMPLES
 @given(terms, units, st.integers(0, 10**30), fixed, rates, coins, moneys)
 def test_a_larger_payment_never_costs_less(
     agreed: Terms, amount: int, more: int, open_units: int, rate: Rate, coin: Asset, money: Asset
@@ -166,6 +169,7 @@ def test_a_larger_payment_never_costs_less(
     assert small.value_units <= large.value_units
 
 
+@EXAMPLES
 @given(terms, st.lists(units, min_size=1, max_size=6), fixed, rates, coins, moneys)
 def test_several_payments_never_cost_more_than_one_of_their_sum(
     agreed: Terms, amounts: list[int], whole: int, rate: Rate, coin: Asset, money: Asset
@@ -187,6 +191,7 @@ def test_several_payments_never_cost_more_than_one_of_their_sum(
     assert taken <= whole
 
 
+@EXAMPLES
 @given(terms, st.integers(1, 10**12), fair_rates, coins, moneys, st.integers(0, 10**20))
 def test_an_exactly_paid_invoice_whose_customer_bears_the_fee_leaves_the_merchant_his_price(
     agreed: Terms, price_units: int, rate: Rate, coin: Asset, money: Asset, part: int
@@ -208,6 +213,7 @@ def test_an_exactly_paid_invoice_whose_customer_bears_the_fee_leaves_the_merchan
     assert left * rate.units * 10**money.decimals >= price_units * 10 ** (12 + coin.decimals)
 
 
+@EXAMPLES
 @given(terms, st.integers(1, 10**20), st.integers(0, 10**6))
 def test_a_higher_price_is_never_asked_as_less_and_never_less_than_itself(
     agreed: Terms, price: int, more: int
@@ -216,12 +222,14 @@ def test_a_higher_price_is_never_asked_as_less_and_never_less_than_itself(
     assert price <= low <= high
 
 
+@EXAMPLES
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
 def test_a_higher_volume_never_has_an_earlier_tier(volume: int, more: int) -> None:
     tiers = [STANDARD.tiers.index(STANDARD.tier(v)) for v in (volume, volume + more)]
     assert tiers == sorted(tiers)
 
 
+@EXAMPLES
 @given(units, rates, coins, moneys)
 def test_coins_for_the_value_of_coins_are_never_more_than_these(
     amount: int, rate: Rate, coin: Asset, money: Asset

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orion.billing.fees.model import Payer, Terms, assess
@@ -35,6 +35,7 @@ from tests.unit.test_reconciliation_causes import (
     name,
 )
 
+EXAMPLES = settings(max_examples=50, deadline=None)
 REFERRER_ID = bytes.fromhex("2" * 32)
 THEIRS = AccountKey("merchant:" + "2" * 32, Purpose.AVAILABLE, ASSET)
 INCOME = AccountKey("system:bitcoin", Purpose.FEE_INCOME, ASSET)
@@ -309,6 +310,7 @@ def test_what_a_final_deposit_and_a_fee_need_is_looked_up() -> None:
     assert shortfall_id(PAID[0].id) in rules.wanted([PAID[0]]).transfers
 
 
+@EXAMPLES
 @given(
     st.integers(1, 10**24),
     st.integers(0, 5_000),
