@@ -113,7 +113,7 @@ class Billing:
         if not cancellable(invoice.facts(), origin.at):
             raise InvoiceNotCancellable(
                 "only an invoice to which nothing was paid can be cancelled, before it expires",
-                status=invoice.status.value,
+                invoice_status=invoice.status.value,
             )
         ended = replace(invoice, cancelled_at=origin.at)
         cause = Cause(CauseType.CANCELLED, invoice_id, origin.at, origin.trace_id)
