@@ -22,7 +22,7 @@ from orion.billing.rates.providers.coinbase import Coinbase
 from orion.billing.rates.providers.kraken import Kraken
 from orion.billing.rates.round import QUESTIONS_MAX, Report, ask
 
-AT = datetime(2020, 3, 20, 0, 23, 5, tzinfo=UTC)
+NOW = AT = datetime(2020, 3, 20, 0, 23, 5, tzinfo=UTC)
 BINANCE = """[
  {"symbol":"LTCBTC","bidPrice":"4.00000000","bidQty":"431.00000000",
   "askPrice":"4.00000200","askQty":"9.00000000"},
@@ -63,6 +63,20 @@ def test_binance_refuses_all_for_one_unknown_symbol() -> None:
     assert Binance().read(["A"], refused) == {"A": TickerRefusal.UNKNOWN_PAIR}
     other = answer('{"code":-1000,"msg":"An unknown error."}', 400)
     assert Binance().read(["A", "B"], other) == dict.fromkeys("AB", TickerRefusal.STATUS)
+
+
+def test_a_symbol_that_binance_answers_twice_is_believed_neither_time() -> None:
+    row = json.loads(BINANCE)[0]
+    with pytest.raises(NotTheFormat):
+        Binance().read(["LTCBTC"], answer(json.dumps([row, row])))
+
+
+def test_a_pair_that_is_listed_the_other_way_round_becomes_the_market() -> None:
+    rows = [Listing("USDT/EUR", "EURUSDT", turned=True)]
+    row = {"symbol": "EURUSDT", "bidPrice": "1.1600", "askPrice": "1.1602"}
+    report = ask(Binance(), rows, lambda _target: answer(json.dumps([row])), NOW)
+    (found,) = report.tickers
+    assert (found.bid.text(), found.ask.text()) == ("0.861920358558", "0.862068965517")
 
 
 def test_kraken_is_asked_for_several_and_answers_by_its_old_names() -> None:
@@ -140,6 +154,7 @@ def test_a_product_without_a_readable_trade_is_not_the_format(time: str) -> None
         ('"1e3"', TickerRefusal.MALFORMED),
         ('"NaN"', TickerRefusal.MALFORMED),
         ('"0.0000000000001"', TickerRefusal.MALFORMED),
+        ('"1.0000000000001"', TickerRefusal.MALFORMED),
         ('"123456789012345678901"', TickerRefusal.MALFORMED),
         ('"1,000.00"', TickerRefusal.MALFORMED),
         ("[1]", TickerRefusal.MALFORMED),
@@ -192,9 +207,6 @@ def test_a_hostile_body_is_not_the_format(body: bytes) -> None:
     for read in READERS:
         with pytest.raises(NotTheFormat):
             read(answer(body))
-
-
-NOW = AT
 
 
 def asked(provider: str, get: Callable[[str], Answer | TickerRefusal]) -> Report:
