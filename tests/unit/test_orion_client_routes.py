@@ -129,6 +129,11 @@ def shapes_of_answers() -> dict[str, type]:
         "Balance": shapes.Balance,
         "Cause": shapes.Cause,
         "CheckoutSession": shapes.CheckoutSession,
+        "Event": shapes.Event,
+        "EventPage": shapes.EventPage,
+        "FeePlan": shapes.FeePlan,
+        "FeeTier": shapes.FeeTier,
+        "Fees": shapes.Fees,
         "FixedRate": shapes.FixedRate,
         "Invoice": shapes.Invoice,
         "InvoiceChange": shapes.InvoiceChange,
@@ -144,6 +149,13 @@ def shapes_of_answers() -> dict[str, type]:
         "Settings": shapes.Settings,
         "Statement": shapes.Statement,
         "StatementLine": shapes.StatementLine,
+        "WebhookAttempt": shapes.Attempt,
+        "WebhookDelivery": shapes.Delivery,
+        "WebhookDeliveryLogged": shapes.LoggedDelivery,
+        "WebhookEndpoint": shapes.WebhookEndpoint,
+        "WebhookEndpointMade": shapes.NewWebhookEndpoint,
+        "WebhookSecretRotated": shapes.RotatedSecret,
+        "WebhookTest": shapes.TestEventSent,
     }
 
 
@@ -168,6 +180,33 @@ def kind_of_hint(hint: Any, names: Mapping[type, str]) -> set[str]:
     if get_origin(hint) is list:
         return {f"list[{kind_of_hint(get_args(hint)[0], names).pop()}]"}
     return {"dict" if get_origin(hint) is dict else names.get(hint, hint.__name__)}
+
+
+def answered() -> set[str]:
+    """Names of everything that answers of 2xx hold, at any depth; pages and lists are generic."""
+
+    def named(item: Any) -> set[str]:
+        if isinstance(item, list):
+            return set[str]().union(*map(named, item))
+        if not isinstance(item, dict):
+            return set()
+        here = {str(item["$ref"]).rpartition("/")[2]} if "$ref" in item else set[str]()
+        return here.union(*map(named, item.values()))
+
+    found = set[str]()
+    for operation in operations().values():
+        for status, answer in operation["responses"].items():
+            found |= named(answer.get("content")) if status.startswith("2") else set()
+    seen: set[str] = set()
+    while found - seen:
+        name = (found - seen).pop()
+        seen.add(name)
+        found |= named(OPENAPI["components"]["schemas"].get(name))
+    return {name for name in seen if not name.endswith(("Page", "List"))} | {"EventPage"}
+
+
+def test_everything_that_answers_hold_has_a_type() -> None:
+    assert shapes_of_answers().keys() == answered()
 
 
 def test_what_answers_hold_is_typed_as_the_description_says() -> None:

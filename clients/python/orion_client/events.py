@@ -10,6 +10,7 @@ from orion_client.shapes import (
     Delivery,
     Event,
     EventPage,
+    LoggedDelivery,
     NewWebhookEndpoint,
     Page,
     RotatedSecret,
@@ -148,10 +149,10 @@ class WebhookEndpoints(Resource):
 class WebhookDeliveries(Resource):
     """`/v1/webhook-deliveries`"""
 
-    def get(self, delivery_id: str) -> Delivery:
+    def get(self, delivery_id: str) -> LoggedDelivery:
         """One delivery with its attempts."""
         path = at("/v1/webhook-deliveries/{id}", id=delivery_id)
-        return cast(Delivery, self._json("GET", path))
+        return cast(LoggedDelivery, self._json("GET", path))
 
     def redeliver(self, delivery_id: str, *, idempotency_key: str | None = None) -> Delivery:
         """Send the same event once more, now."""

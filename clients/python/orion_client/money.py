@@ -1,7 +1,7 @@
 """Reading what came: balances, payments, statements, fees, rates, exports."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from typing import cast
 from urllib.parse import parse_qsl
 
 from orion_client.errors import UnreadableAnswer
@@ -16,6 +16,7 @@ from orion_client.shapes import (
     Statement,
     StatementLine,
 )
+from orion_client.shapes import Fees as FeesNow
 
 _PARTS_MAX = 10_000  # Of one export: far more than 10,000 rows each.
 
@@ -31,9 +32,9 @@ class Balances(Resource):
 class Fees(Resource):
     """`/v1/fees`"""
 
-    def get(self) -> dict[str, Any]:
+    def get(self) -> FeesNow:
         """The plan in force, and the volume that chose its tier."""
-        return cast("dict[str, Any]", self._json("GET", "/v1/fees"))
+        return cast(FeesNow, self._json("GET", "/v1/fees"))
 
 
 class Rates(Resource):

@@ -4,7 +4,7 @@ with `decimal.Decimal`, never with `float`. Moments are RFC 3339 texts in UTC.
 Members that this version does not know yet are in the dictionaries too.
 """
 
-from typing import Any, Generic, NotRequired, TypedDict, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
 T = TypeVar("T")
 
@@ -165,6 +165,40 @@ class InvoiceChange(TypedDict):
     cause: Cause
 
 
+# Written as calls: `from` is a word of Python's own.
+FeeTier = TypedDict("FeeTier", {"from": str, "bps": int})
+FeeTier.__doc__ = "From which volume on, which part of a payment."
+
+
+class FeePlan(TypedDict):
+    """What a payment costs, and who pays it."""
+
+    v: int
+    name: str
+    currency: str
+    tiers: list[FeeTier]
+    fixed: dict[str, Any]
+    payer: str
+    referral_bps: int
+    reporting: dict[str, Any]
+
+
+Fees = TypedDict(
+    "Fees",
+    {
+        "plan": FeePlan | None,
+        "subject": str | None,
+        "bps": int | None,
+        "volume": str | None,
+        "currency": str | None,
+        "from": str | None,
+        "to": str | None,
+        "referred_by": str | None,
+    },
+)
+Fees.__doc__ = "The plan in force, and the volume that chose its tier; None is unknown, not zero."
+
+
 class Balance(TypedDict):
     """`settling` is credited but not final yet."""
 
@@ -184,6 +218,7 @@ class WebhookEndpoint(TypedDict):
     disabled_reason: str | None
     disabled_at: str | None
     failing_since: str | None
+    lane: str
     previous_secret_expires_at: str | None
     created_at: str
 
@@ -235,7 +270,12 @@ class Delivery(TypedDict):
     last_error: str | None
     created_at: str
     finished_at: str | None
-    attempts: NotRequired[list[Attempt]]
+
+
+class LoggedDelivery(Delivery):
+    """A delivery with its attempts, the last 30 days of them."""
+
+    attempts: list[Attempt]
 
 
 class Event(TypedDict):
