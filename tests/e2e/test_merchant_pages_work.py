@@ -8,8 +8,10 @@ from playwright.sync_api import Browser, Route, expect
 
 from demos.first_light.customers import EtherCustomer
 from demos.first_light.merchant import Api
+from infra.local import Stack
+from infra.local.deployed import confirmations_settled
 from tests.e2e.merchant_browser import Merchant, an_invoice, key_of, merchant_at
-from tests.e2e.scene import Shop, pay
+from tests.e2e.scene import pay, wait_until
 from tests.unit.client_server import serving
 
 pytestmark = pytest.mark.e2e
@@ -230,26 +232,30 @@ def test_settings_are_kept(person: Merchant, merchant_api: Api) -> None:
 
 
 def test_a_paid_invoice_shows_in_balances_payments_and_the_picture(
-    browser: Browser, shop: Shop, merchant_api: Api
+    person: Merchant, running_stack: Stack, merchant_api: Api
 ) -> None:
-    asked = shop.invoice("ETH.ethereum", "25.00")
-    customer = EtherCustomer(shop.stack)
+    merchant_api.call("PUT", "/v1/rates/ETH.ethereum/EUR", {"rate": "2500.00"})
+    body = {"amount": "25.00", "currency": "EUR", "assets": ["ETH.ethereum"]}
+    asked = merchant_api.call("POST", "/v1/invoices", body)
+    path, customer = f"/v1/invoices/{asked['id']}", EtherCustomer(running_stack)
     pay(customer, asked)
-    customer.mine(shop.settled_count("ETH.ethereum"))
-    shop.wait_for(asked, "settled")
-    with merchant_at(browser, merchant_api.base_url) as person:
-        person.signed_in(key_of(shop.api))
-        row = person.page.locator("#balances tr").filter(has_text="ETH")
-        total = shop.api.call("GET", "/v1/balances")["data"]
-        expected = next(item["total"] for item in total if item["asset"] == "ETH.ethereum")
-        expect(row).to_contain_text(expected)
-        table = person.page.locator("table[data-volume=EUR]")
-        expect(table).to_contain_text("EUR")
-        expect(person.page.locator("svg .bar[height='0']").first).to_be_attached()
-        assert person.accessibility() == []
-        person.picture("overview-paid")
-        person.open(f"invoice#{asked['id']}")
-        expect(person.page.locator("#deposits")).to_contain_text("0.01")
-        expect(person.page.locator("#why")).to_contain_text("Deliver.")
-        person.picture("invoice-paid")
-        assert person.complaints == []
+    customer.mine(confirmations_settled(running_stack, "ethereum"))
+    wait_until(lambda: merchant_api.call("GET", path)["status"] == "settled", "the settlement")
+    person.signed_in(key_of(merchant_api))
+    row = person.page.locator("#balances tr").filter(has_text="ETH")
+    balances = merchant_api.call("GET", "/v1/balances")["data"]
+    total = next(item["total"] for item in balances if item["asset"] == "ETH.ethereum")
+    expect(row).to_contain_text(total)
+    table = person.page.locator("table[data-volume=EUR] tbody tr")
+    expect(table).to_have_count(1)
+    expect(table).to_contain_text("25.00 EUR")
+    expect(person.page.locator("svg .bar:not([height='0'])")).to_have_count(1)
+    assert person.accessibility() == []
+    person.picture("overview-paid")
+    person.open("payments")
+    expect(person.page.locator("#list tbody tr")).to_contain_text(["0.01"])
+    person.open(f"invoice#{asked['id']}")
+    expect(person.page.locator("#deposits")).to_contain_text("0.01")
+    expect(person.page.locator("#why")).to_contain_text("Deliver.")
+    expect(person.page.locator("#changes")).to_contain_text("a payment")
+    person.picture("invoice-paid")
