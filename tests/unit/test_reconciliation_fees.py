@@ -12,9 +12,15 @@ from orion.billing.fees.model import Payer, Terms, assess
 from orion.billing.quote import Rate
 from orion.ids import fact_id
 from orion.ledger.codes import Code, Kind, Purpose
-from orion.ledger.model import AccountKey, Transfer, clearing
+from orion.ledger.model import AccountKey, Leg, Side, Transfer, clearing, leg_cause, leg_id
 from orion.log.reconciliation import rules
-from orion.log.reconciliation.causes import CausedEntry, DepositFact, Facts, shortfall_id
+from orion.log.reconciliation.causes import (
+    CausedEntry,
+    DepositFact,
+    Facts,
+    LegCause,
+    shortfall_id,
+)
 from orion.log.reconciliation.fees import AgreedFact, AssessedFact, FeeFacts, due
 from orion.log.reconciliation.model import Difference
 from orion.money import asset
@@ -255,6 +261,9 @@ def test_a_fee_that_is_owed_in_part_is_judged_with_its_shortfall(code: Code) -> 
     forged = entry(rest._replace(code=Code.REVERSAL_SHORTFALL))
     [found] = judged(forged, known)
     assert found.kind == "cause_not_found"
+    # What stands under the id of the shortfall and is none makes nothing whole.
+    [found] = judged(taken, replace(known, transfers={rest.id: forged}))
+    assert found.kind == "cause_differs"
 
 
 def test_a_fee_that_is_owed_whole_debits_the_receivable() -> None:
@@ -268,6 +277,23 @@ def test_the_houses_side_of_a_fee_may_stand_in_clearing() -> None:
     assert judged(placed, around(Code.FEE)) == []
     [found] = judged(replace(placed, counterpart=name(THEIRS)), around(Code.FEE))
     assert found.kind == "cause_differs"
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_leg_of_the_houses_income_is_between_it_and_clearing_of_its_shard(side: Side) -> None:
+    cause = leg_cause(2, 9, (4, 0), (5, 699))
+    leg = Leg(leg_id(2, 9), 9, INCOME, side, 300, cause, 2, bytes(16))
+    asked_for = leg.as_transfer()
+    here = clearing(0, ASSET)
+    moved: dict[str, Any] = {"credit": name(here)} if side is Side.DEBIT else {"debit": name(here)}
+    caused = replace(entry(asked_for), **moved)
+    named = LegCause(2, 9, (4, 0), (5, 699), INCOME.id, side.value)
+    assert judged(caused, Facts(NOW, legs={named: 300})) == []
+    for meant in (THEIRS, RECEIVABLE, replace(INCOME, owner="system:ethereum")):
+        wrong: dict[str, Any] = {"debit" if side is Side.DEBIT else "credit": name(meant)}
+        legs = {replace(named, account=meant.id): 300}
+        [found] = judged(replace(caused, **wrong), Facts(NOW, legs=legs))
+        assert found.kind == "cause_differs"
 
 
 # Nothing is forgotten
