@@ -35,13 +35,15 @@ def place_cursor(place: Place) -> str:
 
 
 def read_place(text: str) -> Place:
-    """The place that a cursor names. Raises CursorMalformed for what no page ended with."""
+    """The place that a cursor names. Raises CursorMalformed for what no page ended with: version
+    and form are held to what would be written for the place.
+    """
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        version, micros, identity = _FORM.unpack(raw)
+        _, micros, identity = _FORM.unpack(raw)
         place = Place(_EPOCH + micros * _MICROSECOND, identity)
     except (binascii.Error, struct.error, ValueError, OverflowError) as exc:
         raise CursorMalformed("no page ended with this cursor") from exc
-    if version != _VERSION or place_cursor(place) != text:
+    if place_cursor(place) != text:
         raise CursorMalformed("no page ended with this cursor")
     return place
