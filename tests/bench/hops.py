@@ -61,7 +61,8 @@ class Hops:
         (changed,) = rows(
             self._stack,
             "SELECT c.at, o.sent_at FROM orion_billing.invoice_change c"
-            " JOIN orion_billing.webhook_delivery w ON w.object_id = c.invoice_id AND w.number = c.number"
+            " JOIN orion_billing.webhook_delivery w"
+            " ON w.object_id = c.invoice_id AND w.number = c.number"
             " JOIN orion_billing.outbox o ON o.destination = 'sqs:webhooks'"
             " AND JSON_VALUE(o.payload, '$.delivery_id') = LOWER(HEX(w.delivery_id))"
             " WHERE c.invoice_id = %s AND c.to_status = 'settled'",

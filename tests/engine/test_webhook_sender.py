@@ -2,6 +2,7 @@
 time.
 """
 
+import base64
 import ipaddress
 import json
 import socket
@@ -204,6 +205,62 @@ def test_a_name_that_resolves_to_the_inside_is_refused_at_every_attempt() -> Non
     for address in inside:
         attempt = post(sender(allowed=(), addresses=[address]), f"https://{NAME}/h")
         assert (attempt.outcome, attempt.error) == (Outcome.REFUSED, "url_refused")
+
+
+def test_a_name_is_asked_once_an_attempt_and_the_checked_address_is_called() -> None:
+    seen, asked = Seen(), []
+
+    def changing(host: str, _port: int) -> Sequence[str]:
+        """A name that leads outside when it is checked and inside afterwards."""
+        asked.append(host)
+        return ["127.0.0.2"] if len(asked) == 1 else ["127.0.0.1"]
+
+    only_second = [ipaddress.ip_network("127.0.0.2/32")]
+    with receiver(seen) as port:
+        one = WebhookSender(only_second, ssl.create_default_context(), changing)
+        first, second = (post(one, f"https://{NAME}:{port}/h") for _ in range(2))
+    assert (first.outcome, first.error) == (Outcome.FAILED, "connection_refused")
+    assert (second.outcome, second.error) == (Outcome.REFUSED, "url_refused")
+    assert len(asked) == 2, "once for each attempt"
+    assert not seen.requests
+
+
+def test_the_beginning_of_an_answer_is_kept_as_text_and_nothing_that_was_sent() -> None:
+    def answer_with(body: bytes) -> Attempt:
+        def behave(connection: socket.socket) -> None:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 500 No\r\nConnection: close\r\n\r\n" + body)
+
+        with raw_receiver(behave) as port:
+            return post(sender(), f"http://127.0.0.1:{port}/h")
+
+    assert answer_with(b"").answer is None
+    assert answer_with(b"out of\r\n\x00order \xff").answer == "out of   order \ufffd"
+    assert answer_with(b"x" * 5_000).answer == "x" * 1_024
+
+
+def test_one_signature_a_secret_stands_in_the_header() -> None:
+    seen, other = Seen(), bytes(range(1, 33))
+    with receiver(seen) as port:
+        url = f"http://127.0.0.1:{port}/h"
+        sender().send(url, EVENT, BODY, [SECRET, other], int(time.time()))
+    headers = {name.lower(): value for name, value in seen.requests[0][1].items()}
+    for secret in (SECRET, other):
+        assert Webhook(secret).verify(BODY, headers) == json.loads(BODY)
+
+
+def test_the_published_vector_gives_the_published_signature() -> None:
+    # Standard Webhooks, libraries/python/tests: the id, moment, body and secret of its own test.
+    secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    signed = sender_module.signature(
+        secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, b'{"test": 2432232314}'
+    )
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    moment = datetime.fromtimestamp(1_614_265_330, UTC)
+    theirs = Webhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").sign(
+        "msg_p5jXN8AQM9LWM0D4loKWxJek", moment, '{"test": 2432232314}'
+    )
+    assert signed == theirs
 
 
 def test_the_systems_own_name_of_loopback_is_refused_too() -> None:

@@ -91,3 +91,78 @@ def test_a_public_address_is_never_called_without_tls() -> None:
     public = ipaddress.ip_address("93.184.216.34")
     assert address_allowed(public, secure=True, allowed_private=LOOPBACK)
     assert not address_allowed(public, secure=False, allowed_private=LOOPBACK)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # IPv4, by the IANA special-purpose registry.
+        "0.0.0.0",  # noqa: S104 - an address to refuse
+        "0.1.2.3",
+        "10.255.255.255",
+        "100.64.0.1",
+        "127.0.0.1",
+        "127.255.255.254",
+        "169.254.169.254",
+        "169.254.170.2",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.8",
+        "192.0.0.170",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.0.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        # IPv6, by its own.
+        "::",
+        "::1",
+        "::7f00:1",  # IPv4-compatible
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:169.254.169.254",
+        "::ffff:0:127.0.0.1",  # IPv4-translated
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b::808:808",  # NAT64, of a public address too
+        "64:ff9b:1::7f00:1",
+        "100::1",
+        "2001::1",  # Teredo
+        "2001:10::1",
+        "2001:20::1",
+        "2001:db8::1",
+        "2002:7f00:1::",
+        "2002:808:808::1",
+        "2606:4700::5efe:7f00:1",  # ISATAP
+        "2606:4700::200:5efe:a00:1",
+        "3fff::1",
+        "4000::1",
+        "5f00::1",
+        "fc00::1",
+        "fd00:ec2::254",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+    ],
+)
+def test_no_address_that_is_not_public_is_called(text: str) -> None:
+    address = ipaddress.ip_address(text)
+    assert not address_allowed(address, secure=True, allowed_private=[])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1.1.1.1", "172.32.0.1", "192.88.98.1", "223.255.255.254", "::ffff:1.1.1.1"),
+        *("2001:4860:4860::8888", "2400:cb00::1", "2606:4700::1", "2a00:1450::1", "2c0f:fb50::1"),
+    ],
+)
+def test_public_addresses_are_called(text: str) -> None:
+    address = ipaddress.ip_address(text)
+    assert address_allowed(address, secure=True, allowed_private=[])
