@@ -197,7 +197,8 @@ def test_payments_are_listed_filtered_and_exported(
     monkeypatch.setattr(
         exports_service, "fill", lambda header, rows: exports_csv.fill(header, rows, max_rows=2)
     )
-    text, address = "", "https://pay.example/v1/exports/payments.csv?from=2020-01-01T00:00:00Z"
+    text, link = "", ""
+    address = "https://pay.example/v1/exports/payments.csv?from=2020-01-01T00:00:00Z"
     for number in range(2):
         query = dict(parse_qsl(urlsplit(address).query))
         status, headers, body = called("GET", "/v1/exports/payments.csv", query=query)

@@ -19,7 +19,7 @@ from orion.billing.exports.csv import (
     guarded,
 )
 
-_TEXTS = st.text(st.characters(blacklist_categories=("Cs",)), max_size=40)
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 _HARMLESS = _TEXTS.filter(lambda text: guarded(text) == text)
 
 

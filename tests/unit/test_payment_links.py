@@ -158,6 +158,7 @@ def test_the_first_reason_that_holds_is_the_status(
 ) -> None:
     found = link(active=active, ends_at=NOW if ended else NOW + SECOND, use_limit=2)
     taken = 2 if used_up else 1
+    refusal: type[OrionError]
     if not active:
         wanted, refusal = LinkStatus.INACTIVE, PaymentLinkInactive
     elif ended:
