@@ -70,7 +70,10 @@ def roles(*names: str) -> set[str]:
 
 ENVELOPES = {
     "wallet-seeds": ({"kms/create_group"}, {"kms/create_group", "kms/address_pool"}),
-    "webhook-secrets": ({"billing/api"}, {"billing/webhook_sender"}),
+    "webhook-secrets": (
+        {"billing/api"},
+        {"billing/webhook_sender", "billing/webhook_sender_slow"},
+    ),
     "sweep-bitcoin": ({"kms/create_group"}, {"kms/sweep_bitcoin"}),
     "sweep-ethereum": ({"kms/create_group"}, {"kms/sweep_ethereum"}),
     "sweep-tron": ({"kms/create_group"}, {"kms/sweep_tron", "kms/tron_handover"}),
