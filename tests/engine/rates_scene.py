@@ -1,6 +1,5 @@
 """A merchant without rates of its own, tickers in the database, and a cache that tests may lose."""
 
-import os
 import socket
 from collections.abc import Mapping
 from contextlib import closing
@@ -8,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from orion.adapters.aws.webhook_secrets import KmsSecretKeeper
 from orion.adapters.memcached.cache import Cache, Server
 from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.adapters.mysql.billing_rates import MySqlRateStore
@@ -67,10 +65,8 @@ class RatesScene:
     def billing(self) -> Billing:
         return Billing(
             MySqlBillingStore(self.scene.database()),
-            KmsSecretKeeper(self.scene.kms, self.scene.key_id),
-            Surroundings(LANES, NETWORKS, self.scene.allowed, self.source()),
+            Surroundings(LANES, NETWORKS, self.source()),
             lambda: self.scene.now,
-            os.urandom,
         )
 
     def invoice(self, *assets: str, key: str = "k1", merchant: bytes = STRANGER) -> dict[str, Any]:
