@@ -123,6 +123,9 @@ def test_several_assets_add_up_as_exact_fractions() -> None:
 
 def test_an_asset_that_was_not_offered_changes_no_status() -> None:
     assert status(deposit(10**9, asset="C")) == S.NEW
+    mined_elsewhere = deposit(1, D.INCLUDED, asset="C")
+    assert status(deposit(2, D.SEEN), mined_elsewhere) == S.SEEN
+    assert status(deposit(1, D.SEEN), mined_elsewhere) == S.SEEN
 
 
 def test_part_in_time_and_the_rest_late_is_paid_late() -> None:
