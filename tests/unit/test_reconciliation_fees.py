@@ -19,6 +19,7 @@ from orion.log.reconciliation.causes import (
     DepositFact,
     Facts,
     LegCause,
+    repayment_id,
     shortfall_id,
 )
 from orion.log.reconciliation.fees import AgreedFact, AssessedFact, FeeFacts, due
@@ -294,6 +295,22 @@ def test_a_leg_of_the_houses_income_is_between_it_and_clearing_of_its_shard(side
         legs = {replace(named, account=meant.id): 300}
         [found] = judged(replace(caused, **wrong), Facts(NOW, legs=legs))
         assert found.kind == "cause_differs"
+
+
+@pytest.mark.parametrize(
+    "before, known", [(fee(Code.FEE_RETURNED), True), (asked(Code.DEPOSIT_CREDIT), False)]
+)
+def test_a_repayment_stands_behind_a_credit_that_pays_back_and_behind_no_other(
+    before: Transfer, known: bool
+) -> None:
+    cause = canonical_json({"type": "repayment", "transfer_id": before.id.hex()})
+    repaid = Transfer(
+        repayment_id(before.id), Kind.DIRECT, Code.REVERSAL_REPAID, 5, AVAILABLE, RECEIVABLE,
+        cause, bytes(16),
+    )  # fmt: skip
+    caused = entry(repaid, position=4)
+    found = judged(caused, Facts(NOW, transfers={before.id: entry(before)}))
+    assert [str(one.kind) for one in found] == ([] if known else ["cause_not_found"])
 
 
 # Nothing is forgotten
