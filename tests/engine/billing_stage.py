@@ -9,9 +9,19 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.local.seed import QUOTAS
 from orion.ids import public_id
 from orion.records import Record
-from orion.runtime import billing, cache, rates, settings, wakeup, webhook_sender, webhooks
+from orion.runtime import (
+    billing,
+    cache,
+    rate_limits,
+    rates,
+    settings,
+    wakeup,
+    webhook_sender,
+    webhooks,
+)
 from tests.engine.billing_scene import MERCHANT, TOKEN, BillingScene, scene_of
 
 STAGE = "billing"
@@ -34,6 +44,7 @@ CACHED = (
     rates.source,
     webhook_sender._secrets,
     webhook_sender._sender,
+    rate_limits.live,
     webhooks.deliveries,
     webhooks.stream,
     webhooks.endpoints,
@@ -54,6 +65,7 @@ def stage_scene(
     found = scene_of(mysql_admin)
     found.prepare()
     environment = {**aws_engine.environment(), "ORION_STAGE": STAGE, "ORION_MODULE": "billing"}
+    environment["ORION_LANE"] = "standard"
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     parameters = {
@@ -74,6 +86,7 @@ def stage_scene(
             {"bitcoin": {"settled": 2, "final": 3}, "ethereum": {"settled": 3, "final": 5}}
         ),
         "webhooks/allowed-private-networks": '["127.0.0.0/8"]',
+        "policy/rate-limits": json.dumps(QUOTAS),
     }
     ssm, kms, sqs = boto3.client("ssm"), boto3.client("kms"), boto3.client("sqs")
     for name, value in parameters.items():
