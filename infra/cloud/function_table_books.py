@@ -18,7 +18,7 @@ RANGE_MEMORY_MB = 1024
 # "Three books", has the arithmetic.
 SEGMENT_WINDOW_S = 10
 # Passing the barrier of a growing ledger may wait for each sending relay in turn.
-GROWTH_TIMEOUT_S = 300
+GROWTH_TIMEOUT_S = 420
 
 
 def _grows(file: str, *, every_minute: bool = False) -> FunctionRow:
