@@ -45,7 +45,7 @@ def follow(scene: BillingScene, stream: EventStream, after: str | None, **how: A
     """Positions of all that comes after the cursor, and the new cursor."""
     positions = []
     while True:
-        page = stream.page(MERCHANT, after=after, **how)
+        page: Any = stream.page(MERCHANT, after=after, **how)
         positions += [one["position"] for one in page["data"]]
         after = page["next_cursor"]
         if not page["has_more"]:
