@@ -34,11 +34,12 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
     "get_rates": {"currency": "EUR", "assets": ",".join(_COINS)},
     "get_exports_statement_csv": {"asset": _COINS[0]},
 }
-# A refusal that is as good an answer: who was never paid has no account, and what a sender holds
-# at this moment is not sent again.
+# A refusal that is as good an answer: who was never paid has no account, what a sender holds at
+# this moment is not sent again, and a form that the page did not show is not taken.
 AS_GOOD: Mapping[str, int] = {
     "get_statements_asset": 404,
     "get_exports_statement_csv": 404,
+    "post_pay_link_id": 400,
     "post_webhook_deliveries_delivery_id_redeliver": 409,
 }
 # What a path names that nobody makes.

@@ -30,8 +30,8 @@ DOCUMENT: Mapping[str, Any] = json.loads(openapi.WRITTEN.read_text(encoding="utf
 PLACES = places(DOCUMENT)
 _FUZZ_S = 50.0
 _EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 10}
-_LEAST = 2
-_REQUEST_TIMEOUT_S = 15
+_LEAST = 1
+_REQUEST_TIMEOUT_S = 30
 # Data of the right form may be of no use all the same: an asset that nobody offers, a page that has
 # ended, an ETag that still holds.
 _USELESS = ("302", "303", "304", "400", "401", "403", "404", "409", "410", "422")

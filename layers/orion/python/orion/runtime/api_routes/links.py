@@ -208,7 +208,7 @@ ROUTES: tuple[Route, ...] = (
         "billing/pay",
         None,
         summary="The page of a payment link",
-        answers={200: _HTML, 409: _HTML, 410: _HTML},
+        answers={200: _HTML, 404: _HTML, 409: _HTML, 410: _HTML, 503: _HTML},
         refuses=("payment_link_not_found",),
     ),
     Route(
@@ -217,7 +217,7 @@ ROUTES: tuple[Route, ...] = (
         "billing/pay",
         None,
         summary="The form of that page: an invoice, and the way to it",
-        answers={303: None, 409: _HTML, 410: _HTML, 422: _HTML},
+        answers={303: None, **dict.fromkeys((400, 404, 409, 410, 413, 422, 503), _HTML)},
         refuses=(
             "payment_link_not_found",
             "payment_link_inactive",
