@@ -33,9 +33,9 @@ from tests.bench.invoices_stage import Stage, prepare
 NAME = "status"
 ENGINES = ("mariadb", "memcached", "ministack")
 AT_ONCE = (4, 1)
-ROUNDS = 4
+ROUNDS = 3
 SPAN_S = 3.0
-INVOICES = 400
+INVOICES = 100
 DATABASE = "the same read answered by the database, same run and core"
 
 
