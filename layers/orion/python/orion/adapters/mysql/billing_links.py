@@ -118,13 +118,14 @@ class BillingLinks(BillingCursor):
         return {_bytes(link_id): int(str(held)) for link_id, held in rows}
 
     def lock_visitor(self, link_id: bytes, visitor: bytes) -> bytes | None:
-        # An empty row is locked too, so two first forms of one visitor cannot pass each other.
+        # This locks the row, also an empty one, so two forms of one visitor cannot pass each other;
+        # whoever waited here reads what the other one has committed.
         self._cursor.execute(
             "INSERT INTO payment_link_visitor (link_id, visitor) VALUES (%s, %s)"
             " ON DUPLICATE KEY UPDATE invoice_id = invoice_id",
             (link_id, visitor),
         )
-        return self._visitor(link_id, visitor, " FOR UPDATE")
+        return self.visitor_invoice(link_id, visitor)
 
     def put_visitor(self, link_id: bytes, visitor: bytes, invoice_id: bytes) -> None:
         self._cursor.execute(
@@ -133,12 +134,8 @@ class BillingLinks(BillingCursor):
         )
 
     def visitor_invoice(self, link_id: bytes, visitor: bytes) -> bytes | None:
-        return self._visitor(link_id, visitor, "")
-
-    def _visitor(self, link_id: bytes, visitor: bytes, lock: str) -> bytes | None:
         rows = self._rows(
-            "SELECT invoice_id FROM payment_link_visitor"  # noqa: S608 - a constant
-            f" WHERE link_id = %s AND visitor = %s{lock}",
+            "SELECT invoice_id FROM payment_link_visitor WHERE link_id = %s AND visitor = %s",
             (link_id, visitor),
         )
         return None if not rows or rows[0][0] is None else _bytes(rows[0][0])
