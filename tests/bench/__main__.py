@@ -24,6 +24,7 @@ BENCHES: Mapping[str, str] = MappingProxyType(
         "statements": "tests.bench.statements",
         "reconciliation": "tests.bench.reconciliation",
         "invoices": "tests.bench.invoices",
+        "webhooks": "tests.bench.webhooks",
         "status": "tests.bench.status",
         "first_light": "tests.bench.first_light",
         "start": "tests.bench.start",
