@@ -239,6 +239,18 @@ def test_a_reversal_after_finality_leaves_nobody_with_anything(paid: Paid) -> No
     ]
     assert paid.balances() == {}
     assert paid.untrue() == []
+    # Mined again, it pays the fixed part again: what was returned is open.
+    for state, code in (("included", "deposit_credit"), ("final", "deposit_final")):
+        deposit.becomes(state)
+        paid.tell(deposit, code)
+    paid.hear()
+    paid.take(deposit)
+    paid.send()
+    for table in empty_rows:
+        paid.change(f"DELETE FROM orion_moneyin.{table}")
+    know_deposits(paid.cursor, [deposit])
+    assert paid.codes()[-2:] == [("fee", 582), ("referral_share", 116)]
+    assert paid.untrue() == []
 
 
 @pytest.mark.parametrize(
