@@ -235,7 +235,8 @@ ROUTES: tuple[Route, ...] = (
         "billing/pay",
         None,
         summary="Styles of the page of payment links",
-        answers={200: Media("text/css; charset=utf-8")},
+        # A name that is none leads to the page of the link "assets", which there is not.
+        answers={200: Media("text/css; charset=utf-8"), 404: _HTML},
         refuses=("not_found",),
         counted_in=RateClass.NONE,
     ),
