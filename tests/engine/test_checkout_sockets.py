@@ -15,8 +15,8 @@ from orion.billing.errors import InvoiceNotFound
 from orion.billing.sockets import LIFE, MAX_OF_INVOICE, Sockets, TooManySockets
 from orion.ids import public_id, random_id
 from orion.runtime import socket_poster as poster
+from orion.runtime import settings, wakeup
 from orion.runtime import sockets as room
-from orion.runtime import wakeup
 from tests.engine.checkout_scene import CheckoutScene, checkout_stage
 
 pytestmark = pytest.mark.engine
@@ -188,7 +188,7 @@ def test_a_gateway_that_does_not_answer_leaves_the_message_in_its_queue(
     boto3.client("ssm").put_parameter(
         Name=name, Value="http://127.0.0.1:9/live", Type="String", Overwrite=True
     )
-    poster.settings.cache_clear()
+    settings.settings.cache_clear()
     body = json.dumps({"v": 1, "trace_id": "ab" * 16, "connections": ["a="]})
     answer = socket_poster.handler(batch(body), None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
