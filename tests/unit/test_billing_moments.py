@@ -4,7 +4,7 @@ import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orion.billing.errors import CursorMalformed
@@ -61,6 +61,7 @@ def test_a_period_has_a_beginning_before_its_end() -> None:
             read_period(early, end)
 
 
+@settings(max_examples=40)
 @given(
     st.datetimes(timezones=st.just(UTC)).filter(lambda at: at.year >= 1970),
     st.binary(min_size=16, max_size=16),

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orion.billing.exports.csv import (
@@ -27,6 +27,7 @@ def read_back(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
+@settings(max_examples=40)
 @given(st.lists(_HARMLESS, min_size=1, max_size=5))
 def test_every_text_is_read_back_as_it_was(texts: list[str]) -> None:
     line = csv_line([Words(text) for text in texts])
@@ -34,6 +35,7 @@ def test_every_text_is_read_back_as_it_was(texts: list[str]) -> None:
     assert read_back(line) == [texts]
 
 
+@settings(max_examples=40)
 @given(_TEXTS)
 def test_no_text_begins_a_formula(text: str) -> None:
     ((cell,),) = read_back(csv_line([Words(text)]))
@@ -67,6 +69,7 @@ def test_our_own_numbers_stay_numbers() -> None:
     assert csv_line(["-5.00", 7, None, "a,b"]) == '-5.00,7,,"a,b"\r\n'
 
 
+@settings(max_examples=40)
 @given(_TEXTS)
 def test_a_part_is_measured_as_the_answer_carries_it(text: str) -> None:
     assert answered_bytes(text) == len(json.dumps({"body": text})) - len('{"body": ""}')
