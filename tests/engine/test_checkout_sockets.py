@@ -14,8 +14,8 @@ from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.billing.errors import InvoiceNotFound
 from orion.billing.sockets import LIFE, MAX_OF_INVOICE, Sockets, TooManySockets
 from orion.ids import public_id, random_id
-from orion.runtime import socket_poster as poster
 from orion.runtime import settings, wakeup
+from orion.runtime import socket_poster as poster
 from orion.runtime import sockets as room
 from tests.engine.checkout_scene import CheckoutScene, checkout_stage
 
