@@ -68,7 +68,7 @@ def test_what_does_not_answer_now_says_when_to_come_back() -> None:
 
     answer = answer_of(event("GET", "/v1/balances"), {("GET", "/v1/balances"): down})
     assert answer["statusCode"] == 503
-    assert answer["headers"]["Retry-After"] == "2"  # type: ignore[index]
+    assert answer["headers"]["Retry-After"] == "2"
     assert problem_of(answer)["retry"] == "later"
 
 
