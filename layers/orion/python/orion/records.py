@@ -51,8 +51,10 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _check_depth(text: str) -> None:
-    # The C parser recurses on the machine's stack; a raised recursion limit would let it overflow.
+def check_depth(text: str) -> None:
+    """Before any JSON of strangers is parsed: the C parser recurses on the machine's stack, which a
+    raised recursion limit lets it overflow. Raises MalformedJson.
+    """
     depth = 0
     for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
         depth += 1 if bracket in "[{" else -1
@@ -76,7 +78,7 @@ def parse_object(text: bytes) -> dict[str, object]:
     """
     try:
         decoded = text.decode("utf-8")
-        _check_depth(decoded)
+        check_depth(decoded)
         body = json.loads(
             decoded,
             parse_float=_refuse,

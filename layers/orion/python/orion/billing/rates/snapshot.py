@@ -1,12 +1,12 @@
 """All tickers as one value of the cache, read only as far as a question needs it."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 from orion.billing.quote import Rate
 from orion.billing.rates.model import Ticker
-from orion.records import canonical_json
+from orion.records import MalformedJson, canonical_json, parse_object
 
 KEY = "rates:tickers:1"
 # Longer than a round of questions, shorter than a ticker is fresh.
@@ -45,7 +45,7 @@ def read(value: bytes | None, markets: Collection[str]) -> Tickers | None:
     if value is None:
         return None
     try:
-        body = json.loads(value)
+        body = cast(Mapping[str, Sequence[Sequence[Any]]], parse_object(value))
         return {
             market: [
                 Ticker(
@@ -59,7 +59,7 @@ def read(value: bytes | None, markets: Collection[str]) -> Tickers | None:
             ]
             for market in markets
         }
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (MalformedJson, ValueError, TypeError, OverflowError):
         return None
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn, Protocol, cast
 from orion.billing.quote import RATE_DECIMALS, Rate
 from orion.billing.rates.model import TickerRefusal
 from orion.money import AmountNotPositive, AmountTooLarge, InexactAmount, MalformedAmount
+from orion.records import MalformedJson, check_depth
 
 NUMBER_DIGITS_MAX = 60
 
@@ -61,10 +62,10 @@ class Provider(Protocol):
 def read_json(body: bytes) -> object:
     """Any JSON. A number with a fraction stays text: no float is ever made. Raises NotTheFormat."""
     try:
-        return json.loads(
-            body.decode("utf-8"), parse_float=str, parse_int=str, parse_constant=_refuse
-        )
-    except (ValueError, RecursionError) as exc:
+        text = body.decode("utf-8")
+        check_depth(text)
+        return json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse)
+    except (ValueError, MalformedJson) as exc:
         raise NotTheFormat("the body is not JSON") from exc
 
 
