@@ -224,7 +224,10 @@ def test_a_webhook_is_made_tested_looked_at_and_sent_again(
 def test_settings_are_kept(person: Merchant, merchant_api: Api) -> None:
     person.signed_in(key_of(merchant_api), "settings")
     person.page.locator("input[name=tolerance_bps]").fill("50")
-    person.page.get_by_role("button", name="Save").click()
+    # What is announced may still be the signing in: the answer itself is waited for.
+    with person.page.expect_response(lambda answer: answer.request.method == "PUT") as saved:
+        person.page.get_by_role("button", name="Save").click()
+    assert saved.value.status == 200
     expect(person.page.locator("#announcement")).to_have_text("Done.")
     assert merchant_api.call("GET", "/v1/settings")["tolerance_bps"] == 50
     person.open("settings")
