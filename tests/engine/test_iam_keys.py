@@ -18,7 +18,7 @@ ADMINISTRATOR = "administrator"
 CHAINS = ("bitcoin", "ethereum", "tron", "solana")
 DECRYPTING = {
     "wallet-seeds": {"kms-create-group", "kms-address-pool"},
-    "webhook-secrets": {"billing-webhook-sender"},
+    "webhook-secrets": {"billing-webhook-sender", "billing-webhook-sender-slow"},
     "sweep-bitcoin": {"kms-sweep-bitcoin"},
     "sweep-ethereum": {"kms-sweep-ethereum"},
     "sweep-tron": {"kms-sweep-tron", "kms-tron-handover"},

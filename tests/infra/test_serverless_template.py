@@ -98,7 +98,7 @@ def test_every_asset_holds_the_file_that_its_handler_names(
         else:
             held = zipfile.ZipFile(assembly / f"asset.{key}").namelist()
         assert file in held, name
-        folders = {"migrations", "checkout", "merchant", "problems", "shared"}
+        folders = {"migrations", "checkout", "merchant", "pay", "problems", "shared"}
         assert set(held) <= {file, *folders}, f"{name} carries {held}"
 
 

@@ -42,8 +42,8 @@ class Told(StrEnum):
 @cache
 def _management() -> Any:  # No types of this service are published with boto3's own.
     url = settings().text(MANAGEMENT_URL)
-    service: Any = "apigatewaymanagementapi"
-    return boto3.client(service, endpoint_url=url, config=_CLIENT)
+    session: Any = boto3
+    return session.client("apigatewaymanagementapi", endpoint_url=url, config=_CLIENT)
 
 
 def post_batch(event: Mapping[str, object]) -> Mapping[str, object]:
