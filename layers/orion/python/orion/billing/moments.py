@@ -15,8 +15,13 @@ _MOMENT = re.compile(
 )
 
 
+# Ids hold no moment before 1970, and what is reckoned from a moment of 9999 (the next millisecond,
+# another zone) may have no date.
+YEARS = range(1970, 9999)
+
+
 class MomentMalformed(OrionError):
-    """A moment that is not RFC 3339 with its offset; `field` names it."""
+    """A moment that is not RFC 3339 with its offset, or not of YEARS; `field` names it."""
 
     code = "moment_malformed"
 
@@ -28,8 +33,8 @@ class PeriodRefused(OrionError):
 
 
 def read_moment(text: str, field: str) -> datetime:
-    """The aware UTC moment of RFC 3339. Raises MomentMalformed; a time without an offset could
-    mean any of a day's hours.
+    """The aware UTC moment of RFC 3339, in a year of YEARS. Raises MomentMalformed; a time without
+    an offset could mean any of a day's hours.
     """
     found = _MOMENT.fullmatch(text)
     if found is None:
@@ -37,9 +42,12 @@ def read_moment(text: str, field: str) -> datetime:
     day, time, fraction, offset = found[1], found[2], found[3] or "", found[4]
     offset = "+00:00" if offset in "Zz" else offset.replace(" ", "+")
     try:
-        return datetime.fromisoformat(f"{day}T{time}{fraction[:7]}{offset}").astimezone(UTC)
+        moment = datetime.fromisoformat(f"{day}T{time}{fraction[:7]}{offset}").astimezone(UTC)
     except (ValueError, OverflowError) as exc:
         raise MomentMalformed("no such moment", field=field) from exc
+    if moment.year not in YEARS:
+        raise MomentMalformed("a moment is of the years 1970 to 9998", field=field)
+    return moment
 
 
 @dataclass(frozen=True, slots=True)
