@@ -256,6 +256,29 @@ def test_invoices_that_wait_for_confirmations_are_no_business_of_the_expiry(
     assert scene.one("SELECT COUNT(*) FROM orion_billing.invoice WHERE wakes_at IS NOT NULL") == 0
 
 
+def test_whose_clock_is_behind_undoes_no_expiry(scene: BillingScene) -> None:
+    paid, cancelled = new_invoice(scene, "k1"), new_invoice(scene, "k2")
+    scene.now += timedelta(seconds=900)
+    assert scene.progress().expire() == 2
+    scene.now -= timedelta(seconds=1)  # Another process, or one that waited for the lock.
+    scene.progress().apply_deposits([scene.deposit(paid, 1, units="1")])
+    assert story(scene, paid) == ["new", "expired", "underpaid"]
+    with pytest.raises(InvoiceNotCancellable):
+        cancel(scene, cancelled)
+    times = scene.rows("SELECT at FROM orion_billing.invoice_change ORDER BY invoice_id, number")
+    assert len({row[0] for row in times}) == 2, "one of creation, one of the expiry"
+
+
+def test_a_part_of_an_invoice_that_was_never_paid_whole_is_refunded(scene: BillingScene) -> None:
+    invoice_id = new_invoice(scene)
+    settle(scene, invoice_id, units="2")
+    scene.now += timedelta(seconds=900)
+    scene.progress().expire()
+    assert scene.status(invoice_id) == "underpaid"
+    scene.progress().apply_posted([refund(scene, invoice_id, units="1")])
+    assert scene.status(invoice_id) == "partially_refunded"
+
+
 def test_an_invoice_that_wakes_for_nothing_is_not_woken_again(scene: BillingScene) -> None:
     invoice_id = new_invoice(scene)
     settle(scene, invoice_id)

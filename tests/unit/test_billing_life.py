@@ -28,9 +28,10 @@ from orion.billing.model import (
 from tests.unit.billing_facts import AFTER, BEFORE, EXPIRES, deposit, facts, refund
 
 S, D = InvoiceStatus, DepositState
-UNITS = (1, 2, 3)  # Less than, exactly, and more than the 2 that are due.
-REFUNDED_MAX = 3
-# Nothing may be missing, or half: 1 unit of 2 is then enough.
+WHOLE = 4  # Fine enough that of half of it, too, a part can be refunded.
+UNITS = (2, 4, 6)  # Less than, exactly, and more than the whole.
+REFUNDED_MAX = 6
+# Nothing may be missing, or half: 2 units of 4 are then enough.
 TOLERANCES = (0, 5_000)
 
 
@@ -160,7 +161,7 @@ def facts_of(found: Scene, tolerance_bps: int) -> Facts:
     return facts(
         *(made for one in (found.one, found.two) if (made := shown(one)) is not None),
         *([refund(found.refunded)] if found.refunded else []),
-        due={"A": 2},
+        due={"A": WHOLE},
         tolerance_bps=tolerance_bps,
         cancelled_at=BEFORE if found.mode is Mode.CANCELLED else None,
     )
@@ -229,7 +230,9 @@ def test_more_settled_money_in_time_never_leaves_a_merchant_with_a_lesser_status
     for found in reachable():
         old = status_of(found, tolerance_bps)
         one, two = found.one, found.two
-        if old not in (S.SETTLED, S.OVERPAID) or two is None or not two.settled or two.units > 2:
+        if old not in (S.SETTLED, S.OVERPAID) or two is None:
+            continue
+        if not two.settled or two.units > WHOLE:
             continue
         more = scene(found.mode, one, two._replace(units=two.units + 1), found.refunded)
         assert status_of(more, tolerance_bps) in (S.SETTLED, S.OVERPAID)

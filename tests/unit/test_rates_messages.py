@@ -71,6 +71,7 @@ def test_only_the_asked_markets_are_read() -> None:
         b'{"BTC/EUR": 7}',
         b'{"BTC/EUR": [["kraken", "1", "1"]]}',
         b'{"BTC/EUR": [["kraken", "0", "1", 1]]}',
+        b'{"BTC/EUR": [["kraken", "1", "1", 1], ["kraken", "2", "2", 2]]}',
         b'{"BTC/EUR": [["kraken", "-1", "1", 1]]}',
         b'{"BTC/EUR": [["kraken", "x", "1", 1]]}',
         b'{"BTC/EUR": [["kraken", "1", "1", 1e400]]}',

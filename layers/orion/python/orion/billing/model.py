@@ -247,14 +247,14 @@ REFUNDS = frozenset({_S.PARTIALLY_REFUNDED, _S.REFUNDED})
 # A paid invoice never falls to unpaid at once: a reversed payment is waited for, as `confirming`.
 # From there it may fall, when the transaction is mined again with another effect (a contract may
 # decide by the block) or can never confirm. What was refunded is never unpaid again. One fact alone
-# never both settles and refunds a part.
+# never both settles something and refunds a part of it.
 _TOO_MUCH_AT_ONCE = frozenset({_S.PARTIALLY_REFUNDED})
 TRANSITIONS: Mapping[InvoiceStatus, frozenset[InvoiceStatus]] = {
     _S.NEW: _ALL - _TOO_MUCH_AT_ONCE - {_S.NEW},
     _S.SEEN: _ALL - _TOO_MUCH_AT_ONCE - {_S.SEEN},
-    _S.PARTIALLY_PAID: _ALL - _TOO_MUCH_AT_ONCE - {_S.PARTIALLY_PAID, _S.CANCELLED},
-    _S.CONFIRMING: _ALL - _TOO_MUCH_AT_ONCE - {_S.CONFIRMING},
-    _S.UNDERPAID: _ALL - _TOO_MUCH_AT_ONCE - {_S.UNDERPAID, _S.NEW, _S.PARTIALLY_PAID},
+    _S.PARTIALLY_PAID: _ALL - {_S.PARTIALLY_PAID, _S.CANCELLED},
+    _S.CONFIRMING: _ALL - {_S.CONFIRMING},
+    _S.UNDERPAID: _ALL - {_S.UNDERPAID, _S.NEW, _S.PARTIALLY_PAID},
     _S.EXPIRED: _ALL - _TOO_MUCH_AT_ONCE - {_S.EXPIRED, _S.NEW, _S.PARTIALLY_PAID, _S.CANCELLED},
     _S.INVALID: _ALL - _TOO_MUCH_AT_ONCE - {_S.INVALID, _S.CANCELLED},
     _S.CANCELLED: frozenset({_S.SEEN, _S.CONFIRMING, _S.UNDERPAID, _S.PAID_LATE, _S.REFUNDED}),

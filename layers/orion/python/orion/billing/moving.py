@@ -29,6 +29,8 @@ def follow_facts(
     A change is stored and announced; with `report` also one that leaves the status as it was.
     Raises IllegalTransition.
     """
+    # Whoever waited for the lock, or has a clock that is behind, must not undo an expiry.
+    cause = replace(cause, at=max(cause.at, invoice.cause.at))
     facts = invoice.facts()
     new, wakes_at = next_status(facts, cause.at), next_moment(facts, cause.at)
     if new is invoice.status and not report:

@@ -110,13 +110,15 @@ class Billing:
         (invoice,) = locked
         if invoice.status is InvoiceStatus.CANCELLED:
             return invoice
-        if not cancellable(invoice.facts(), origin.at):
+        # It may have expired while this call waited for the lock.
+        at = max(origin.at, invoice.cause.at)
+        if not cancellable(invoice.facts(), at):
             raise InvoiceNotCancellable(
                 "only an invoice to which nothing was paid can be cancelled, before it expires",
                 invoice_status=invoice.status.value,
             )
-        ended = replace(invoice, cancelled_at=origin.at)
-        cause = Cause(CauseType.CANCELLED, invoice_id, origin.at, origin.trace_id)
+        ended = replace(invoice, cancelled_at=at)
+        cause = Cause(CauseType.CANCELLED, invoice_id, at, origin.trace_id)
         moved = follow_facts(tx, ended, cause, self._around.checkout_urls)
         subject = public_id("inv", invoice_id)
         tx.tell([audit("invoice.cancelled", origin, subject, {})], origin.at)

@@ -46,21 +46,25 @@ def read(value: bytes | None, markets: Collection[str]) -> Tickers | None:
         return None
     try:
         body = cast(Mapping[str, Sequence[Sequence[Any]]], parse_object(value))
-        return {
-            market: [
-                Ticker(
-                    str(provider),
-                    market,
-                    _rate(bid),
-                    _rate(ask),
-                    _EPOCH + timedelta(microseconds=int(at)),
-                )
-                for provider, bid, ask, at in body.get(market, ())
-            ]
-            for market in markets
-        }
+        return {market: _tickers(market, body.get(market, ())) for market in markets}
     except (MalformedJson, ValueError, TypeError, OverflowError):
         return None
+
+
+def _tickers(market: str, rows: Sequence[Sequence[Any]]) -> Sequence[Ticker]:
+    found = [
+        Ticker(
+            str(provider),
+            market,
+            _rate(bid),
+            _rate(ask),
+            _EPOCH + timedelta(microseconds=int(at)),
+        )
+        for provider, bid, ask, at in rows
+    ]
+    if len({ticker.provider for ticker in found}) != len(found):
+        raise ValueError("one ticker a provider")
+    return found
 
 
 def _rate(text: str) -> Rate:
