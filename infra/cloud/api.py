@@ -20,7 +20,7 @@ from infra.cloud.exceptions import PUBLIC_METHOD, acknowledge
 from infra.cloud.function_row import API_TIMEOUT_S
 from infra.cloud.names import Stage, logical
 from infra.cloud.outputs import API_OUTPUT
-from infra.cloud.problems import GATEWAY_PROBLEMS, problem_template
+from infra.cloud.problems import GATEWAY_PROBLEMS, GatewayProblem, problem_template
 from infra.cloud.routes import ApiRoute, api_routes
 
 API_STAGE = "live"
@@ -78,6 +78,23 @@ class LaneApiStack(Stack):
 def api_room(lane: str) -> str:
     """The stack of a lane, within its stage."""
     return f"api-{lane}"
+
+
+def deployment_digest(routes: Sequence[ApiRoute], problems: Sequence[GatewayProblem]) -> str:
+    """Changes with whatever a deployment shows: it is a snapshot, and only a new id makes one."""
+    shape = json.dumps(
+        [
+            [[r.method, r.path, r.function, r.public] for r in routes],
+            [
+                [p.response_type, p.status, problem_template(p), p.response_parameters()]
+                for p in problems
+            ],
+            API_TIMEOUT_S,
+            AUTHORIZER_TTL_S,
+        ],
+        sort_keys=True,
+    )
+    return hashlib.sha256(shape.encode()).hexdigest()[:12]
 
 
 class LaneApi(Construct):
@@ -177,12 +194,7 @@ class LaneApi(Construct):
                 rest_api_id=self.api.ref,
                 response_type=problem.response_type,
                 status_code=str(problem.status),
-                response_parameters={
-                    "gatewayresponse.header.Content-Type": "'application/problem+json'",
-                    "gatewayresponse.header.Cache-Control": "'no-store'",
-                    "gatewayresponse.header.X-Request-Id": "context.requestId",
-                    **problem.headers,
-                },
+                response_parameters=problem.response_parameters(),
                 response_templates={"application/json": problem_template(problem)},
             )
             for problem in GATEWAY_PROBLEMS
@@ -200,16 +212,7 @@ class LaneApi(Construct):
             )
 
     def _deploy(self, described: Sequence[Construct], routes: tuple[ApiRoute, ...]) -> None:
-        # A deployment is a snapshot: its id must change with what it shows.
-        shape = json.dumps(
-            [
-                [[r.method, r.path, r.function, r.public] for r in routes],
-                [[p.response_type, p.status, problem_template(p)] for p in GATEWAY_PROBLEMS],
-                API_TIMEOUT_S,
-                AUTHORIZER_TTL_S,
-            ]
-        )
-        digest = hashlib.sha256(shape.encode()).hexdigest()[:12]
+        digest = deployment_digest(routes, GATEWAY_PROBLEMS)
         deployment = apigateway.CfnDeployment(self, f"Deployment{digest}", rest_api_id=self.api.ref)
         for part in described:
             deployment.node.add_dependency(part)
@@ -227,7 +230,9 @@ class LaneApi(Construct):
             deployment_id=deployment.ref,
             stage_name=API_STAGE,
             variables={"lane": self._lane},
-            tracing_enabled=True,
+            # X-Ray keeps whole URLs, and a checkout path holds the invoice's id, which is its
+            # secret. The functions write traces of their own, by their names.
+            tracing_enabled=False,
             access_log_setting=apigateway.CfnStage.AccessLogSettingProperty(
                 destination_arn=log_group.attr_arn, format=json.dumps(_ACCESS_LOG)
             ),

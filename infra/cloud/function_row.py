@@ -44,7 +44,8 @@ class QueueTrigger:
 
 @dataclass(frozen=True, slots=True)
 class FunctionRow:
-    """`reserved` is per lane: it caps the function and keeps that much of the account for it.
+    """`reserved` is per lane, by None in a row without lanes: it caps the function and keeps that
+    much of the account for it.
 
     `reads_keys` are signing keys of which it reads the public half. Of the ledger book,
     `writes_ledger_book` puts and reads segments, `reads_ledger_book` reads them in all their
@@ -58,7 +59,7 @@ class FunctionRow:
     in_vpc: bool = True
     memory_mb: int = 512
     timeout_s: int = CONSUMER_TIMEOUT_S
-    reserved: dict[str, int] = field(default_factory=dict)
+    reserved: dict[str | None, int] = field(default_factory=dict)
     mysql: tuple[str, ...] = ()
     postgres: tuple[str, ...] = ()
     kafka: tuple[str, ...] = ()

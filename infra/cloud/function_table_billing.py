@@ -142,8 +142,15 @@ BILLING: tuple[FunctionRow, ...] = (
         mysql=("billing",),
         queue=QueueTrigger("rate-results", 10, 2, reports_item_failures=True),
     ),
-    # Called by the WebSocket API when a page connects or leaves.
-    FunctionRow("billing", "sockets", timeout_s=API_TIMEOUT_S, mysql=("billing",)),
+    # Called by the WebSocket API when a page connects or leaves: anybody may, so what is reserved
+    # keeps it from using up what consumers and relays need.
+    FunctionRow(
+        "billing",
+        "sockets",
+        timeout_s=API_TIMEOUT_S,
+        reserved={None: 30},
+        mysql=("billing",),
+    ),
     # Calls the gateway's public side: no VPC, no database, no Kafka.
     FunctionRow(
         "billing",

@@ -100,7 +100,7 @@ class Functions(Construct):
             layers=[self._layer(layer) for layer in row.layers],
             memory_size=row.memory_mb,
             timeout=row.timeout_s,
-            reserved_concurrent_executions=row.reserved.get(lane) if lane else None,
+            reserved_concurrent_executions=row.reserved.get(lane),
             environment=lambda_.CfnFunction.EnvironmentProperty(variables=environment),
             logging_config=lambda_.CfnFunction.LoggingConfigProperty(
                 log_format="JSON", log_group=log_group.ref

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orion.runtime.http import HTTPS_ONLY
 from orion.runtime.problems import PAGES, texts
 
 LANGUAGE = "en"  # The gateway does not choose by Accept-Language.
@@ -27,6 +28,16 @@ class GatewayProblem:
         if self.status < 429:
             return "never"
         return "later" if self.status == 429 else "same_key"
+
+    def response_parameters(self) -> dict[str, str]:
+        """Headers as the gateway wants them: literals in quotes, or values that it knows."""
+        return {
+            "gatewayresponse.header.Content-Type": "'application/problem+json'",
+            "gatewayresponse.header.Cache-Control": "'no-store'",
+            "gatewayresponse.header.Strict-Transport-Security": f"'{HTTPS_ONLY}'",
+            "gatewayresponse.header.X-Request-Id": "context.requestId",
+            **self.headers,
+        }
 
 
 _RETRY = {"gatewayresponse.header.Retry-After": "'2'"}

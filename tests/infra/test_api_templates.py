@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from infra.cloud.function_row import LANES
 from infra.cloud.names import Stage
+from infra.cloud.problems import GATEWAY_PROBLEMS
+from infra.cloud.routes import api_routes
 from infra.cloud.sockets import FUNCTION
 from orion.runtime.routes import ROUTES
 
@@ -81,6 +84,34 @@ def test_the_gateways_own_answers_are_problem_documents(apis: Mapping[str, Any])
         assert body["status"] == int(answer["StatusCode"])
         header = answer["ResponseParameters"]["gatewayresponse.header.Content-Type"]
         assert header == "'application/problem+json'"
+        header = answer["ResponseParameters"]["gatewayresponse.header.Strict-Transport-Security"]
+        assert header == "'max-age=31536000'"
+
+
+def test_no_trace_of_the_gateway_holds_a_url(apis: Mapping[str, Any]) -> None:
+    stages = of_all(apis, "AWS::ApiGateway::Stage")
+    assert [stage.get("TracingEnabled", False) for stage in stages] == [False] * len(LANES)
+
+
+def test_whatever_the_gateway_answers_by_itself_is_deployed_when_it_changes() -> None:
+    # Late: jsii starts its Node process at the first import.
+    from infra.cloud.api import deployment_digest
+
+    routes, first = api_routes(), GATEWAY_PROBLEMS[0]
+    changes = (
+        first,
+        replace(first, headers={}),
+        replace(first, status=402),
+        replace(first, detail="another"),
+    )
+    digests = {deployment_digest(routes, [changed]) for changed in changes}
+    assert len(digests) == len(changes)
+
+
+def test_a_public_function_without_lanes_is_bounded_too(serverless: Mapping[str, Any]) -> None:
+    name = STAGE.function(*FUNCTION.split("/"))
+    [found] = [each for each in functions(serverless) if each["FunctionName"] == name]
+    assert found["ReservedConcurrentExecutions"] == 30
 
 
 def test_the_standard_lane_leaves_the_vip_lane_its_share(

@@ -83,6 +83,14 @@ def test_an_error_without_a_row_in_the_table_is_our_fault() -> None:
     assert b"secret detail" not in body
 
 
+def test_every_answer_keeps_browsers_to_https() -> None:
+    place = ("GET", "/v1/balances")
+    handlers = {place: lambda request: json_response(200, {"data": []})}
+    for asked in (event(*place), event(*place, scopes="keys:write"), event("GET", "/v1/nothing")):
+        answer = answer_of(asked, handlers)
+        assert answer["headers"]["Strict-Transport-Security"] == "max-age=31536000"
+
+
 def test_an_unknown_place_is_not_found() -> None:
     assert problem_of(answer_of(event("GET", "/v1/nothing"), {}))["code"] == "not_found"
 

@@ -138,12 +138,12 @@ def test_a_quota_that_nobody_can_count_lets_pass_and_is_counted_itself() -> None
     assert answer["headers"]["RateLimit-Policy"] == '"read-key";q=1;w=10'
 
 
-def test_a_key_without_the_scope_costs_its_merchant_nothing() -> None:
-    window = Window()
-    limits = window.limits(Quota(READ, "merchant", 1, 10))
-    refused = answer_of(event(*PLACE, scopes="keys:write"), {PLACE: balances}, limits)
-    assert refused["statusCode"] == 403
-    assert ask(limits)["statusCode"] == 200
+def test_what_a_key_may_not_do_is_counted_too() -> None:
+    limits = Window().limits(Quota(READ, "key", 2, 10))
+    asked = event(*PLACE, scopes="keys:write")
+    answers = [answer_of(asked, {PLACE: balances}, limits) for _ in range(3)]
+    assert [answer["statusCode"] for answer in answers] == [403, 403, 429]
+    assert '"read-key";r=1' in answers[0]["headers"]["RateLimit"]
 
 
 _KEYED = {"window_s": 10, "key": 1, "merchant": 2}

@@ -28,6 +28,8 @@ from orion.scopes import Scope
 
 _AMAZON_TRACE = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
 _NO_STORE = {"Cache-Control": "no-store"}
+# RFC 6797: a browser that has been here once asks over HTTPS only, for a year.
+HTTPS_ONLY = "max-age=31536000"
 _NOTHING = Fields({})
 
 
@@ -146,6 +148,7 @@ def serve(
         "headers": {
             "X-Request-Id": trace_id,
             "X-Content-Type-Options": "nosniff",
+            "Strict-Transport-Security": HTTPS_ONLY,
             **quota_headers,
             **response.headers,
         },
@@ -197,13 +200,15 @@ def _answer(
     request = _request(event, *place, log_trace_id())
     if known.scope is not None:
         request.merchant()
-        _check_scope(request, known.scope)
     if known.rate_class is not RateClass.NONE:
         standings = (limits or rate_limits.live()).spend(request, known)
         quota_headers.update(rate_limits.headers(standings))
         refused = rate_limits.refusal(standings)
         if refused is not None:
             raise refused
+    # After counting: else a key could ask without end for what it may not do.
+    if known.scope is not None:
+        _check_scope(request, known.scope)
     response = handler(_read(request, known))
     return _unless_known(request, response) if known.has_etag else response
 
