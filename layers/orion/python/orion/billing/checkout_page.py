@@ -73,6 +73,7 @@ class Page:
         self._page = Template((folder / "page.html").read_text(encoding="utf-8"))
         self._option = Template((folder / "option.html").read_text(encoding="utf-8"))
         digests = {name: _digest(body) for name, body in self._assets.items()}
+        self._versions = digests
         self._digests = {
             "icon_digest": digests["icon.svg"],
             "shared_digest": digests["shared.css"],
@@ -85,6 +86,12 @@ class Page:
         if name not in _TYPES:
             raise NoSuchAsset("there is nothing here")
         return _TYPES[name], self._assets[name]
+
+    def version(self, name: str) -> str:
+        """By which the document names this content of a file. Raises NoSuchAsset."""
+        if name not in _TYPES:
+            raise NoSuchAsset("there is nothing here")
+        return self._versions[name]
 
     def render(self, view: View, language: str) -> bytes:
         """The page of one invoice. Every value is escaped; texts come from orion.i18n."""

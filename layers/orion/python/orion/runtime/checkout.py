@@ -60,9 +60,13 @@ def handlers(folder: Path, shared: Path) -> Mapping[tuple[str, str], Handler]:
         return Response(200, page().render(view, language), headers)
 
     def asset_file(request: Request) -> Response:
-        """GET /checkout/assets/{file}: the document names its version, so it may be kept."""
-        content_type, body = page().asset(request.path_params.get("file", ""))
-        kept = "public, max-age=31536000, immutable" if "v" in request.query else "no-cache"
+        """GET /checkout/assets/{file}: kept only under the version of exactly these bytes. During
+        a deployment a newer document may ask an older function: that answer is for now only.
+        """
+        name = request.path_params.get("file", "")
+        content_type, body = page().asset(name)
+        named = request.query.get("v") == page().version(name)
+        kept = "public, max-age=31536000, immutable" if named else "no-store"
         return Response(200, body, {"Content-Type": content_type, "Cache-Control": kept})
 
     return {
