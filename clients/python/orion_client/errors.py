@@ -27,7 +27,13 @@ class NoAnswer(OrionError):
 
 
 class UnreadableAnswer(OrionError):
-    """The answer was no JSON object, or larger than this client reads."""
+    """The answer was no JSON object, or larger than this client reads. What was asked for may have
+    happened: of a POST, `idempotency_key` is kept here as in NoAnswer.
+    """
+
+    def __init__(self, text: str, idempotency_key: str | None = None) -> None:
+        super().__init__(text)
+        self.idempotency_key = idempotency_key
 
 
 class ApiError(OrionError):

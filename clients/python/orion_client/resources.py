@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from orion_client.errors import UnreadableAnswer
+from orion_client.errors import NotSent, UnreadableAnswer
 from orion_client.shapes import Page
 from orion_client.transport import Transport
 
@@ -42,8 +42,21 @@ class Resource:
 
 
 def at(template: str, **ids: str) -> str:
-    """The path of `template` with each id quoted, so that none can leave its place."""
-    return template.format(**{name: quote(value, safe="") for name, value in ids.items()})
+    """The path of `template` with each id quoted, so that none can leave its place. Raises NotSent
+    for an id that is no segment of a path.
+    """
+    return template.format(**{name: _segment(value) for name, value in ids.items()})
+
+
+def _segment(text: str) -> str:
+    # Empty ones shorten the path to that of the list; dot segments are removed from it before it is
+    # sent (RFC 3986, 5.2.4), quoted or not.
+    if text in ("", ".", ".."):
+        raise NotSent("an id is neither empty nor made of one or two dots")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError as exc:
+        raise NotSent("an id is text that UTF-8 can write") from exc
 
 
 def given(**members: object) -> dict[str, object]:

@@ -31,20 +31,21 @@ class _TooSlow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One whole answer of status 2xx."""
+    """One whole answer, and the key of the request that it answers."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    idempotency_key: str | None = None
 
     def json(self) -> Json:
         """The body as a JSON object. Raises UnreadableAnswer."""
         try:
             found = json.loads(self.body or b"{}")
         except ValueError as exc:
-            raise UnreadableAnswer("the answer is no JSON") from exc
+            raise UnreadableAnswer("the answer is no JSON", self.idempotency_key) from exc
         if not isinstance(found, dict):
-            raise UnreadableAnswer("the answer is no JSON object")
+            raise UnreadableAnswer("the answer is no JSON object", self.idempotency_key)
         return cast(Json, found)
 
 
@@ -104,8 +105,9 @@ class Transport:
         key = _key_for(method, idempotency_key)
         request = self._request(method, path, body, query, key)
         attempt = 1
+        maybe_done = False
         while True:
-            outcome = self._try(request, attempt, key)
+            outcome = self._try(request, maybe_done, key)
             if isinstance(outcome, Answer):
                 return outcome
             pause_s = self._pause_s(outcome, attempt)
@@ -113,6 +115,7 @@ class Transport:
                 raise outcome
             time.sleep(pause_s)
             attempt += 1
+            maybe_done = maybe_done or _outcome_unknown(outcome)
 
     def _pause_s(self, error: ApiError | NoAnswer, attempt: int) -> float | None:
         if isinstance(error, NoAnswer):
@@ -122,18 +125,19 @@ class Transport:
         return self.retries.pause_before_next(attempt, error.retry_after_s, random.random)
 
     def _try(
-        self, request: httpx.Request, attempt: int, key: str | None
+        self, request: httpx.Request, maybe_done: bool, key: str | None
     ) -> Answer | ApiError | NoAnswer:
         try:
-            answer = self._once(request)
+            answer = self._once(request, key)
         except (httpx.HTTPError, _TooSlow) as exc:
             error = NoAnswer(f"{request.method} {request.url.path}: {type(exc).__name__}", key)
             error.__cause__ = exc
             return error
         if 200 <= answer.status < 300:
             return answer
-        if request.method == "DELETE" and attempt > 1 and answer.status == 404:
-            # An earlier attempt removed it and its answer was lost.
+        if request.method == "DELETE" and maybe_done and answer.status == 404:
+            # An earlier attempt removed it and its answer was lost. One that was turned away
+            # (429, `retry: later`) removed nothing: after it 404 means what it says.
             return Answer(204, answer.headers, b"")
         return _refusal(answer, key)
 
@@ -170,7 +174,7 @@ class Transport:
             timeout=TIMEOUT_S,
         )
 
-    def _once(self, request: httpx.Request) -> Answer:
+    def _once(self, request: httpx.Request, key: str | None) -> Answer:
         ends_at = time.monotonic() + WHOLE_ANSWER_S
         response = self.http.send(request, stream=True, follow_redirects=False)
         try:
@@ -180,11 +184,15 @@ class Transport:
                 if time.monotonic() > ends_at:
                     raise _TooSlow(f"no whole answer within {WHOLE_ANSWER_S:.0f} s")
                 if len(found) > BODY_MAX_BYTES:
-                    raise UnreadableAnswer(f"the answer has more than {BODY_MAX_BYTES} bytes")
+                    raise UnreadableAnswer(f"the answer has more than {BODY_MAX_BYTES} bytes", key)
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, bytes(found))
+            return Answer(response.status_code, headers, bytes(found), key)
         finally:
             response.close()
+
+
+def _outcome_unknown(error: ApiError | NoAnswer) -> bool:
+    return isinstance(error, NoAnswer) or error.retry == "same_key"
 
 
 def _refusal(answer: Answer, key: str | None) -> ApiError:
