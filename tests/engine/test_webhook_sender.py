@@ -178,6 +178,29 @@ def test_https_is_verified_by_the_name_while_the_checked_address_is_called(
     assert len(seen.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "url, host",
+    [
+        (f"https://{NAME}/h", NAME),
+        ("http://127.0.0.1:443/h", "127.0.0.1:443"),
+        ("http://[::ffff:127.0.0.1]:80/h", "[::ffff:127.0.0.1]"),
+    ],
+)
+def test_the_host_names_no_port_that_is_the_schemes_own(
+    url: str,
+    host: str,
+    authority: tuple[ssl.SSLContext, ssl.SSLContext],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen, (trust, identity), connect = Seen(), authority, socket.create_connection
+    with receiver(seen, tls=identity if url.startswith("https") else None) as port:
+        # The low ports are the system's: whoever is called there, this receiver answers.
+        at = ("127.0.0.1", port)
+        monkeypatch.setattr(socket, "create_connection", lambda _, timeout: connect(at, timeout))
+        assert post(sender(trust=trust), url).outcome == Outcome.DELIVERED
+    assert seen.requests[0][1]["Host"] == host
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
     inside, outside = Seen(), Seen()

@@ -14,6 +14,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 URL_MAX_LENGTH = 2_048
+HTTP_PORT = 80
 HTTPS_PORT = 443
 FIRST_FREE_PORT = 1_024
 _VISIBLE_ASCII = re.compile(r"[!-~]+\Z", re.ASCII)
@@ -61,8 +62,8 @@ def check_url(url: str, allowed_private: Sequence[Network]) -> Target:
     secure = parts.scheme == "https"
     _check_host(parts.hostname, secure, allowed_private)
     if port is None:
-        port = HTTPS_PORT if secure else 80
-    if port != HTTPS_PORT and port < FIRST_FREE_PORT and not (port == 80 and not secure):
+        port = HTTPS_PORT if secure else HTTP_PORT
+    if port != HTTPS_PORT and port < FIRST_FREE_PORT and not (port == HTTP_PORT and not secure):
         raise WebhookUrlRefused("port 443 or one from 1024 to 65535", port=port)
     return Target(secure, parts.hostname, port, _path(parts))
 

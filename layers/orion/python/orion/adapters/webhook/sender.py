@@ -22,7 +22,15 @@ from threading import Thread
 from orion.adapters.webhook.deadline import Deadline, DeadlineSocket
 from orion.billing.delivery import Outcome
 from orion.billing.errors import WebhookUrlRefused
-from orion.billing.webhook_target import Address, Network, Target, address_allowed, check_url
+from orion.billing.webhook_target import (
+    HTTP_PORT,
+    HTTPS_PORT,
+    Address,
+    Network,
+    Target,
+    address_allowed,
+    check_url,
+)
 
 CONNECT_TIMEOUT_S = 3.0
 TOTAL_TIMEOUT_S = 8.0
@@ -145,7 +153,8 @@ class WebhookSender:
         try:
             # http.client asks no more of its socket than DeadlineSocket has.
             connection.sock = DeadlineSocket(sock, deadline)
-            connection.request("POST", target.path, body, {**headers, "Connection": "close"})
+            sent = {"Host": _host(target), **headers, "Connection": "close"}
+            connection.request("POST", target.path, body, sent)
             answer = connection.getresponse()
             # Read a little, so that a well-behaved server sees its answer taken; then close
             # whatever follows.
@@ -212,6 +221,14 @@ class WebhookSender:
         except BaseException:
             sock.close()
             raise
+
+
+def _host(target: Target) -> str:
+    """The Host header: without the port where it is the scheme's own (RFC 9110, 4.2.3 and 7.2), as
+    receivers compare it. http.client knows nothing of the TLS below it, so it would say 443.
+    """
+    own = target.port == (HTTPS_PORT if target.secure else HTTP_PORT)
+    return _bracketed(target.host) + ("" if own else f":{target.port}")
 
 
 def _bracketed(host: str) -> str:
