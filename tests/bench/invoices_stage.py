@@ -94,6 +94,7 @@ def _parameters(stack: Stack) -> None:
             {"bitcoin": {"settled": 2, "final": 3}, "ethereum": {"settled": 3, "final": 5}}
         ),
         "policy/rate-limits": json.dumps(QUOTAS),
+        "keys/service-secrets-arn": "arn:aws:kms:eu-west-1:000000000000:key/of-this-stage",
         "memcached/servers": stack.memcached.servers,
         "webhooks/allowed-private-networks": "none",
     }

@@ -87,6 +87,7 @@ def stage_scene(
         ),
         "webhooks/allowed-private-networks": '["127.0.0.0/8"]',
         "policy/rate-limits": json.dumps(QUOTAS),
+        "keys/service-secrets-arn": "arn:aws:kms:eu-west-1:000000000000:key/of-this-stage",
     }
     ssm, kms, sqs = boto3.client("ssm"), boto3.client("kms"), boto3.client("sqs")
     for name, value in parameters.items():

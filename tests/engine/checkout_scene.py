@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 STAGE = "checkout"
 HANDLERS = checkout.handlers(ROOT / "web" / "checkout", ROOT / "web" / "shared")
 UNLIMITED = Limits({}, lambda key, window_s: None, time.time, lambda: None)
+SECRETS_ARN = "arn:aws:kms:eu-west-1:000000000000:key/6f1d1c1e-95a1-4d0c-9a5e-3f0e1b7a2c44"
 QUEUES = ("outbox-billing", "socket-messages", "socket-gone")
 _CACHED: tuple[Any, ...] = (
     settings.settings,
@@ -53,6 +54,7 @@ def parameters_of(admin: Any, memcached: str, **more: str) -> dict[str, str]:
         **{f"mysql/{way}-port": str(admin.port) for way in ("proxy", "writer")},
         **{f"mysql/{way}-ca-pem": admin.ca_pem for way in ("proxy", "writer")},
         "memcached/servers": memcached,
+        "keys/service-secrets-arn": SECRETS_ARN,
         "sockets/url": "none",
         "api/standard-url": "https://pay.example",
         "api/vip-url": "https://vip.example",

@@ -183,7 +183,7 @@ def refusal(standings: Sequence[Standing]) -> RateLimited | None:
 def live() -> Limits:
     """Of this stage and lane. Raises MalformedQuotas, and what reading the settings raises."""
     # What functions without quotas never need.
-    from orion.runtime.cache import cache
+    from orion.runtime import counters
     from orion.runtime.clock import now
     from orion.runtime.metrics import count
     from orion.runtime.settings import MissingSetting, settings
@@ -194,7 +194,7 @@ def live() -> Limits:
         raise MissingSetting("this lane has no quotas", parameter=PARAMETER)
     return Limits(
         quotas,
-        cache().count,
+        counters.count,
         lambda: now().timestamp(),
         lambda: count("api", "rate_limit_unknown", 1),
     )

@@ -4,7 +4,6 @@ Form of the events: Amazon API Gateway Developer Guide, "Set up integration requ
 for WebSocket APIs.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache as once
 from typing import cast
@@ -16,8 +15,7 @@ from orion.billing.sockets import Sockets, TooManySockets, read_connections
 from orion.errors import OrionError
 from orion.ids import MalformedId, parse_public_id
 from orion.records import parse_json
-from orion.runtime import problems
-from orion.runtime.cache import cache
+from orion.runtime import counters, problems
 from orion.runtime.clock import now
 from orion.runtime.log import logger, new_trace_id, set_trace_id
 from orion.runtime.settings import mysql_config
@@ -62,9 +60,7 @@ def _connect(
     except MalformedId as exc:
         raise InvoiceNotFound("no such invoice") from exc
     address = str(_mapping(context.get("identity")).get("sourceIp"))
-    # Memcached must not hold addresses that anyone who reaches it could list.
-    digest = hashlib.sha256(address.encode()).hexdigest()[:32]
-    used = cache().count(f"sockets:{digest}", WINDOW_S)
+    used = counters.count(f"sockets:{address}", WINDOW_S)
     if used is not None and used > NEW_OF_ADDRESS:
         raise TooManySockets("too many new connections from this address")
     _sockets(direct=False).open(connection_id, invoice_id)
