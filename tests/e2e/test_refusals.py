@@ -38,16 +38,22 @@ def ask(
 
 
 def counts(stack: Stack) -> list[tuple[Any, ...]]:
-    """How much is written anywhere that a request could write."""
+    """How much is written anywhere that a request could write. Tickers come, positions are given
+    and webhooks of earlier tests are tried again meanwhile.
+    """
     tables = rows(
         stack,
         "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN"
-        " ('orion_user', 'orion_billing') AND table_name <> 'rate_ticker' ORDER BY 1, 2",
+        " ('orion_user', 'orion_billing') AND table_name NOT IN"
+        " ('rate_ticker', 'event_stream', 'webhook_attempt', 'outbox') ORDER BY 1, 2",
     )
     written = [
         rows(stack, f"SELECT '{schema}.{table}', COUNT(*) FROM {schema}.{table}")[0]
         for schema, table in tables
     ]
+    for schema in ("orion_user", "orion_billing"):
+        told = f"SELECT '{schema}.outbox', COUNT(*) FROM {schema}.outbox"
+        written += rows(stack, f"{told} WHERE destination NOT LIKE 'sqs:webhook%%'")
     taken = rows(
         stack, "SELECT 'taken', COUNT(*) FROM orion_moneyin.wallet WHERE state = 'assigned'"
     )
