@@ -16,8 +16,8 @@ from orion.adapters.memcached.cache import Cache, Server
 from orion.runtime import rate_limits, settings
 from orion.runtime import sockets as room
 from orion.runtime.cache import cache
-from orion.runtime.http import Request, Response, json_response
 from orion.runtime.rate_limits import Limits, Quota
+from orion.runtime.request import Request, Response, json_response
 from orion.runtime.route import RateClass
 from tests.engine.checkout_scene import checkout_stage
 from tests.unit.http_scene import KEY, MERCHANT, answer_of, event

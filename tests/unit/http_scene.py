@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from orion.ids import public_id, random_id
-from orion.runtime.http import Handler, serve
+from orion.runtime.http import serve
 from orion.runtime.rate_limits import Limits
+from orion.runtime.request import Handler
 
 MERCHANT, KEY = random_id(), random_id()
 # Without a quota: nothing is counted, so that nothing needs memcached.

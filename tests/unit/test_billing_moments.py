@@ -13,7 +13,7 @@ from orion.billing.errors import CursorMalformed
 from orion.billing.moments import MomentMalformed, Period, PeriodRefused, read_moment, read_period
 from orion.billing.places import Place, place_cursor, read_place
 from orion.runtime import billing, reports
-from orion.runtime.http import Handler
+from orion.runtime.request import Handler
 from tests.unit.http_scene import answer_of, event
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

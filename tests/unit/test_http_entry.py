@@ -11,7 +11,7 @@ import pytest
 from orion.errors import OrionError, Unavailable
 from orion.runtime import problems
 from orion.runtime.body import Body, MalformedField, MissingField, PayloadTooLarge, UnknownField
-from orion.runtime.http import Request, Response, json_response
+from orion.runtime.request import Request, Response, json_response
 from tests.unit.http_scene import MERCHANT, answer_of, event
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orion.runtime.http import Request, Response, answered_once
 from orion.runtime.idempotency import key_of
+from orion.runtime.request import Request, Response, answered_once
 from tests.unit.http_scene import answer_of, event
 
 PLACE = ("POST", "/v1/api-keys")

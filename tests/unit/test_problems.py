@@ -10,7 +10,7 @@ from orion import i18n
 from orion.errors import OrionError
 from orion.runtime import problems
 from orion.runtime.body import MissingField
-from orion.runtime.http import Request, Response
+from orion.runtime.request import Request, Response
 from tests.unit.http_scene import answer_of, event
 
 _PAGE = Path(__file__).parents[2] / "docs" / "problems.md"

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from orion.ids import public_id, random_id
-from orion.runtime.http import Request, Response, json_response
 from orion.runtime.rate_limits import (
     Limits,
     MalformedQuotas,
     Quota,
     read_quotas,
 )
+from orion.runtime.request import Request, Response, json_response
 from orion.runtime.route import RateClass
 from orion.runtime.routes import ROUTES
 from tests.unit.http_scene import KEY, MERCHANT, answer_of, event

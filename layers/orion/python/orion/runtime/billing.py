@@ -24,10 +24,10 @@ from orion.billing.service import PAGE_DEFAULT, Billing, Surroundings
 from orion.ids import MalformedId, parse_public_id
 from orion.runtime import rates
 from orion.runtime.clock import now
-from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.kafka import Record, each_partition
 from orion.runtime.keyed import created, keyed
 from orion.runtime.log import logger
+from orion.runtime.request import Handler, Request, Response, json_response
 from orion.runtime.settings import (
     Settings,
     mysql_config,

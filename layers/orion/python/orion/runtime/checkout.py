@@ -12,7 +12,8 @@ from orion.billing.checkout_page import Page, View, policy
 from orion.ids import MalformedId, parse_public_id
 from orion.runtime.billing import invoices, places
 from orion.runtime.clock import now
-from orion.runtime.http import Handler, NotFound, Request, Response
+from orion.runtime.http import NotFound
+from orion.runtime.request import Handler, Request, Response
 from orion.runtime.settings import settings
 from orion.runtime.status_cache import statuses
 

@@ -10,8 +10,8 @@ from orion.billing.fees.calls import Assigning, Referring, read_call
 from orion.billing.fees.desk import FeeDesk
 from orion.runtime import billing
 from orion.runtime.clock import now
-from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.operator_calls import Answer, answered
+from orion.runtime.request import Handler, Request, Response, json_response
 from orion.runtime.settings import mysql_config
 from orion.runtime.wakeup import wake
 

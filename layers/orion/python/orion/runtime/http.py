@@ -7,30 +7,28 @@ an RFC 9457 problem document with the trace id under which the logs know the req
 import base64
 import binascii
 import hashlib
-import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 from orion import i18n
 from orion.errors import OrionError, Unavailable
 from orion.ids import parse_public_id
 from orion.runtime import problems, rate_limits, routes, settings
-from orion.runtime.api_schema.reading import Fields, read_body, read_query
+from orion.runtime.api_schema.reading import read_body, read_query
 from orion.runtime.body import MalformedField
 from orion.runtime.idempotency import key_of
 from orion.runtime.log import logger, new_trace_id, set_trace_id
 from orion.runtime.log import trace_id as log_trace_id
 from orion.runtime.rate_limits import Limits
+from orion.runtime.request import NO_STORE, NOTHING, Handler, Request, Response
 from orion.runtime.route import RateClass, Route
 from orion.scopes import Scope
 
 _AMAZON_TRACE = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
-_NO_STORE = {"Cache-Control": "no-store"}
 # RFC 6797: a browser that has been here once asks over HTTPS only, for a year.
 HTTPS_ONLY = "max-age=31536000"
-_NOTHING = Fields({})
 
 
 class NotFound(OrionError):
@@ -49,70 +47,6 @@ class ForbiddenScope(OrionError):
     """The key may not do this."""
 
     code = "forbidden_scope"
-
-
-class Unauthorized(OrionError):
-    """No key, or one that is not ours."""
-
-    code = "unauthorized"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request. Header names are lower case; `merchant_id` is None on routes that are open to
-    everyone. `fields` is the body and `parameters` the query, read as the route describes them;
-    `body` and `query` are what they were read from.
-    """
-
-    method: str
-    route: str
-    path_params: Mapping[str, str]
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-    merchant_id: bytes | None
-    key_id: bytes | None
-    scopes: frozenset[str]
-    lane: str
-    trace_id: str
-    source_ip: str
-    fields: Fields = _NOTHING
-    parameters: Fields = _NOTHING
-
-    def merchant(self) -> bytes:
-        """The merchant whose key came with the request. Raises Unauthorized."""
-        if self.merchant_id is None:
-            raise Unauthorized("this request needs an API key")
-        return self.merchant_id
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One answer; a body that is not text in UTF-8 must not be built."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Handler = Callable[[Request], Response]
-
-
-def json_response(
-    status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None
-) -> Response:
-    """A JSON answer that nobody between us and the client keeps."""
-    return Response(
-        status,
-        json.dumps(body, ensure_ascii=False, allow_nan=False).encode(),
-        {"Content-Type": "application/json", **_NO_STORE, **(headers or {})},
-    )
-
-
-def answered_once(status: int, body: bytes, *, replayed: bool) -> Response:
-    """The answer to a request with an idempotency key, stored or new."""
-    headers = {"Idempotent-Replayed": "true"} if replayed else {}
-    return Response(status, body, {**json_response(status, {}).headers, **headers})
 
 
 def serve(
@@ -162,7 +96,7 @@ def _refusal(error: OrionError, reader: problems.Reader) -> Response:
     headers = {
         "Content-Type": problems.CONTENT_TYPE,
         "Content-Language": reader.language,
-        **_NO_STORE,
+        **NO_STORE,
     }
     if status == 405:
         headers["Allow"] = str(error.fields.get("allowed", ""))
@@ -230,8 +164,8 @@ def _read(request: Request, route: Route) -> Request:
     """The request with what its route describes: nothing reaches a handler that does not fit."""
     if route.needs_idempotency_key:
         key_of(request)
-    parameters = _NOTHING if route.query is None else read_query(request.query, route.query)
-    fields = _NOTHING if route.request is None else read_body(request.body, route.request)
+    parameters = NOTHING if route.query is None else read_query(request.query, route.query)
+    fields = NOTHING if route.request is None else read_body(request.body, route.request)
     return replace(request, fields=fields, parameters=parameters)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from orion.errors import OrionError
 
 if TYPE_CHECKING:
-    from orion.runtime.http import Request
+    from orion.runtime.request import Request
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,510})"')

@@ -9,7 +9,7 @@ from orion.billing.errors import CursorMalformed, InvoiceNotFound
 from orion.billing.invoice import Change, moment
 from orion.ids import MalformedId, parse_public_id
 from orion.runtime.api_schema.paging import PAGE_DEFAULT
-from orion.runtime.http import Handler, Request, Response, json_response
+from orion.runtime.request import Handler, Request, Response, json_response
 from orion.runtime.settings import mysql_config
 
 _NUMBER_DIGITS = 10  # A number of INT UNSIGNED.

@@ -1,8 +1,8 @@
 """Requests to billing that have one effect for each idempotency key, and their answers."""
 
 from orion.billing.ports import Answer, KeyedRequest
-from orion.runtime.http import Request, Response, answered_once
 from orion.runtime.idempotency import fingerprint, key_of
+from orion.runtime.request import Request, Response, answered_once
 from orion.runtime.wakeup import wake
 
 

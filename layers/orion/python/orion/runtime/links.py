@@ -15,8 +15,8 @@ from orion.ids import MalformedId, parse_public_id
 from orion.runtime.api_schema.paging import PAGE_DEFAULT
 from orion.runtime.billing import invoices, places
 from orion.runtime.clock import now
-from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.keyed import created, keyed
+from orion.runtime.request import Handler, Request, Response, json_response
 from orion.runtime.settings import mysql_config, settings
 from orion.runtime.wakeup import wake
 

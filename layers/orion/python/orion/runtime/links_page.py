@@ -24,9 +24,10 @@ from orion.errors import OrionError
 from orion.ids import public_id
 from orion.runtime import problems
 from orion.runtime.body import MalformedField, PayloadTooLarge
-from orion.runtime.http import Handler, Request, Response, serve
+from orion.runtime.http import serve
 from orion.runtime.links import lane_urls, link_id_of, visits
 from orion.runtime.rate_limits import Limits
+from orion.runtime.request import Handler, Request, Response
 from orion.runtime.wakeup import wake
 
 FORM_MAX_BYTES = 4_096

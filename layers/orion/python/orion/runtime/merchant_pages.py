@@ -13,7 +13,8 @@ from pathlib import Path
 from string import Template
 
 from orion import i18n
-from orion.runtime.http import Handler, NotFound, Request, Response
+from orion.runtime.http import NotFound
+from orion.runtime.request import Handler, Request, Response
 
 PAGES = (
     "overview",

@@ -16,7 +16,7 @@ from orion.errors import OrionError, Retry
 from orion.runtime.route import RateClass, Route
 
 if TYPE_CHECKING:
-    from orion.runtime.http import Request
+    from orion.runtime.request import Request
 
 PARAMETER = "policy/rate-limits"
 _LIMIT_MAX = 10_000_000

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from orion.runtime.billing import rate_desk
 from orion.runtime.body import MalformedParameter
-from orion.runtime.http import Handler, Request, Response, json_response
+from orion.runtime.request import Handler, Request, Response, json_response
 from orion.runtime.wakeup import wake
 
 _MODULE = "billing"

@@ -14,7 +14,8 @@ from string import Template
 
 from orion import i18n
 from orion.runtime import problems
-from orion.runtime.http import Handler, NotFound, Request, Response
+from orion.runtime.http import NotFound
+from orion.runtime.request import Handler, Request, Response
 from orion.runtime.settings import settings
 
 _POLICY = (

@@ -26,7 +26,7 @@ from orion.ledger.statement import Order
 from orion.ledger.transfer_record import rfc3339
 from orion.runtime.api_schema.paging import PAGE_DEFAULT
 from orion.runtime.body import MalformedParameter
-from orion.runtime.http import Handler, Request, Response, json_response
+from orion.runtime.request import Handler, Request, Response, json_response
 from orion.runtime.settings import mysql_config
 
 

@@ -5,7 +5,7 @@ from functools import cache
 
 from orion.adapters.mysql.session import Database
 from orion.errors import OrionError
-from orion.runtime.http import Handler, Request, Response, json_response
+from orion.runtime.request import Handler, Request, Response, json_response
 from orion.runtime.settings import mysql_config
 
 

@@ -9,8 +9,8 @@ from orion.adapters.mysql.session import Cursor, Database
 from orion.adapters.mysql.user_store import MySqlUserStore, MySqlUserTransaction
 from orion.ids import MalformedId, parse_public_id, public_id
 from orion.runtime import clock
-from orion.runtime.http import Handler, Request, Response, answered_once, json_response
 from orion.runtime.idempotency import fingerprint, key_of, scope_of
+from orion.runtime.request import Handler, Request, Response, answered_once, json_response
 from orion.runtime.settings import mysql_config
 from orion.runtime.wakeup import wake
 from orion.user import model, service

@@ -21,9 +21,9 @@ from orion.ids import ID_BYTES, MalformedId, parse_public_id
 from orion.records import parse_json
 from orion.runtime.billing import billing_store
 from orion.runtime.clock import now
-from orion.runtime.http import Handler, Request, Response, json_response
 from orion.runtime.keyed import created, keyed
 from orion.runtime.log import logger, set_trace_id
+from orion.runtime.request import Handler, Request, Response, json_response
 from orion.runtime.settings import AWS_CLIENT, settings
 from orion.runtime.wakeup import wake
 from orion.runtime.webhook_targets import allowed_private_networks
