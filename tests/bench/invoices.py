@@ -15,21 +15,14 @@ costs (a ratio of at least 0.5).
 Run: `make bench BENCH=invoices`.
 """
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
-from pathlib import Path
 
-from infra.local.migrations import migrate
-from infra.local.stack import Stack
 from tests.bench.figures import Figure, machine, progress, quantile
-from tests.bench.invoices_stage import Stage, prepare
+from tests.bench.invoices_stage import pinned, stage
 from tests.bench.invoices_work import Measured, measured, recorded, share_starts
 
 NAME = "invoices"
@@ -69,8 +62,11 @@ def main() -> None:
     """Measure and print the figures."""
     context = get_context("spawn")
     starts = {workers: context.Barrier(workers) for workers in AT_ONCE}
-    with stage() as found, context.Pool(max(AT_ONCE), share_starts, (starts,)) as pool:
-        core = _pinned(found)
+    with (
+        stage(NAME, ENGINES, WALLETS) as found,
+        context.Pool(max(AT_ONCE), share_starts, (starts,)) as pool,
+    ):
+        core = pinned(found)
         statements = pool.apply(recorded, (found,))
         progress(NAME, f"{len(statements)} statements an invoice; {machine()}")
         for workers in AT_ONCE:
@@ -96,29 +92,3 @@ def show(case: str, ours: Rounds, bare: Rounds) -> None:
 def _round(pool: Pool, workers: int, work: partial[Measured]) -> Sequence[Measured]:
     running = [pool.apply_async(work, (workers, SPAN_S)) for _ in range(workers)]
     return [each.get() for each in running]
-
-
-def _pinned(found: Stage) -> int:
-    """The core of the product; the engines get the others, or the same where there is only one."""
-    known = sorted(os.sched_getaffinity(0))
-    others = set(known[1:]) or set(known)
-    for pid in found.engine_pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setaffinity(int(task.name), others)
-    return known[0]
-
-
-@contextmanager
-def stage() -> Iterator[Stage]:
-    """Engines of one's own with billing's schema, wallets and merchants; gone at the end."""
-    # Open to the database server, which runs as another user.
-    folder = Path(tempfile.mkdtemp(prefix="orion-bench-"))
-    folder.chmod(0o711)
-    stack = Stack(folder / "stack", report=partial(progress, NAME))
-    try:
-        stack.up(ENGINES)
-        migrate(stack.mariadb, None)
-        yield prepare(stack, ENGINES, WALLETS)
-    finally:
-        stack.down()
-        shutil.rmtree(folder, ignore_errors=True)

@@ -3,16 +3,24 @@ queue, merchants with fixed rates, and free wallets.
 """
 
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from pathlib import Path
 
 import boto3
 
+from infra.local.migrations import migrate
 from infra.local.seed import QUOTAS
 from infra.local.stack import Stack
 from orion.chains.bitcoin.address import address_of
 from orion.chains.bitcoin.network import network_of
+from tests.bench.figures import progress
 
 STAGE = "bench"
 MERCHANTS = 2_000
@@ -30,7 +38,33 @@ class Stage:
     engine_pids: Sequence[int]
 
 
-def prepare(stack: Stack, engines: Sequence[str], wallets: int) -> Stage:
+@contextmanager
+def stage(bench: str, engines: Sequence[str], wallets: int) -> Iterator[Stage]:
+    """Engines of one's own with billing's schema, wallets and merchants; gone at the end."""
+    # Open to the database server, which runs as another user.
+    folder = Path(tempfile.mkdtemp(prefix="orion-bench-"))
+    folder.chmod(0o711)
+    stack = Stack(folder / "stack", report=partial(progress, bench))
+    try:
+        stack.up(engines)
+        migrate(stack.mariadb, None)
+        yield _prepare(stack, engines, wallets)
+    finally:
+        stack.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pinned(found: Stage) -> int:
+    """The core of the product; the engines get the others, or the same where there is only one."""
+    known = sorted(os.sched_getaffinity(0))
+    others = set(known[1:]) or set(known)
+    for pid in found.engine_pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(task.name), others)
+    return known[0]
+
+
+def _prepare(stack: Stack, engines: Sequence[str], wallets: int) -> Stage:
     """Fill a stack whose engines run and whose schemas are there."""
     _parameters(stack)
     merchants = [number.to_bytes(16, "big") for number in range(1, MERCHANTS + 1)]

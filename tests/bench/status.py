@@ -11,24 +11,18 @@ Run: `make bench BENCH=status`.
 """
 
 import os
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, cycle
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
-from pathlib import Path
 from typing import Any
 
-from infra.local.migrations import migrate
-from infra.local.stack import Stack
 from tests.bench.figures import Figure, machine, progress, quantile
-from tests.bench.invoices_stage import Stage, prepare
+from tests.bench.invoices_stage import Stage, pinned, stage
 
 NAME = "status"
 ENGINES = ("mariadb", "memcached", "ministack")
@@ -50,8 +44,11 @@ class Measured:
 
 def main() -> None:
     """Measure and print the figures."""
-    with stage() as found, get_context("spawn").Pool(max(AT_ONCE), _quiet) as pool:
-        core = _pinned(found)
+    with (
+        stage(NAME, ENGINES, INVOICES) as found,
+        get_context("spawn").Pool(max(AT_ONCE), _quiet) as pool,
+    ):
+        core = pinned(found)
         names = pool.apply(create, (found,))
         progress(NAME, f"{len(names)} invoices; {machine()}")
         for known in (True, False):
@@ -163,29 +160,3 @@ def _event(name: str, etag: str, address: int) -> dict[str, Any]:
         "isBase64Encoded": False,
         "requestContext": {"identity": {"sourceIp": str(address)}},
     }
-
-
-def _pinned(found: Stage) -> int:
-    """The core of the product; the engines get the others, or the same where there is only one."""
-    known = sorted(os.sched_getaffinity(0))
-    others = set(known[1:]) or set(known)
-    for pid in found.engine_pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setaffinity(int(task.name), others)
-    return known[0]
-
-
-@contextmanager
-def stage() -> Iterator[Stage]:
-    """Engines of one's own with billing's schema, wallets and merchants; gone at the end."""
-    # Open to the database server, which runs as another user.
-    folder = Path(tempfile.mkdtemp(prefix="orion-bench-"))
-    folder.chmod(0o711)
-    stack = Stack(folder / "stack", report=partial(progress, NAME))
-    try:
-        stack.up(ENGINES)
-        migrate(stack.mariadb, None)
-        yield prepare(stack, ENGINES, INVOICES)
-    finally:
-        stack.down()
-        shutil.rmtree(folder, ignore_errors=True)

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,6 +17,7 @@ from orion.runtime import billing, cache, checkout, settings, sockets, status_ca
 from orion.runtime import http as entry
 from orion.runtime.rate_limits import Limits
 from tests.engine.billing_scene import TOKEN, BillingScene, scene_of
+from tests.engine.page_gateway import gateway
 
 ROOT = Path(__file__).parents[2]
 STAGE = "checkout"
@@ -145,36 +144,10 @@ def event_of(path: str, headers: Mapping[str, str]) -> Mapping[str, object]:
 
 @contextmanager
 def served() -> Iterator[str]:
-    """A gateway in front of the handlers; its base URL. One request at a time, as one function's
-    process has.
-    """
-    turn = Lock()
-
-    class Gateway(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            event = event_of(self.path, dict(self.headers.items()))
-            with turn:
-                answer: Any = entry.serve(event, HANDLERS, UNLIMITED)
-            body = answer["body"].encode()
-            self.send_response(answer["statusCode"])
-            for name, value in answer["headers"].items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    """A gateway in front of the handlers; its base URL."""
+    with gateway(
+        lambda method, path, headers, body: entry.serve(
+            event_of(path, headers), HANDLERS, UNLIMITED
+        )
+    ) as url:
+        yield url

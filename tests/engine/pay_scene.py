@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,6 +15,7 @@ from orion.runtime import links, links_page, rate_limits, reports
 from tests.engine.billing_scene import MERCHANT
 from tests.engine.checkout_scene import HANDLERS as CHECKOUT
 from tests.engine.checkout_scene import ROOT, STAGE, UNLIMITED, checkout_stage
+from tests.engine.page_gateway import gateway
 from tests.engine.sales_scene import SALES_TABLES, SalesScene
 
 CACHED: tuple[Any, ...] = (
@@ -134,42 +133,8 @@ def ask(
 
 @contextmanager
 def served() -> Iterator[str]:
-    """A gateway in front of both pages; its base URL. One request at a time, as one function's
-    process has.
-    """
-    turn = Lock()
-
-    class Gateway(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self._answer(None)
-
-        def do_POST(self) -> None:
-            self._answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
-
-        def _answer(self, body: str | None) -> None:
-            headers = dict(self.headers.items())
-            with turn:
-                found = answered(event_of(self.command, self.path, headers, body))
-            content = found["body"].encode()
-            self.send_response(found["statusCode"])
-            for name, value in found["headers"].items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    """A gateway in front of both pages; its base URL."""
+    with gateway(
+        lambda method, path, headers, body: answered(event_of(method, path, headers, body))
+    ) as url:
+        yield url
