@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ CONNECT_TIMEOUT_S = 5
 # stays known.
 READ_TIMEOUT_S = 30
 _DEADLOCK, _LOCK_WAIT = 1213, 1205
+# For so long after it ended a transaction a connection is taken to live.
+_BELIEVED_S = 1.0
 # Too many connections, shutting down, interrupted, timed out, read-only after a failover, killed.
 _SERVER_GONE = frozenset(
     {0, 1040, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1290, 1317, 1836, 1927, 3024, 4031}
@@ -81,6 +84,7 @@ class Database:
     def __init__(self, config: MySqlConfig) -> None:
         self._config = config
         self._connection: pymysql.Connection[Cursor] | None = None
+        self._ended_s = 0.0
         # How many connections were opened: whoever remembers what a server said asks whether it
         # may be another one by now.
         self.opened = 0
@@ -97,6 +101,7 @@ class Database:
             with connection.cursor() as cursor:
                 yield cursor
             connection.commit()
+            self._ended_s = time.time()
         except pymysql.err.OperationalError as exc:
             if exc.args and exc.args[0] in (_DEADLOCK, _LOCK_WAIT):
                 self._roll_back()
@@ -145,27 +150,27 @@ class Database:
             return
         try:
             self._connection.rollback()
+            self._ended_s = time.time()
         except pymysql.err.Error:
             self.close()
 
     def _begun(self) -> "pymysql.Connection[Cursor]":
-        """A connection with a transaction begun. What fails here has done nothing yet."""
+        """A connection outside any transaction: its next statement begins one (MySQL 8.0 Reference
+        Manual, 13.3.1, with autocommit off). What fails here has done nothing yet.
+        """
         if self._connection is not None:
             # A frozen Lambda environment may wake with a connection that the server has closed
-            # meanwhile. To begin is the question whether it lives: a ping would be one round trip
-            # more in each transaction.
+            # meanwhile; the wall clock, unlike the monotonic one, tells that it was frozen. To
+            # begin is the question whether the connection lives, and a round trip: it is not asked
+            # of one that has just answered.
+            if 0 <= time.time() - self._ended_s < _BELIEVED_S:
+                return self._connection
             try:
                 self._connection.begin()
                 return self._connection
             except (pymysql.err.Error, OSError):
                 self.close()
-        connection = self._open()
-        try:
-            connection.begin()
-        except (pymysql.err.Error, OSError) as exc:
-            self.close()
-            raise DatabaseUnavailable("the database does not answer") from exc
-        return connection
+        return self._open()
 
     def _open(self) -> "pymysql.Connection[Cursor]":
         config = self._config
