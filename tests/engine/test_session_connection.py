@@ -8,16 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.mariadb import MariaDb
-from orion.adapters.mysql import session
 from orion.adapters.mysql.session import Cursor, Database, DatabaseUnavailable
 from tests.engine.ledger_store_scene import config, empty_ledger, rows
 
 pytestmark = pytest.mark.engine
 
-STORE = (
-    "INSERT INTO consumer_offset (topic, partition_no, next_offset)"
-    " VALUES ('session', 0, 1)"
-)
+STORE = "INSERT INTO consumer_offset (topic, partition_no, next_offset) VALUES ('session', 0, 1)"
 STORED = "SELECT COUNT(*) FROM consumer_offset WHERE topic = 'session'"
 
 
@@ -37,7 +33,7 @@ def database(mysql_admin: MariaDb) -> Iterator[Database]:
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """As if the process had been frozen for so long (negative: its clock was put back)."""
     now_s = time.time()
-    monkeypatch.setattr(session.time, "time", lambda: now_s + seconds)
+    monkeypatch.setattr(time, "time", lambda: now_s + seconds)
 
 
 def end_of(admin: Cursor, database: Database) -> None:
