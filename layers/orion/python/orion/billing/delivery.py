@@ -26,7 +26,9 @@ ENDPOINT_DELETED, ENDPOINT_DISABLED = "endpoint_deleted", "endpoint_disabled"
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery is."""
+    """Where a delivery is. `docs/webhooks.md`, "Closing", says what becomes of each when its
+    endpoint is closed.
+    """
 
     HELD = "held"  # An earlier one of the same object to the same endpoint is not finished.
     QUEUED = "queued"  # With the sender; `due_at` is when a missing answer counts as a failure.
@@ -36,6 +38,8 @@ class DeliveryState(StrEnum):
 
 
 FINISHED = frozenset({DeliveryState.DELIVERED, DeliveryState.GIVEN_UP})
+UNSENT = frozenset({DeliveryState.HELD, DeliveryState.WAITING})
+OPEN = frozenset(DeliveryState) - FINISHED
 
 
 class Outcome(StrEnum):
@@ -111,7 +115,8 @@ class WebhookEvent:
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One event on its way to one endpoint. `number` is the event's, so it orders an object's
-    deliveries. `schedule_from` is how many attempts came before the present schedule.
+    deliveries. `schedule_from` is how many attempts came before the present schedule. `closing` is
+    why its endpoint was closed while it was with a sender, None otherwise and once it is finished.
     """
 
     delivery_id: bytes
@@ -129,6 +134,7 @@ class Delivery:
     last_status: int | None = None
     last_error: str | None = None
     finished_at: datetime | None = None
+    closing: str | None = None
 
     @property
     def ordinary(self) -> bool:
@@ -201,7 +207,9 @@ def released(delivery: Delivery, now: datetime) -> Delivery:
 
 
 def unanswered(delivery: Delivery, now: datetime) -> Delivery:
-    """A queued one whose answer did not come in time: as after a failed attempt."""
+    """A queued one whose answer did not come in time: as after a failed attempt. Late answers are
+    still read; only `delivered` changes anything then.
+    """
     return _failed(replace(delivery, last_status=None, last_error=NO_ANSWER), now)
 
 
@@ -246,12 +254,17 @@ def redelivered(delivery: Delivery, now: datetime) -> Delivery:
             raise DeliveryUnderWay("this delivery is on its way", state=delivery.state.value)
 
 
-def given_up(delivery: Delivery, error: str, now: datetime) -> Delivery:
-    """Nothing more is tried, because the endpoint is closed."""
-    return _finish(replace(delivery, last_error=error), DeliveryState.GIVEN_UP, now)
+def last_attempt(delivery: Delivery, reason: str) -> Delivery:
+    """A queued one whose endpoint was closed: it keeps its place, and its turn among those of its
+    object, until its answer, and is not tried again. The first reason stays.
+    """
+    return replace(delivery, closing=delivery.closing or reason)
 
 
 def _failed(delivery: Delivery, now: datetime) -> Delivery:
+    if delivery.closing is not None:
+        ended = replace(delivery, last_error=delivery.closing)
+        return _finish(ended, DeliveryState.GIVEN_UP, now)
     tried = delivery.attempt - delivery.schedule_from
     if tried >= MAX_ATTEMPTS or delivery.attempt >= ATTEMPTS_OF_ONE_DELIVERY:
         return _finish(delivery, DeliveryState.GIVEN_UP, now)
@@ -260,4 +273,4 @@ def _failed(delivery: Delivery, now: datetime) -> Delivery:
 
 
 def _finish(delivery: Delivery, state: DeliveryState, now: datetime) -> Delivery:
-    return replace(delivery, state=state, lane=None, due_at=None, finished_at=now)
+    return replace(delivery, state=state, lane=None, due_at=None, finished_at=now, closing=None)

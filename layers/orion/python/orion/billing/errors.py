@@ -100,6 +100,13 @@ class EndpointDisabled(OrionError):
     code = "webhook_endpoint_disabled"
 
 
+class EndpointClosing(OrionError):
+    """What waited when the endpoint was disabled is still being given up. Retry in a minute."""
+
+    code = "webhook_endpoint_closing"
+    retry = Retry.LATER
+
+
 class DeliveryNotFound(OrionError):
     """No delivery of this id, or not this merchant's."""
 

@@ -11,8 +11,10 @@ from functools import partial
 
 from orion.billing.delivery import (
     ENDPOINT_DELETED,
+    ENDPOINT_DISABLED,
     FINISHED,
     NO_ANSWER,
+    OPEN,
     Attempt,
     Delivery,
     Endpoint,
@@ -20,36 +22,36 @@ from orion.billing.delivery import (
     Result,
     answered,
     enqueue,
-    given_up,
+    last_attempt,
     released,
     unanswered,
 )
-from orion.billing.delivery import ENDPOINT_DISABLED as DISABLED_ERROR
 from orion.billing.errors import UnknownDelivery
 from orion.billing.moments import read_moment
 from orion.billing.ports import BillingStore, Message, Transaction
 from orion.billing.reading import Fields
+from orion.billing.webhook_notices import disable
 from orion.billing.webhook_pace import (
     Claim,
-    DisabledReason,
     Lane,
     after_answer,
     disabling,
     grants,
 )
 from orion.billing.webhook_pace import unanswered as unanswered_pace
-from orion.billing.webhooks import (
-    ENDPOINT_DISABLED,
-    endpoint_view,
-    new_event,
-    publish,
-    sender_message,
-)
+from orion.billing.webhooks import sender_message
+from orion.errors import OrionError
 
 ANSWER_MAX = 1_024
 DUE_PAGE = 200
 DUE_PAGES = 50
-CLOSED_AT_ONCE = 200
+# Deliveries of a closed endpoint that one transaction gives up, and how often a pass repeats it.
+CLOSED_AT_ONCE = 2_000
+CLOSING_ROUNDS = 10
+# Endpoints, gone ones too, of which one pass looks for forgotten deliveries.
+ORPHAN_PAGE, ORPHAN_PAGES = 1_000, 10
+# Merchants whose failure one pass outlives: with more, the database itself is in trouble.
+FAILURES_AT_ONCE = 5
 OVERDUE_AT_ONCE = 100
 KEEP_ATTEMPTS = timedelta(days=30)
 FORGET_AT_ONCE = 500
@@ -94,20 +96,47 @@ class WebhookDeliveries:
     def dispatch_due(self, start: bytes) -> int:
         """As `dispatch` for every merchant with something due, at most DUE_PAGE × DUE_PAGES
         endpoints, from the endpoint id `start` on and then from the first; how many deliveries
-        moved. A random `start` lets nobody be the last at every pass.
+        moved. A random `start` lets nobody be the last at every pass. A merchant whose turn fails
+        does not take the others' from them; what failed is raised at the end.
         """
         moved, after, turned = 0, start, False
+        failed: list[OrionError] = []
         for _ in range(DUE_PAGES):
             found = self._store.transact(partial(self._due_page, after=after))
             for merchant_id in dict.fromkeys(merchant for _, merchant in found):
-                moved += self.dispatch(merchant_id)
+                try:
+                    moved += self._dispatch_all(merchant_id)
+                except OrionError as exc:
+                    failed.append(exc)
+                    if len(failed) > FAILURES_AT_ONCE:
+                        raise
             if len(found) == DUE_PAGE:
                 after = found[-1][0]
             elif turned:
                 break
             else:
                 after, turned = b"", True
+        if failed:
+            raise failed[0]
         return moved
+
+    def give_up_orphans(self, start: bytes) -> int:
+        """Give up what was stored beside the deletion of its endpoint, by transactions that had
+        still seen it; how many. Looks at ORPHAN_PAGE × ORPHAN_PAGES endpoints at most, from `start`
+        on and then from the first.
+        """
+        ended, after, turned = 0, start, False
+        for _ in range(ORPHAN_PAGES):
+            found = self._store.transact(partial(self._orphan_page, after=after))
+            for endpoint_id in (one for one, orphaned in found if orphaned):
+                ended += self._store.transact(partial(self._end_orphans, endpoint_id=endpoint_id))
+            if len(found) == ORPHAN_PAGE:
+                after = found[-1][0]
+            elif turned:
+                break
+            else:
+                after, turned = b"", True
+        return ended
 
     def forget_attempts(self) -> int:
         """Delete attempts logged longer ago than KEEP_ATTEMPTS; how many."""
@@ -125,6 +154,27 @@ class WebhookDeliveries:
     def _due_page(self, tx: Transaction, after: bytes) -> Sequence[tuple[bytes, bytes]]:
         return tx.merchants_due(self._clock(), after, DUE_PAGE)
 
+    def _orphan_page(self, tx: Transaction, after: bytes) -> Sequence[tuple[bytes, bool]]:
+        return tx.orphaned(self._clock(), after, ORPHAN_PAGE)
+
+    def _end_orphans(self, tx: Transaction, endpoint_id: bytes) -> int:
+        now = self._clock()
+        silent = tx.overdue(endpoint_id, now, OVERDUE_AT_ONCE)
+        for delivery in silent:
+            tx.put_delivery(unanswered(last_attempt(delivery, ENDPOINT_DELETED), now))
+        ended = tx.give_up_unsent(endpoint_id, ENDPOINT_DELETED, now, CLOSED_AT_ONCE)
+        return ended + len(silent)
+
+    def _dispatch_all(self, merchant_id: bytes) -> int:
+        """As `dispatch`, again while closed endpoints have more than one transaction gives up."""
+        moved = 0
+        for _ in range(CLOSING_ROUNDS):
+            count = self.dispatch(merchant_id)
+            moved += count
+            if count < CLOSED_AT_ONCE:
+                break
+        return moved
+
     def _dispatch(self, tx: Transaction, merchant_id: bytes) -> int:
         return hand_over(tx, tx.lock_endpoints(merchant_id), self._clock())
 
@@ -137,6 +187,8 @@ class WebhookDeliveries:
         before = tx.lock_delivery(result.delivery_id)
         if before is None:
             raise UnknownDelivery("no such delivery", delivery=result.delivery_id.hex())
+        if before.endpoint_id not in endpoints:
+            before = last_attempt(before, ENDPOINT_DELETED)
         tx.add_attempt(result.delivery_id, _attempt(result, now))
         after = answered(before, result, now)
         if after is before:
@@ -151,20 +203,24 @@ class WebhookDeliveries:
 
 
 def hand_over(tx: Transaction, endpoints: Sequence[Endpoint], now: datetime) -> int:
-    """Give up what closed endpoints had, end silent attempts, and hand to the senders what shares
-    allow. `endpoints` are all of one merchant, locked. How many deliveries moved.
+    """End silent attempts, give up what waits for closed endpoints, and hand to the senders what
+    shares allow. `endpoints` are all of one merchant, deleted ones too, locked. How many deliveries
+    moved.
     """
-    moved = 0
-    for endpoint in endpoints:
-        if not endpoint.open:
-            moved += _close(tx, endpoint, now)
-    awake = [_end_silence(tx, one, now) for one in endpoints if one.open]
-    moved += sum(count for _, count in awake)
-    return moved + _grant(tx, [one for one, _ in awake], now)
-
-
-def _grant(tx: Transaction, endpoints: Sequence[Endpoint], now: datetime) -> int:
+    heard = [_end_silence(tx, one, now) for one in endpoints]
+    moved = sum(count for _, count in heard)
+    moved += sum(_close(tx, one, now) for one, _ in heard if not one.open)
     taken = tx.queued([one.endpoint_id for one in endpoints])
+    return moved + _grant(tx, [one for one, _ in heard if one.open], taken, now)
+
+
+def _grant(
+    tx: Transaction,
+    endpoints: Sequence[Endpoint],
+    taken: Mapping[tuple[bytes, Lane], int],
+    now: datetime,
+) -> int:
+    """`endpoints` are the open ones; `taken` counts what all of the merchant's have out."""
     by_endpoint = {
         one.endpoint_id: sum(taken.get((one.endpoint_id, lane), 0) for lane in Lane)
         for one in endpoints
@@ -195,13 +251,14 @@ def _grant(tx: Transaction, endpoints: Sequence[Endpoint], now: datetime) -> int
 
 
 def _close(tx: Transaction, endpoint: Endpoint, now: datetime) -> int:
-    open_ones = tx.unfinished(endpoint.endpoint_id, CLOSED_AT_ONCE)
-    error = ENDPOINT_DELETED if endpoint.deleted else DISABLED_ERROR
-    for delivery in open_ones:
-        tx.put_delivery(given_up(delivery, error, now))
-    if endpoint.deleted and not open_ones:
+    """What waits is given up; what is out keeps its place and its turn until its answer."""
+    reason = ENDPOINT_DELETED if endpoint.deleted else ENDPOINT_DISABLED
+    for delivery in tx.unmarked(endpoint.endpoint_id, CLOSED_AT_ONCE):
+        tx.put_delivery(last_attempt(delivery, reason))
+    ended = tx.give_up_unsent(endpoint.endpoint_id, reason, now, CLOSED_AT_ONCE)
+    if endpoint.deleted and not tx.any_left(endpoint.endpoint_id, OPEN):
         tx.forget_endpoint(endpoint.endpoint_id)
-    return len(open_ones)
+    return ended
 
 
 def _end_silence(tx: Transaction, endpoint: Endpoint, now: datetime) -> tuple[Endpoint, int]:
@@ -239,46 +296,6 @@ def _judge(
         tx.put_pace(endpoint.endpoint_id, pace)
         return endpoint
     return disable(tx, endpoints, endpoint, reason, (now, delivery.trace_id))
-
-
-def disable(
-    tx: Transaction,
-    endpoints: Sequence[Endpoint],
-    endpoint: Endpoint,
-    reason: DisabledReason,
-    when: tuple[datetime, str],
-) -> Endpoint:
-    """Disable a locked endpoint and tell the merchant's others. `when`: moment and trace."""
-    disabled = replace(
-        endpoint, disabled_reason=reason, disabled_at=when[0], changes=endpoint.changes + 1
-    )
-    tx.put_endpoint(disabled)
-    tell_of_endpoint(tx, endpoints, disabled, ENDPOINT_DISABLED, when)
-    return disabled
-
-
-def tell_of_endpoint(
-    tx: Transaction,
-    endpoints: Sequence[Endpoint],
-    endpoint: Endpoint,
-    kind: str,
-    when: tuple[datetime, str],
-) -> None:
-    """The event of an endpoint's last change, for the stream and the merchant's other ones."""
-    now, trace_id = when
-    event = new_event(
-        (endpoint.merchant_id, endpoint.endpoint_id, endpoint.changes),
-        kind,
-        endpoint_view(endpoint, now),
-        now,
-        trace_id,
-    )
-    wanting = [
-        one
-        for one in endpoints
-        if one.open and one.endpoint_id != endpoint.endpoint_id and one.wants(kind)
-    ]
-    publish(tx, event, wanting)
 
 
 def _release_next(tx: Transaction, before: Delivery, after: Delivery, now: datetime) -> None:

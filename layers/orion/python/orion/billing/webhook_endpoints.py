@@ -4,19 +4,20 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from orion.billing.audit import Origin, audit
-from orion.billing.delivery import ALL_TYPES, Endpoint
+from orion.billing.delivery import ALL_TYPES, UNSENT, Endpoint
 from orion.billing.errors import (
+    EndpointClosing,
     EndpointDisabled,
     EndpointNotFound,
     LimitOutOfRange,
     UnknownEventType,
 )
 from orion.billing.ports import Answer, BillingStore, KeyedRequest, SecretKeeper, Transaction
-from orion.billing.webhook_dispatch import disable, hand_over, tell_of_endpoint
-from orion.billing.webhook_pace import BEGINNING, DisabledReason
+from orion.billing.webhook_dispatch import hand_over
+from orion.billing.webhook_notices import disable, endpoint_host, endpoint_news, tell_of_endpoint
+from orion.billing.webhook_pace import DisabledReason, enabled_again
 from orion.billing.webhook_target import Network, check_url
 from orion.billing.webhooks import (
     ENDPOINT_ENABLED,
@@ -104,7 +105,7 @@ class WebhookEndpoints:
     ) -> Mapping[str, object]:
         """The endpoint as it is then; repeating it changes nothing.
 
-        Raises EndpointNotFound, WebhookUrlRefused, UnknownEventType.
+        Raises EndpointNotFound, EndpointClosing, WebhookUrlRefused, UnknownEventType.
         """
         if changed.url is not None:
             check_url(changed.url, self._allowed_private)
@@ -121,8 +122,7 @@ class WebhookEndpoints:
             after = _switched(tx, endpoints, after, changed.enabled, (origin.at, trace_id))
             if after != before:
                 _tell_audit(tx, "changed", origin, after)
-                others = [one for one in endpoints if one.endpoint_id != endpoint_id]
-                hand_over(tx, [*others, after], origin.at)
+                hand_over(tx, _with(endpoints, after), origin.at)
             return after
 
         return endpoint_view(self._store.transact(change), origin.at)
@@ -132,12 +132,13 @@ class WebhookEndpoints:
         origin = Origin(merchant_id, "", trace_id, self._clock())
 
         def delete(tx: Transaction) -> None:
-            before = _of(tx.lock_endpoints(merchant_id), endpoint_id)
-            # The secrets go at once, the row when its last delivery has been given up.
+            endpoints = tx.lock_endpoints(merchant_id)
+            before = _of(endpoints, endpoint_id)
+            # The secrets go at once, the row when its last delivery is finished.
             gone = replace(before, deleted=True, secret_ciphertext=b"", previous_secret=None)
             tx.put_endpoint(gone)
             _tell_audit(tx, "deleted", origin, gone)
-            hand_over(tx, [gone], origin.at)
+            hand_over(tx, _with(endpoints, gone), origin.at)
 
         self._store.transact(delete)
 
@@ -188,7 +189,7 @@ class WebhookEndpoints:
             after = replace(before, changes=before.changes + 1)
             tx.put_endpoint(after)
             whose = (after.merchant_id, after.endpoint_id, after.changes)
-            event = new_event(whose, ENDPOINT_TEST, endpoint_view(after, at), at, trace_id)
+            event = new_event(whose, ENDPOINT_TEST, endpoint_news(after), at, trace_id)
             [delivery] = publish(tx, event, [after])
             body = canonical_json(
                 {
@@ -226,6 +227,10 @@ def _of(endpoints: Sequence[Endpoint], endpoint_id: bytes) -> Endpoint:
     raise EndpointNotFound("no such webhook endpoint")
 
 
+def _with(endpoints: Sequence[Endpoint], changed: Endpoint) -> Sequence[Endpoint]:
+    return [*(one for one in endpoints if one.endpoint_id != changed.endpoint_id), changed]
+
+
 def _rewritten(endpoint: Endpoint, changed: Changed) -> Endpoint:
     types = changed.event_types
     return replace(
@@ -246,25 +251,23 @@ def _switched(
         return endpoint
     if not enabled:
         return disable(tx, endpoints, endpoint, DisabledReason.MERCHANT, when)
-    # It begins anew: one place in the fast lane, no failures on its account.
+    if tx.any_left(endpoint.endpoint_id, UNSENT):
+        raise EndpointClosing("what waited when it was disabled is still being given up")
     anew = replace(
         endpoint,
         disabled_reason=None,
         disabled_at=None,
         changes=endpoint.changes + 1,
-        pace=BEGINNING,
+        pace=enabled_again(endpoint.pace),
     )
-    # What it had before is given up before it is open again.
-    hand_over(tx, [endpoint], when[0])
     tx.put_endpoint(anew)
     tell_of_endpoint(tx, endpoints, anew, ENDPOINT_ENABLED, when)
     return anew
 
 
 def _tell_audit(tx: Transaction, deed: str, origin: Origin, endpoint: Endpoint) -> None:
-    # The host only: paths and queries of webhook addresses often carry a token.
     details = {
-        "host": urlsplit(endpoint.url).hostname or "",
+        "host": endpoint_host(endpoint),
         "events": sorted(endpoint.event_types),
         "enabled": endpoint.disabled_reason is None,
     }

@@ -88,6 +88,13 @@ def unanswered(pace: Pace) -> Pace:
     return replace(pace, share=1)
 
 
+def enabled_again(pace: Pace) -> Pace:
+    """Nothing is held against it, but it has to show anew how much it can take; the lane is what
+    its answers made it, so that nobody leaves the slow one by disabling.
+    """
+    return replace(pace, share=1, failures=0, failing_since=None)
+
+
 def disabling(pace: Pace, status: int | None, now: datetime) -> DisabledReason | None:
     """Whether a failed attempt, counted in `pace` already, disables the endpoint."""
     if status == GONE:

@@ -2,11 +2,11 @@
 in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from orion.billing.delivery import Attempt, Delivery, Endpoint, WebhookEvent
+from orion.billing.delivery import Attempt, Delivery, DeliveryState, Endpoint, WebhookEvent
 from orion.billing.webhook_pace import Lane, Pace
 
 
@@ -126,20 +126,40 @@ class DeliveryTransaction(Protocol):
         """At most `limit` queued deliveries whose answer did not come in time, locked."""
         ...
 
-    def unfinished(self, endpoint_id: bytes, limit: int) -> Sequence[Delivery]:
-        """At most `limit` deliveries of this endpoint that are not finished, locked."""
+    def give_up_unsent(self, endpoint_id: bytes, reason: str, now: datetime, limit: int) -> int:
+        """Give up at most `limit` held and waiting deliveries of this endpoint; how many. Waits
+        for whoever has locked one.
+        """
+        ...
+
+    def unmarked(self, endpoint_id: bytes, limit: int) -> Sequence[Delivery]:
+        """At most `limit` queued deliveries of this endpoint without `closing`, locked."""
+        ...
+
+    def any_left(self, endpoint_id: bytes, states: Collection[DeliveryState]) -> bool:
+        """Whether a delivery of this endpoint is in one of these states. Waits for whoever has
+        locked one, or is storing one.
+        """
+        ...
+
+    def orphaned(self, now: datetime, after: bytes, limit: int) -> Sequence[tuple[bytes, bool]]:
+        """At most `limit` endpoints that ever had a delivery, ids above `after`, ascending, each
+        with whether its row is gone while a delivery is held, waiting or overdue.
+        """
         ...
 
     def merchants_due(
         self, now: datetime, after: bytes, limit: int
     ) -> Sequence[tuple[bytes, bytes]]:
-        """(endpoint, its merchant) with ids above `after`, ascending, where something is due or,
-        for a closed endpoint, unfinished; at most `limit`.
+        """(endpoint, its merchant) with ids above `after`, ascending, where something is due, or
+        the endpoint is disabled and something held or waiting, or it is deleted; at most `limit`.
         """
         ...
 
     def add_attempt(self, delivery_id: bytes, attempt: Attempt) -> None:
-        """Log one attempt. Of a repeated one the first is kept, but for `no_answer`."""
+        """Log one attempt. Of a repeated one the first is kept; but any takes the place of
+        `no_answer`, and a success that of a failure.
+        """
         ...
 
     def attempts(self, delivery_id: bytes) -> Sequence[Attempt]:

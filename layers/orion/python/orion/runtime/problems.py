@@ -45,6 +45,7 @@ STATUS: Mapping[str, int] = {
     "idempotency_key_in_flight": 409,
     "payment_link_used_up": 409,
     "webhook_endpoint_disabled": 409,
+    "webhook_endpoint_closing": 409,
     "webhook_delivery_under_way": 409,
     "webhook_attempt_limit": 409,
     "payment_link_inactive": 410,

@@ -65,14 +65,19 @@ def delivery_log() -> WebhookLog:
 
 
 def due() -> Mapping[str, int]:
-    """Deliveries whose next attempt is due, and old attempts; run by the schedule."""
+    """Deliveries whose next attempt is due, those of endpoints that are gone, and old attempts; run
+    by the schedule.
+    """
     log = logger()
-    moved = deliveries().dispatch_due(os.urandom(ID_BYTES))
-    if moved:
+    try:
+        moved = deliveries().dispatch_due(os.urandom(ID_BYTES))
+    finally:
+        # Also when a merchant's turn failed: those of others are committed.
         wake(_MODULE)
-    forgotten = deliveries().forget_attempts()
-    log.info("webhooks due", extra={"moved": moved, "forgotten": forgotten})
-    return {"changes": moved}
+        orphans = deliveries().give_up_orphans(os.urandom(ID_BYTES))
+        forgotten = deliveries().forget_attempts()
+    log.info("webhooks due", extra={"moved": moved, "orphans": orphans, "forgotten": forgotten})
+    return {"changes": moved + orphans}
 
 
 def place_events() -> Mapping[str, int]:

@@ -1,6 +1,6 @@
 """Webhook deliveries and their attempts on MySQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,15 +12,23 @@ from orion.adapters.mysql.billing_rows import (
     read,
     stored,
 )
-from orion.billing.delivery import FINISHED, NO_ANSWER, Attempt, Delivery, DeliveryState, Outcome
+from orion.billing.delivery import (
+    NO_ANSWER,
+    OPEN,
+    UNSENT,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Outcome,
+)
 from orion.billing.webhook_pace import Lane
 
 _DELIVERY = (
     "SELECT delivery_id, event_id, endpoint_id, object_id, number, state, attempt, due_at,"
-    " trace_id, created_at, schedule_from, lane, last_status, last_error, finished_at"
+    " trace_id, created_at, schedule_from, lane, last_status, last_error, finished_at, closing"
     " FROM webhook_delivery"
 )
-_OPEN = tuple(sorted(state.value for state in DeliveryState if state not in FINISHED))
+_OPEN, _UNSENT = tuple(sorted(OPEN)), tuple(sorted(UNSENT))
 
 
 class BillingDeliveries(BillingCursor):
@@ -59,7 +67,7 @@ class BillingDeliveries(BillingCursor):
     def put_delivery(self, delivery: Delivery) -> None:
         self._cursor.execute(
             "UPDATE webhook_delivery SET state = %s, attempt = %s, due_at = %s, schedule_from = %s,"
-            " lane = %s, last_status = %s, last_error = %s, finished_at = %s"
+            " lane = %s, last_status = %s, last_error = %s, finished_at = %s, closing = %s"
             " WHERE delivery_id = %s",
             (
                 delivery.state.value,
@@ -70,6 +78,7 @@ class BillingDeliveries(BillingCursor):
                 delivery.last_status,
                 delivery.last_error,
                 maybe_stored(delivery.finished_at),
+                delivery.closing,
                 delivery.delivery_id,
             ),
         )
@@ -100,12 +109,43 @@ class BillingDeliveries(BillingCursor):
             (endpoint_id, DeliveryState.QUEUED.value, stored(now), limit),
         )
 
-    def unfinished(self, endpoint_id: bytes, limit: int) -> Sequence[Delivery]:
-        return self._deliveries(
-            f"{_DELIVERY} WHERE endpoint_id = %s AND state IN ({marks(_OPEN)})"
-            " LIMIT %s FOR UPDATE SKIP LOCKED",
-            (endpoint_id, *_OPEN, limit),
+    def give_up_unsent(self, endpoint_id: bytes, reason: str, now: datetime, limit: int) -> int:
+        return self._cursor.execute(
+            "UPDATE webhook_delivery SET state = %s, due_at = NULL, finished_at = %s,"  # noqa: S608
+            f" last_error = %s WHERE endpoint_id = %s AND state IN ({marks(_UNSENT)})"
+            " LIMIT %s",
+            (DeliveryState.GIVEN_UP.value, stored(now), reason, endpoint_id, *_UNSENT, limit),
         )
+
+    def unmarked(self, endpoint_id: bytes, limit: int) -> Sequence[Delivery]:
+        return self._deliveries(
+            f"{_DELIVERY} WHERE endpoint_id = %s AND state = %s AND closing IS NULL"
+            " LIMIT %s FOR UPDATE",
+            (endpoint_id, DeliveryState.QUEUED.value, limit),
+        )
+
+    def any_left(self, endpoint_id: bytes, states: Collection[DeliveryState]) -> bool:
+        self._cursor.execute(
+            "SELECT 1 FROM webhook_delivery"  # noqa: S608 - only placeholders
+            f" WHERE endpoint_id = %s AND state IN ({marks(tuple(states))}) LIMIT 1 FOR UPDATE",
+            (endpoint_id, *sorted(states)),
+        )
+        return self._cursor.fetchone() is not None
+
+    def orphaned(self, now: datetime, after: bytes, limit: int) -> Sequence[tuple[bytes, bool]]:
+        some = "EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.endpoint_id = known.endpoint_id"
+        # The inner read leaps from one endpoint to the next in its index, past all deliveries.
+        self._cursor.execute(
+            "SELECT known.endpoint_id, e.endpoint_id IS NULL"  # noqa: S608 - only placeholders
+            f" AND ({some} AND d.state IN ({marks(_UNSENT)}))"
+            f" OR {some} AND d.state = %s AND d.due_at <= %s))"
+            " FROM (SELECT endpoint_id FROM webhook_delivery WHERE endpoint_id > %s"
+            " GROUP BY endpoint_id ORDER BY endpoint_id LIMIT %s) known"
+            " LEFT JOIN webhook_endpoint e ON e.endpoint_id = known.endpoint_id"
+            " ORDER BY known.endpoint_id",
+            (*_UNSENT, DeliveryState.QUEUED.value, stored(now), after, limit),
+        )
+        return [(row[0], bool(row[1])) for row in self._cursor.fetchall()]
 
     def merchants_due(
         self, now: datetime, after: bytes, limit: int
@@ -115,7 +155,7 @@ class BillingDeliveries(BillingCursor):
             "SELECT e.endpoint_id, e.merchant_id FROM webhook_endpoint e"  # noqa: S608
             f" WHERE e.endpoint_id > %s AND ({some} d.state = %s AND d.due_at <= %s)"
             f" OR {some} d.state = %s AND d.due_at <= %s)"
-            f" OR (e.disabled_reason IS NOT NULL AND {some} d.state IN ({marks(_OPEN)})))"
+            f" OR (e.disabled_reason IS NOT NULL AND {some} d.state IN ({marks(_UNSENT)})))"
             " OR e.slot IS NULL) ORDER BY e.endpoint_id LIMIT %s",
             (
                 after,
@@ -123,7 +163,7 @@ class BillingDeliveries(BillingCursor):
                 stored(now),
                 DeliveryState.QUEUED.value,
                 stored(now),
-                *_OPEN,
+                *_UNSENT,
                 limit,
             ),
         )
@@ -131,8 +171,15 @@ class BillingDeliveries(BillingCursor):
 
     def add_attempt(self, delivery_id: bytes, attempt: Attempt) -> None:
         self._cursor.execute(
-            "DELETE FROM webhook_attempt WHERE delivery_id = %s AND attempt = %s AND error = %s",
-            (delivery_id, attempt.attempt, NO_ANSWER),
+            "DELETE FROM webhook_attempt WHERE delivery_id = %s AND attempt = %s"
+            " AND (error = %s OR outcome <> %s AND %s)",
+            (
+                delivery_id,
+                attempt.attempt,
+                NO_ANSWER,
+                Outcome.DELIVERED.value,
+                attempt.outcome == Outcome.DELIVERED,
+            ),
         )
         self._cursor.execute(
             "INSERT INTO webhook_attempt (delivery_id, attempt, at, duration_ms, outcome, status,"
@@ -217,4 +264,5 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
         last_status=row[12],
         last_error=row[13],
         finished_at=maybe_read(row[14]),
+        closing=row[15],
     )

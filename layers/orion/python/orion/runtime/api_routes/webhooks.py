@@ -116,7 +116,13 @@ EVENT = Object(
         Member("position", Whole(minimum=1), note="Without gaps, from 1."),
         Member("type", _TYPE),
         Member("timestamp", MOMENT),
-        Member("data", AnyObject("The object as it was then: of invoice.* the invoice.")),
+        Member(
+            "data",
+            AnyObject(
+                "The object as it was then: of invoice.* the invoice, of webhook_endpoint.* its id,"
+                " host and state, without the URL."
+            ),
+        ),
     ),
 )
 _EVENTS = Object(
@@ -176,7 +182,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Change, disable or enable a webhook endpoint",
         request=_CHANGED,
         answers={200: ENDPOINT},
-        refuses=(*_MISSING, *_UNFIT),
+        refuses=(*_MISSING, *_UNFIT, "webhook_endpoint_closing"),
     ),
     Route(
         "DELETE",
