@@ -20,7 +20,7 @@ from infra.cloud.exceptions import APP, acknowledge  # noqa: E402
 from infra.cloud.function_row import LANES  # noqa: E402
 from infra.cloud.keys import KeysStack  # noqa: E402
 from infra.cloud.names import Stage  # noqa: E402
-from infra.cloud.serverless import ServerlessStack  # noqa: E402
+from infra.cloud.serverless import function_stacks  # noqa: E402
 
 DEFAULT_STAGE = "dev"
 
@@ -32,11 +32,11 @@ def build(app: App, stage_name: str, *, check: bool = True) -> App:
     stage = Stage(stage_name)
     unsigned = app.node.try_get_context(UNSIGNED_CONTEXT) == "yes"
     keys = KeysStack(app, stage)
-    serverless = ServerlessStack(app, stage)
-    # It reads the keys' ARNs from the parameters that the keys stack writes.
+    serverless = function_stacks(app, stage)
+    # It and those after it read the keys' ARNs from the parameters that the keys stack writes.
     serverless.add_stack_dependency(keys)
     for lane in LANES:
-        # It names the serverless stack's functions.
+        # It names the serverless stack's functions: all that stand behind the lanes.
         LaneApiStack(app, stage, lane).add_stack_dependency(serverless)
     CustodianSigningStack(app, stage)
     for number in CUSTODIANS:

@@ -1,5 +1,6 @@
 """A topic for alarms, and the one form that all alarms have."""
 
+from aws_cdk import Aws
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -9,43 +10,13 @@ from infra.cloud.names import Stage, logical
 MINUTE_S = 60
 
 
-class AlarmTopic(Construct):
-    """The topic `name`; who listens is the operator's to subscribe. `services` may publish to it
-    beside CloudWatch.
-    """
+class AlarmSet(Construct):
+    """Alarms that tell the topic `name`, which another stack has."""
 
-    def __init__(
-        self, scope: Construct, stage: Stage, name: str, services: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, scope: Construct, stage: Stage, name: str) -> None:
         super().__init__(scope, "Alarms")
         self._stage = stage
-        self.topic = sns.CfnTopic(self, "Topic", topic_name=name)
-        sns.CfnTopicPolicy(
-            self,
-            "TopicPolicy",
-            topics=[self.topic.ref],
-            policy_document={
-                "Version": "2012-10-17",
-                "Statement": [
-                    *(self._publisher(each) for each in ("cloudwatch.amazonaws.com", *services)),
-                    {
-                        "Effect": "Deny",
-                        "Principal": "*",
-                        "Action": "sns:Publish",
-                        "Resource": self.topic.ref,
-                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                    },
-                ],
-            },
-        )
-
-    def _publisher(self, service: str) -> dict[str, object]:
-        return {
-            "Effect": "Allow",
-            "Principal": {"Service": service},
-            "Action": "sns:Publish",
-            "Resource": self.topic.ref,
-        }
+        self._told = f"arn:{Aws.PARTITION}:sns:{Aws.REGION}:{Aws.ACCOUNT_ID}:{name}"
 
     def alarm(
         self,
@@ -79,6 +50,45 @@ class AlarmTopic(Construct):
             threshold=above,
             comparison_operator="GreaterThanThreshold",
             treat_missing_data="notBreaching",
-            alarm_actions=[self.topic.ref],
-            ok_actions=[self.topic.ref],
+            alarm_actions=[self._told],
+            ok_actions=[self._told],
         )
+
+
+class AlarmTopic(AlarmSet):
+    """The topic `name`; who listens is the operator's to subscribe. `services` may publish to it
+    beside CloudWatch.
+    """
+
+    def __init__(
+        self, scope: Construct, stage: Stage, name: str, services: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(scope, stage, name)
+        self.topic = sns.CfnTopic(self, "Topic", topic_name=name)
+        self._told = self.topic.ref
+        sns.CfnTopicPolicy(
+            self,
+            "TopicPolicy",
+            topics=[self.topic.ref],
+            policy_document={
+                "Version": "2012-10-17",
+                "Statement": [
+                    *(self._publisher(each) for each in ("cloudwatch.amazonaws.com", *services)),
+                    {
+                        "Effect": "Deny",
+                        "Principal": "*",
+                        "Action": "sns:Publish",
+                        "Resource": self.topic.ref,
+                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                    },
+                ],
+            },
+        )
+
+    def _publisher(self, service: str) -> dict[str, object]:
+        return {
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sns:Publish",
+            "Resource": self.topic.ref,
+        }

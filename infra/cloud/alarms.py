@@ -2,18 +2,16 @@
 machine that fails, and what the ledger and its books count as wrong.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from constructs import Construct
-
-from infra.cloud.alarm_topic import AlarmTopic
+from infra.cloud.alarm_topic import AlarmSet
 from infra.cloud.consumers import Consumers
-from infra.cloud.function_row import KafkaTrigger
-from infra.cloud.function_table import FUNCTIONS
+from infra.cloud.function_row import FunctionRow, FunctionStackName, KafkaTrigger
 from infra.cloud.functions import Functions
 from infra.cloud.names import Stage
 from infra.cloud.queues import Queues
-from infra.cloud.workflows import MACHINES, Workflows
+from infra.cloud.workflows import Workflows, machines_of
 
 # In flight for longer than a minute is what the map calls an alarm.
 STOPPED_MINUTES = 2
@@ -21,8 +19,11 @@ STOPPED_MINUTES = 2
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A metric that a function of `module` writes itself (`orion.runtime.metrics`)."""
+    """A metric that functions write themselves under the name `module` (`orion.runtime.metrics`);
+    the alarm is in `stack`.
+    """
 
+    stack: FunctionStackName
     module: str
     metric: str
     description: str
@@ -31,14 +32,18 @@ class Counted:
 
 
 COUNTED: tuple[Counted, ...] = (
-    Counted("billing", "Legs late", "Legs between shards are in flight for over a minute."),
     Counted(
+        "books", "billing", "Legs late", "Legs between shards are in flight for over a minute."
+    ),
+    Counted(
+        "books",
         "billing",
         "Control records skipped",
         "Somebody other than the ledger sends its shards control records.",
     ),
     # While a bucket moves some are held, for seconds.
     Counted(
+        "books",
         "billing",
         "Transfers held",
         "A shard holds transfers of a bucket that is not handed over.",
@@ -47,33 +52,46 @@ COUNTED: tuple[Counted, ...] = (
     # Under steady traffic some records are always on their way. A follower that stands still is
     # seen by its mapping's own alarms, with the first record.
     Counted(
+        "books",
         "billing",
         "Statements behind",
         "Statements do not keep up with what the ledger posts.",
         minutes=STOPPED_MINUTES,
         above=1_000,
     ),
-    Counted("log", "Reconciliation differences", "The books differ: the report names the entries."),
+    Counted(
+        "books",
+        "log",
+        "Reconciliation differences",
+        "The books differ: the report names the entries.",
+    ),
 )
 
 
-class Alarms(AlarmTopic):
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What one stack has that may fail."""
+
+    stage: Stage
+    stack: FunctionStackName
+    rows: Sequence[FunctionRow]
+    queues: Queues
+    functions: Functions
+    consumers: Consumers
+    workflows: Workflows
+
+
+class Alarms:
     """Every alarm tells the topic `orion-<stage>-alarms`; who listens is the operator's to
     subscribe.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        stage: Stage,
-        queues: Queues,
-        functions: Functions,
-        consumers: Consumers,
-        workflows: Workflows,
-    ) -> None:
-        super().__init__(scope, stage, stage.stack("alarms"))
-        for purpose, queue in queues.dead.items():
-            self.alarm(
+    def __init__(self, alarms: AlarmSet, watched: Watched) -> None:
+        self._alarms = alarms
+        self._watched = watched
+        stage = watched.stage
+        for purpose, queue in watched.queues.dead.items():
+            alarms.alarm(
                 f"{purpose}-dead",
                 f"Messages of {purpose} failed {stage.queue(purpose)}'s bounded receives.",
                 "AWS/SQS",
@@ -81,71 +99,69 @@ class Alarms(AlarmTopic):
                 {"QueueName": queue.attr_queue_name},
                 statistic="Maximum",
             )
-        for row in FUNCTIONS:
+        for row in watched.rows:
             for trigger in row.topics:
-                mapping = consumers.kafka[(row.name, trigger.topic)]
-                self._stopped_mapping(row.name, trigger, mapping.ref, functions)
-        for row in FUNCTIONS:
+                self._stopped_mapping(row.name, trigger)
+        for row in watched.rows:
             if not row.topics and row.queue is None:
-                self._failing_function(row.name, functions)
+                self._failing_function(row.name)
         for each in COUNTED:
-            self.alarm(
-                each.metric.lower().replace(" ", "-"),
-                each.description,
-                f"orion/{each.module}",
-                each.metric,
-                {"stage": stage.name},
-                statistic="Maximum",
-                minutes=each.minutes,
-                above=each.above,
-            )
-        for machine in MACHINES:
+            if each.stack == watched.stack:
+                alarms.alarm(
+                    each.metric.lower().replace(" ", "-"),
+                    each.description,
+                    f"orion/{each.module}",
+                    each.metric,
+                    {"stage": stage.name},
+                    statistic="Maximum",
+                    minutes=each.minutes,
+                    above=each.above,
+                )
+        for machine in machines_of(watched.stack):
             if machine.daily is not None:
-                self._failing_machine(machine.name, workflows)
+                self._failing_machine(machine.name)
 
-    def _failing_machine(self, name: str, workflows: Workflows) -> None:
+    def _failing_machine(self, name: str) -> None:
         """One that nobody waits for: whoever starts a machine by hand sees how it ends."""
         for metric, what in (
             ("ExecutionsFailed", "failed"),
             ("ExecutionsTimedOut", "timed-out"),
             ("ExecutionsAborted", "aborted"),
         ):
-            self.alarm(
+            self._alarms.alarm(
                 f"{name}-{what}",
                 f"The state machine {name} {what.replace('-', ' ')}: its log says where.",
                 "AWS/States",
                 metric,
-                {"StateMachineArn": workflows.made[name].ref},
+                {"StateMachineArn": self._watched.workflows.made[name].ref},
             )
 
-    def _stopped_mapping(
-        self, name: str, trigger: KafkaTrigger, mapping_id: str, functions: Functions
-    ) -> None:
+    def _stopped_mapping(self, name: str, trigger: KafkaTrigger) -> None:
         topic = trigger.topic
-        self.alarm(
+        self._alarms.alarm(
             f"{name}-{topic}-stopped",
             f"{topic}: {name} fails and its partition does not advance.",
             "AWS/Lambda",
             "Errors",
-            {"FunctionName": functions.made[(name, None)].ref},
+            {"FunctionName": self._watched.functions.made[(name, None)].ref},
             minutes=STOPPED_MINUTES,
         )
-        self.alarm(
+        self._alarms.alarm(
             f"{name}-{topic}-lag",
-            f"{topic}: records wait for {name} (mapping {self._stage.name}).",
+            f"{topic}: records wait for {name} (mapping {self._watched.stage.name}).",
             "AWS/Lambda",
             "MaxOffsetLag",
-            {"EventSourceMappingUUID": mapping_id},
+            {"EventSourceMappingUUID": self._watched.consumers.kafka[(name, topic)].ref},
             statistic="Minimum",
             minutes=STOPPED_MINUTES,
             # With a window some always wait; a full batch does not.
             above=trigger.batch_size if trigger.window_s else 0,
         )
 
-    def _failing_function(self, name: str, functions: Functions) -> None:
-        for (made, lane), function in functions.made.items():
+    def _failing_function(self, name: str) -> None:
+        for (made, lane), function in self._watched.functions.made.items():
             if made == name:
-                self.alarm(
+                self._alarms.alarm(
                     f"{name}-{lane or 'one'}-errors",
                     f"{function.function_name} raises.",
                     "AWS/Lambda",

@@ -1,10 +1,11 @@
 """Event source mappings: Kafka topics and queues to their functions."""
 
+from collections.abc import Sequence
+
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.cloud.function_row import FunctionRow, KafkaTrigger
-from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.functions import Functions
 from infra.cloud.names import consumer_group, logical
 from infra.cloud.parameters import Parameters
@@ -22,13 +23,18 @@ class Consumers(Construct):
     """
 
     def __init__(
-        self, scope: Construct, parameters: Parameters, queues: Queues, functions: Functions
+        self,
+        scope: Construct,
+        rows: Sequence[FunctionRow],
+        parameters: Parameters,
+        queues: Queues,
+        functions: Functions,
     ) -> None:
         super().__init__(scope, "Consumers")
         self._parameters = parameters
         self._functions = functions
         self.kafka: dict[tuple[str, str], lambda_.CfnEventSourceMapping] = {}
-        for row in FUNCTIONS:
+        for row in rows:
             for trigger in row.topics:
                 self.kafka[(row.name, trigger.topic)] = self._topic(row, trigger)
             if row.queue is not None:

@@ -40,29 +40,27 @@ PUBLIC_SOCKET: Mapping[str, str] = {
 }
 
 
-def own_prefix(
-    stage_name: str,
-    audit_bucket_logical_id: str,
-    ledger_book_logical_id: str,
-    sockets_logical_id: str,
-) -> Mapping[str, str]:
-    """Wildcards that end inside one stage's parameters, the audit bucket, a folder of the ledger
-    book or the connections of the stage's WebSocket API.
-    """
+def own_parameters(stage_name: str) -> Mapping[str, str]:
+    """Wildcards that end inside one stage's parameters."""
     parameters = (
         f"arn:<AWS::Partition>:ssm:<AWS::Region>:<AWS::AccountId>:parameter/orion/{stage_name}/*"
     )
     return {
-        f"AwsSolutions-IAM5[Resource::{parameters}]": "Functions read their stage's parameters.",
-        f"AwsSolutions-IAM5[Resource::<{audit_bucket_logical_id}.Arn>/*]": (
-            "The writer names its objects by topic, partition and offset."
-        ),
-        f"AwsSolutions-IAM5[Resource::<{ledger_book_logical_id}.Arn>/segments/*]": (
-            "Segments are named by shard and number."
-        ),
-        f"AwsSolutions-IAM5[Resource::<{ledger_book_logical_id}.Arn>/reports/*]": (
-            "Reports are named by date and run."
-        ),
+        f"AwsSolutions-IAM5[Resource::{parameters}]": "Functions read their stage's parameters."
+    }
+
+
+def own_objects(bucket_logical_id: str, places: Mapping[str, str]) -> Mapping[str, str]:
+    """Wildcards that end inside a bucket or its folders; `places` has the reason of each."""
+    return {
+        f"AwsSolutions-IAM5[Resource::<{bucket_logical_id}.Arn>/{place}]": reason
+        for place, reason in places.items()
+    }
+
+
+def own_connections(sockets_logical_id: str) -> Mapping[str, str]:
+    """Wildcards that end inside the connections of the stage's WebSocket API."""
+    return {
         f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:execute-api:<AWS::Region>:"
         f"<AWS::AccountId>:<{sockets_logical_id}>/{SOCKET_STAGE}/POST/@connections/*]": (
             "AWS names connections."

@@ -1,9 +1,20 @@
 """What a row of the function table says, and the two kinds of rows that many modules have."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 LANES = ("standard", "vip")
+
+# Which stack a function lives in (docs/decisions/0063). The first is deployed before the others.
+FunctionStackName = Literal["serverless", "webhooks", "sockets", "books", "wallets"]
+SERVERLESS: FunctionStackName = "serverless"
+FUNCTION_STACKS: tuple[FunctionStackName, ...] = (
+    SERVERLESS,
+    "webhooks",
+    "sockets",
+    "books",
+    "wallets",
+)
 
 Layer = Literal["orion", "orion_kms", "base", "kafka", "postgres", "ethereum", "keys"]
 
@@ -79,10 +90,20 @@ class FunctionRow:
     topics: tuple[KafkaTrigger, ...] = ()
     queue: QueueTrigger | None = None
     every_minute: bool = False
+    stack: FunctionStackName = SERVERLESS
 
     @property
     def name(self) -> str:
         return f"{self.module}/{self.file}"
+
+    @property
+    def uses_ledger_book(self) -> bool:
+        return self.writes_ledger_book or self.reads_ledger_book or self.writes_reports
+
+
+def in_stack(stack: FunctionStackName, *rows: FunctionRow) -> tuple[FunctionRow, ...]:
+    """`rows` in a stack of their own, with the queues that they consume and what starts them."""
+    return tuple(replace(row, stack=stack) for row in rows)
 
 
 def api(module: str, file: str, *, standard: int, vip: int, **more: object) -> FunctionRow:

@@ -1,11 +1,18 @@
-"""Every Lambda function of the serverless stack, one row each: what runs, what starts it, what it
-may touch.
+"""Every Lambda function but the custodians', one row each: what runs, in which stack, what starts
+it, what it may touch.
 
 A row is the whole truth about a function's permissions: its role grants what stands here and
 nothing else.
 """
 
-from infra.cloud.function_row import FunctionRow, KafkaTrigger, api, relay
+from infra.cloud.function_row import (
+    FunctionRow,
+    FunctionStackName,
+    KafkaTrigger,
+    api,
+    in_stack,
+    relay,
+)
 from infra.cloud.function_table_billing import BILLING
 from infra.cloud.function_table_books import BOOKS
 
@@ -43,39 +50,10 @@ def _kms(
     )
 
 
-FUNCTIONS: tuple[FunctionRow, ...] = (
-    api("user", "api", standard=40, vip=20, mysql=("user",), sends=("outbox-user",)),
-    api("user", "authorizer", standard=60, vip=30, mysql=("user",)),
-    relay("user", "outbox_relay", "user"),
-    *BILLING,
-    FunctionRow(
-        "moneyin",
-        "blocks",
-        mysql=("moneyin",),
-        sends=("outbox-moneyin",),
-        topics=(
-            KafkaTrigger("chain.blocks.bitcoin", "moneyin", 10, part="bitcoin"),
-            KafkaTrigger("chain.blocks.ethereum", "moneyin", 10, part="ethereum"),
-        ),
-    ),
-    FunctionRow(
-        "moneyin",
-        "node_answers",
-        mysql=("moneyin",),
-        sends=("outbox-moneyin",),
-        topics=(KafkaTrigger("node.answers", "moneyin", 100),),
-    ),
-    FunctionRow(
-        "moneyin",
-        "addresses",
-        mysql=("moneyin",),
-        sends=("outbox-moneyin",),
-        topics=(KafkaTrigger("wallet.addresses", "moneyin", 20),),
-    ),
-    FunctionRow(
-        "moneyin", "pool_level", mysql=("moneyin",), sends=("outbox-moneyin",), every_minute=True
-    ),
-    relay("moneyin", "outbox_relay", "moneyin"),
+# All that holds, opens or watches over wallets' seeds and keys; the layer that derives private keys
+# is in no other stack.
+WALLETS: tuple[FunctionRow, ...] = in_stack(
+    "wallets",
     FunctionRow(
         "kms",
         "create_group",
@@ -118,6 +96,42 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     _kms("custody_rotated"),
     _kms("custody_export", sends=()),
     relay("kms", "outbox_relay", "kms"),
+)
+
+FUNCTIONS: tuple[FunctionRow, ...] = (
+    api("user", "api", standard=40, vip=20, mysql=("user",), sends=("outbox-user",)),
+    api("user", "authorizer", standard=60, vip=30, mysql=("user",)),
+    relay("user", "outbox_relay", "user"),
+    *BILLING,
+    FunctionRow(
+        "moneyin",
+        "blocks",
+        mysql=("moneyin",),
+        sends=("outbox-moneyin",),
+        topics=(
+            KafkaTrigger("chain.blocks.bitcoin", "moneyin", 10, part="bitcoin"),
+            KafkaTrigger("chain.blocks.ethereum", "moneyin", 10, part="ethereum"),
+        ),
+    ),
+    FunctionRow(
+        "moneyin",
+        "node_answers",
+        mysql=("moneyin",),
+        sends=("outbox-moneyin",),
+        topics=(KafkaTrigger("node.answers", "moneyin", 100),),
+    ),
+    FunctionRow(
+        "moneyin",
+        "addresses",
+        mysql=("moneyin",),
+        sends=("outbox-moneyin",),
+        topics=(KafkaTrigger("wallet.addresses", "moneyin", 20),),
+    ),
+    FunctionRow(
+        "moneyin", "pool_level", mysql=("moneyin",), sends=("outbox-moneyin",), every_minute=True
+    ),
+    relay("moneyin", "outbox_relay", "moneyin"),
+    *WALLETS,
     FunctionRow(
         "log",
         "audit_writer",
@@ -139,7 +153,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     ),
 )
 
-# Not part of the serverless stack: infra/cloud/custodian.py deploys it five times. Without the
+# Of no stack of the table: infra/cloud/custodian.py deploys it five times. Without the
 # layer that derives private keys: a custodian never sees a seed.
 CUSTODIAN = FunctionRow(
     "kms",
@@ -158,6 +172,11 @@ def function_row(name: str) -> FunctionRow:
         if row.name == name:
             return row
     raise KeyError(name)
+
+
+def rows_of(stack: FunctionStackName) -> tuple[FunctionRow, ...]:
+    """The rows of one stack, in the table's order."""
+    return tuple(row for row in FUNCTIONS if row.stack == stack)
 
 
 def queues() -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""The rows of the functions that keep, compare and show the three books (docs/books.md, "Who writes
-and reads what").
+"""The rows of the functions that post to the ledger, and keep, compare and show the three books
+(docs/ledger.md; docs/books.md, "Who writes and reads what").
 """
 
-from infra.cloud.function_row import FunctionRow, KafkaTrigger, Layer, relay
+from infra.cloud.function_row import FunctionRow, KafkaTrigger, Layer, in_stack, relay
 
 # Who signs the roots of the log book, and who asks the nodes' agents for balances.
 LEDGER_ROOTS = "ledger-roots"
@@ -64,7 +64,17 @@ def _step(
     )
 
 
-BOOKS: tuple[FunctionRow, ...] = (
+BOOKS: tuple[FunctionRow, ...] = in_stack(
+    "books",
+    FunctionRow(
+        "billing",
+        "ledger_writer",
+        memory_mb=1024,
+        mysql=("ledger",),
+        sends=("outbox-ledger",),
+        topics=(KafkaTrigger("ledger.transfers", "ledger", 1000),),
+    ),
+    relay("billing", "ledger_outbox_relay", "ledger"),
     FunctionRow(
         "billing",
         "ledger_statements",

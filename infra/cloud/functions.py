@@ -1,5 +1,9 @@
 """The Lambda functions with their roles, log groups and layers, made from the function table."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
 from aws_cdk import Fn
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -9,41 +13,52 @@ from constructs import Construct
 
 from infra.cloud.code import code_asset, layer_asset
 from infra.cloud.function_row import FunctionRow, Layer
-from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.grants import statements, trust
 from infra.cloud.names import Stage, logical
 from infra.cloud.parameters import Parameters
 from infra.cloud.queues import Queues
 from layers.build import PYTHON_VERSION
 
+T = TypeVar("T")
+
 RUNTIME = f"python{PYTHON_VERSION}"
 ARCHITECTURE = "x86_64"
 LOG_RETENTION_DAYS = 30
 
 
+class WrongStack(ValueError):
+    """A row of the function table stands in a stack without the bucket or API that it uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What only one stack has and its functions may use; None in the others."""
+
+    audit: s3.CfnBucket | None = None
+    ledger_book: s3.CfnBucket | None = None
+    sockets_arn: str | None = None
+
+
 class Functions(Construct):
-    """`made[(module/file, lane or None)]` is the CfnFunction; `log_groups` has the same keys."""
+    """`made[(module/file, lane or None)]` is the CfnFunction of each of `rows`."""
 
     def __init__(
         self,
         scope: Construct,
         stage: Stage,
+        rows: Sequence[FunctionRow],
         parameters: Parameters,
         queues: Queues,
-        audit_bucket: s3.CfnBucket,
-        ledger_book: s3.CfnBucket,
-        sockets_arn: str,
+        held: Holdings,
     ) -> None:
         super().__init__(scope, "Functions")
         self._stage = stage
         self._parameters = parameters
-        self._queue_arns = {purpose: queue.attr_arn for purpose, queue in queues.live.items()}
-        self._audit_bucket = audit_bucket
-        self._ledger_book = ledger_book
-        self._sockets_arn = sockets_arn
+        self._queue_arns = queues.arns(stage)
+        self._held = held
         self._layers: dict[Layer, lambda_.CfnLayerVersion] = {}
         self.made: dict[tuple[str, str | None], lambda_.CfnFunction] = {}
-        for row in FUNCTIONS:
+        for row in rows:
             asset = code_asset(self, row)
             code = lambda_.CfnFunction.CodeProperty(
                 s3_bucket=asset.s3_bucket_name, s3_key=asset.s3_object_key
@@ -54,13 +69,16 @@ class Functions(Construct):
     def arn(self, name: str, lane: str | None = None) -> str:
         return self.made[(name, lane)].attr_arn
 
-    def _layer(self, name: Layer) -> str:
+    def _layer(self, name: Layer, stack: str) -> str:
+        """Published by each stack for itself, so that one deployment changes a function and what it
+        imports together.
+        """
         if name not in self._layers:
             content = layer_asset(self, name)
             self._layers[name] = lambda_.CfnLayerVersion(
                 self,
                 logical(name, "layer"),
-                layer_name=self._stage.stack(f"layer-{name}".replace("_", "-")),
+                layer_name=self._stage.own(stack, f"layer-{name}".replace("_", "-")),
                 compatible_runtimes=[RUNTIME],
                 compatible_architectures=[ARCHITECTURE],
                 content=lambda_.CfnLayerVersion.ContentProperty(
@@ -85,9 +103,9 @@ class Functions(Construct):
         if lane is not None:
             environment["ORION_LANE"] = lane
         if row.writes_audit:
-            environment["ORION_AUDIT_BUCKET"] = self._audit_bucket.ref
-        if row.writes_ledger_book or row.reads_ledger_book or row.writes_reports:
-            environment["ORION_LEDGER_BOOK_BUCKET"] = self._ledger_book.ref
+            environment["ORION_AUDIT_BUCKET"] = _held(self._held.audit, row).ref
+        if row.uses_ledger_book:
+            environment["ORION_LEDGER_BOOK_BUCKET"] = _held(self._held.ledger_book, row).ref
         function = lambda_.CfnFunction(
             self,
             base,
@@ -97,7 +115,7 @@ class Functions(Construct):
             handler=f"{row.file}.handler",
             code=code,
             role=role.attr_arn,
-            layers=[self._layer(layer) for layer in row.layers],
+            layers=[self._layer(layer, row.stack) for layer in row.layers],
             memory_size=row.memory_mb,
             timeout=row.timeout_s,
             reserved_concurrent_executions=row.reserved.get(lane),
@@ -132,9 +150,11 @@ class Functions(Construct):
             self._parameters,
             log_group_arn=log_group_arn,
             queue_arns=self._queue_arns,
-            audit_bucket_arn=self._audit_bucket.attr_arn,
-            ledger_book_arn=self._ledger_book.attr_arn,
-            sockets_arn=self._sockets_arn,
+            audit_bucket_arn=_held(self._held.audit, row).attr_arn if row.writes_audit else "",
+            ledger_book_arn=(
+                _held(self._held.ledger_book, row).attr_arn if row.uses_ledger_book else ""
+            ),
+            sockets_arn=_held(self._held.sockets_arn, row) if row.posts_to_sockets else "",
         )
         return iam.CfnRole(
             self,
@@ -148,3 +168,9 @@ class Functions(Construct):
                 )
             ],
         )
+
+
+def _held(found: T | None, row: FunctionRow) -> T:
+    if found is None:
+        raise WrongStack(f"{row.name} needs what the stack {row.stack} does not have")
+    return found

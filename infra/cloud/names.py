@@ -29,6 +29,12 @@ class Stage:
     def stack(self, room: str) -> str:
         return f"orion-{self.name}-{room}"
 
+    def own(self, stack: str, purpose: str) -> str:
+        """The name of what each stack of functions has for itself, such as the role of its
+        schedules: the serverless stack's without its name, `orion-dev-schedules`.
+        """
+        return self.stack(purpose if stack == "serverless" else f"{stack}-{purpose}")
+
     def function(self, module: str, file: str, lane: str | None = None) -> str:
         suffix = f"-{lane}" if lane else ""
         return f"orion-{self.name}-{module}-{file}".replace("_", "-") + suffix

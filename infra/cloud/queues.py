@@ -1,10 +1,12 @@
 """The queues: each with its dead letters, a bounded number of receives and TLS only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from aws_cdk import Aws
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.cloud.function_row import FunctionRow
 from infra.cloud.function_table import queue_consumer, queues
 from infra.cloud.names import Stage, logical
 
@@ -16,15 +18,15 @@ DEAD_RETENTION_S = 14 * 24 * 3600
 
 
 class Queues(Construct):
-    """`live[purpose]` and `dead[purpose]` for every queue that a row of the function table
-    consumes.
+    """`live[purpose]` and `dead[purpose]` for every queue that one of `rows` consumes: a queue is
+    in its consumer's stack.
     """
 
-    def __init__(self, scope: Construct, stage: Stage) -> None:
+    def __init__(self, scope: Construct, stage: Stage, rows: Sequence[FunctionRow]) -> None:
         super().__init__(scope, "Queues")
         self.live: dict[str, sqs.CfnQueue] = {}
         self.dead: dict[str, sqs.CfnQueue] = {}
-        for purpose in queues():
+        for purpose in dict.fromkeys(row.queue.queue for row in rows if row.queue is not None):
             dead = sqs.CfnQueue(
                 self,
                 logical(purpose, "dead"),
@@ -48,6 +50,12 @@ class Queues(Construct):
             self.live[purpose] = live
             self.dead[purpose] = dead
         self._refuse_plain_http({**self.live, **{f"{k}-dead": v for k, v in self.dead.items()}})
+
+    def arns(self, stage: Stage) -> dict[str, str]:
+        """Of all queues of the stage, by purpose; those of other stacks by their names."""
+        base = f"arn:{Aws.PARTITION}:sqs:{Aws.REGION}:{Aws.ACCOUNT_ID}"
+        named = {purpose: f"{base}:{stage.queue(purpose)}" for purpose in queues()}
+        return {**named, **{purpose: queue.attr_arn for purpose, queue in self.live.items()}}
 
     def _refuse_plain_http(self, all_queues: Mapping[str, sqs.CfnQueue]) -> None:
         for purpose, queue in all_queues.items():

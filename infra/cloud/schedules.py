@@ -3,17 +3,18 @@ work is due by time; every day the machines whose row says so.
 """
 
 import json
+from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from infra.cloud.function_table import FUNCTIONS
+from infra.cloud.function_row import FunctionRow, FunctionStackName
 from infra.cloud.functions import Functions
 from infra.cloud.grants import allow, trust
 from infra.cloud.names import Stage, logical
-from infra.cloud.workflows import MACHINES, Daily, Workflows
+from infra.cloud.workflows import Daily, MachineRow, Workflows
 
 EVERY_MINUTE = "rate(1 minute)"
 # The next minute comes anyway: a late run is dropped, not repeated.
@@ -24,23 +25,30 @@ DAILY_AGE_MAX_S = 6 * 3600
 
 
 class Schedules(Construct):
-    """One schedule for each function of the table with `every_minute` and each machine with
-    `daily`.
+    """One schedule for each of a stack's functions with `every_minute` and each of its machines
+    with `daily`, at least one of them. Their role starts nothing of another stack.
     """
 
     def __init__(
-        self, scope: Construct, stage: Stage, functions: Functions, workflows: Workflows
+        self,
+        scope: Construct,
+        stage: Stage,
+        stack: FunctionStackName,
+        rows: Sequence[FunctionRow],
+        machines: Sequence[MachineRow],
+        functions: Functions,
+        workflows: Workflows,
     ) -> None:
         super().__init__(scope, "Schedules")
         self._stage = stage
-        timed = [row for row in FUNCTIONS if row.every_minute]
+        timed = [row for row in rows if row.every_minute]
         function_arns = {row.name: functions.arn(row.name) for row in timed}
-        daily = {row.name: row.daily for row in MACHINES if row.daily is not None}
+        daily = {row.name: row.daily for row in machines if row.daily is not None}
         machine_arns = {name: workflows.made[name].ref for name in daily}
         self._role = iam.CfnRole(
             self,
             "Role",
-            role_name=stage.stack("schedules"),
+            role_name=stage.own(stack, "schedules"),
             assume_role_policy_document=trust("scheduler.amazonaws.com"),
             policies=[
                 iam.CfnRole.PolicyProperty(

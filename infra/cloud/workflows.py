@@ -1,6 +1,6 @@
 """Step Functions: the files of statemachines/ with the functions they call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.cloud.exceptions import acknowledge, own_children
+from infra.cloud.function_row import FunctionStackName
 from infra.cloud.functions import Functions
 from infra.cloud.grants import Statement, allow, trust
 from infra.cloud.names import ROOT, Stage, logical
@@ -21,11 +22,12 @@ LOG_RETENTION_DAYS = 90
 @dataclass(frozen=True, slots=True)
 class MachineRow:
     """`name` is the file statemachines/<name>.asl.json; `calls` are its substitutions with the
-    functions behind them. `distributed`: it has a distributed map, whose children are executions
-    that it starts itself. `daily`: what starts it every day.
+    functions behind them, all of its own `stack`. `distributed`: it has a distributed map, whose
+    children are executions that it starts itself. `daily`: what starts it every day.
     """
 
     name: str
+    stack: FunctionStackName
     calls: Mapping[str, str]
     distributed: bool = False
     daily: "Daily | None" = None
@@ -43,11 +45,13 @@ MACHINES: tuple[MachineRow, ...] = (
     # Makes a group and fills its address pool.
     MachineRow(
         "wallet-group",
+        "wallets",
         {"CreateGroupArn": "kms/create_group", "AddressPoolArn": "kms/address_pool"},
     ),
     # Makes many groups, restartable.
     MachineRow(
         "wallet-batch",
+        "wallets",
         {
             "PlanBatchArn": "kms/plan_batch",
             "CreateGroupArn": "kms/create_group",
@@ -58,6 +62,7 @@ MACHINES: tuple[MachineRow, ...] = (
     # Compares the three books, their causes and the chains (docs/books.md).
     MachineRow(
         "reconciliation",
+        "books",
         {
             "ReconcilePlanArn": "log/reconcile_plan",
             "BookRootsArn": "log/book_roots",
@@ -73,22 +78,29 @@ MACHINES: tuple[MachineRow, ...] = (
 )
 
 
+def machines_of(stack: FunctionStackName) -> tuple[MachineRow, ...]:
+    """The machines of one stack."""
+    return tuple(row for row in MACHINES if row.stack == stack)
+
+
 def machine_file(name: str) -> Path:
     """Where the definition of a machine stands."""
     return ROOT / "statemachines" / f"{name}.asl.json"
 
 
 class Workflows(Construct):
-    """`made[name]` is the state machine of each row."""
+    """`made[name]` is the state machine of each of `rows`."""
 
-    def __init__(self, scope: Construct, stage: Stage, functions: Functions) -> None:
+    def __init__(
+        self, scope: Construct, stage: Stage, rows: Sequence[MachineRow], functions: Functions
+    ) -> None:
         super().__init__(scope, "Workflows")
         self._stage = stage
         self.made = {
             row.name: self._machine(
                 row, {key: functions.arn(name) for key, name in row.calls.items()}
             )
-            for row in MACHINES
+            for row in rows
         }
 
     def _machine(self, row: MachineRow, called: dict[str, str]) -> sfn.CfnStateMachine:

@@ -21,7 +21,7 @@ from typing import cast
 
 from infra.cloud.api import api_room
 from infra.cloud.custody import CUSTODIANS, custodian_room, custody
-from infra.cloud.function_row import LANES
+from infra.cloud.function_row import FUNCTION_STACKS, LANES, SERVERLESS
 from infra.cloud.function_table import topic_principals
 from infra.cloud.handler_files import missing_handlers
 from infra.cloud.names import ROOT, Stage, logical
@@ -64,9 +64,8 @@ _TELLING = ("failed", "error", "rolled back", "❌")
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What others need of a deployment. The pollers read `template`, the serverless one."""
+    """What others need of a deployment. The pollers read the templates of `assembly`."""
 
-    template: Path
     assembly: Path
     api_ids: Mapping[str, str]
     api_urls: Mapping[str, str]
@@ -102,9 +101,8 @@ def deploy(
     write_secret_arns(account, named, topic_principals())
     check_code_signing(account, named, unsigned=unsigned_custodians)
     assembly = _synthesized(stage, var, report, unsigned_custodians=unsigned_custodians)
-    template = template_path(assembly, "serverless")
-    body = cast(Mapping[str, object], json.loads(template.read_text(encoding="utf-8")))
-    missing = missing_parameters(account, body, named)
+    bodies = _templates(assembly)
+    missing = sorted({name for each in bodies for name in missing_parameters(account, each, named)})
     if missing:
         raise DeployFailed(f"these SSM parameters must exist first: {', '.join(missing)}")
     digest_name = named.parameter(DEPLOYED_DIGEST)
@@ -118,12 +116,12 @@ def deploy(
         cdk = Cdk(endpoint_url, region, environment or {}, assembly, var, report)
         settings = deploy_stacks(cdk, account, named, account_id)
         outputs = _outputs(account, named)
-        account.apply_reserved_concurrency(body)
-        account.apply_bucket_protection(body, outputs)
+        for body in bodies:
+            account.apply_reserved_concurrency(body)
+            account.apply_bucket_protection(body, outputs)
         account.put_parameter(digest_name, _deployed(assembly, settings))
     api_ids = {lane: outputs[API_OUTPUT.format(lane=logical(lane))] for lane in LANES}
     found = Outputs(
-        template=template,
         assembly=assembly,
         api_ids=api_ids,
         api_urls=_write_urls(account, named, endpoint_url, api_ids, outputs[STAGE_OUTPUT]),
@@ -148,11 +146,19 @@ def _synthesized(stage: str, var: Path, report: Report, *, unsigned_custodians: 
     return assembly
 
 
+def _templates(assembly: Path) -> list[Mapping[str, object]]:
+    """Of the stacks of functions."""
+    paths = [template_path(assembly, name) for name in FUNCTION_STACKS]
+    return [cast(Mapping[str, object], json.loads(path.read_text("utf-8"))) for path in paths]
+
+
 def _outputs(account: Account, stage: Stage) -> Mapping[str, str]:
-    """Of the serverless stack and the lanes' APIs; empty while any of them is missing."""
-    rooms = ("serverless", *(api_room(lane) for lane in LANES))
+    """Of the stacks of functions and the lanes' APIs; empty while any of them is missing."""
+    rooms = (*FUNCTION_STACKS, *(api_room(lane) for lane in LANES))
     found = [account.stack_outputs(stage.stack(room)) for room in rooms]
-    return {name: value for one in found for name, value in one.items()} if all(found) else {}
+    if any(each is None for each in found):
+        return {}
+    return {name: value for each in found if each is not None for name, value in each.items()}
 
 
 def _settings(account: Account, stage: Stage) -> str:
@@ -165,17 +171,19 @@ def _deployed(assembly: Path, settings: str) -> str:
 
 
 def deploy_stacks(cdk: "Cdk", account: Account, stage: Stage, account_id: str | None) -> str:
-    """Keys first: the custodians are deployed with the public keys of who gives evidence. Answers
-    the custodians' settings.
+    """Keys first: the custodians are deployed with the public keys of who gives evidence. Then the
+    serverless stack: the others of functions tell its topic of alarms, and the lanes' APIs call its
+    functions. Answers the custodians' settings.
     """
-    if not account.stack_outputs(_BOOTSTRAP_STACK):
+    if account.stack_outputs(_BOOTSTRAP_STACK) is None:
         place = [f"aws://{account_id}/{cdk.region}"] if account_id else []
         cdk.run("bootstrap", ["bootstrap", *place])
     cdk.deploy(["keys"])
     settings = _settings(account, stage)
     write_settings(account, stage, custody(), settings)
-    cdk.deploy([*(custodian_room(number) for number in CUSTODIANS), "serverless"])
-    cdk.deploy([api_room(lane) for lane in LANES])
+    cdk.deploy([*(custodian_room(number) for number in CUSTODIANS), SERVERLESS])
+    others = [name for name in FUNCTION_STACKS if name != SERVERLESS]
+    cdk.deploy([*others, *(api_room(lane) for lane in LANES)])
     return settings
 
 

@@ -99,14 +99,14 @@ class Account:
         except (BotoCoreError, ClientError) as exc:
             raise DeployFailed(f"{key_id} does not sign: {exc}") from exc
 
-    def stack_outputs(self, name: str) -> dict[str, str]:
-        """Outputs of a stack that is complete; empty when there is none, or one that is not."""
+    def stack_outputs(self, name: str) -> dict[str, str] | None:
+        """Outputs of a stack that is complete; None when there is none, or one that is not."""
         try:
             stacks = self._cfn.describe_stacks(StackName=name)["Stacks"]
         except ClientError:
-            return {}
+            return None
         if not stacks or stacks[0]["StackStatus"] not in _COMPLETE:
-            return {}
+            return None
         rows = stacks[0].get("Outputs", [])
         return {row["OutputKey"]: row["OutputValue"] for row in rows}
 
@@ -125,7 +125,7 @@ class Account:
         engines that do not read it there. A bucket's name is among the stack's outputs.
         """
         resources = cast(Mapping[str, Mapping[str, object]], template["Resources"])
-        declared = cast(Mapping[str, Mapping[str, object]], template["Outputs"])
+        declared = cast(Mapping[str, Mapping[str, object]], template.get("Outputs", {}))
         for key, output in declared.items():
             value = output["Value"]
             referred = value.get("Ref") if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""The local stack's steps that deploy the template and start one poller for each of its Kafka
+"""The local stack's steps that deploy the templates and start one poller for each of their Kafka
 mappings.
 """
 
@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from infra.cloud.function_row import FUNCTION_STACKS
 from infra.cloud.names import ROOT
 from infra.cloud.synth import template_path
 from infra.local.deploy import deploy
@@ -24,7 +25,7 @@ _STARTS_AT_ONCE = 4
 
 
 def deploy_step(stack: Stack) -> None:
-    """Deploy keys, custodians and the serverless stack to the AWS engine. Raises StackFailure."""
+    """Deploy keys, custodians and all functions to the AWS engine. Raises StackFailure."""
     try:
         deploy(
             stack.ministack.url,
@@ -69,7 +70,11 @@ def program(stack: Stack, template: Path, found: KafkaMapping) -> Program:
 
 def pollers_step(stack: Stack) -> None:
     """Start all pollers side by side; no-op for those that run. Raises StackFailure."""
-    template = template_path(stack.var / "cdk.out", "serverless")
-    wanted = [program(stack, template, found) for found in mappings(read_template(template))]
+    templates = [template_path(stack.var / "cdk.out", name) for name in FUNCTION_STACKS]
+    wanted = [
+        program(stack, template, found)
+        for template in templates
+        for found in mappings(read_template(template))
+    ]
     with ThreadPoolExecutor(max_workers=_STARTS_AT_ONCE) as starts:
         list(starts.map(stack.run_program, wanted))

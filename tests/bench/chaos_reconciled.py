@@ -53,7 +53,7 @@ def _run(stack: Stack, name: str) -> None:
     session = boto3.Session("test", "test", region_name=stack.ministack.region)
     machines = session.client("stepfunctions", endpoint_url=stack.ministack.url)
     cloudformation = session.client("cloudformation", endpoint_url=stack.ministack.url)
-    [deployed] = cloudformation.describe_stacks(StackName="orion-local-serverless")["Stacks"]
+    [deployed] = cloudformation.describe_stacks(StackName="orion-local-books")["Stacks"]
     outputs = {row["OutputKey"]: row["OutputValue"] for row in deployed["Outputs"]}
     started = machines.start_execution(
         stateMachineArn=outputs[RECONCILIATION_OUTPUT],

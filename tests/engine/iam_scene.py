@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.cloud.custody import CUSTODIANS, custodian_room
+from infra.cloud.function_row import FUNCTION_STACKS
 from infra.cloud.names import Stage
 from infra.cloud.synth import synthesize, template_path
 from infra.local import Stack
@@ -159,7 +160,7 @@ def deploy_enforced(folder: Path) -> Deployed:
 
 
 def _rooms() -> tuple[str, ...]:
-    return ("keys", "serverless", *map(custodian_room, CUSTODIANS))
+    return ("keys", *FUNCTION_STACKS, *map(custodian_room, CUSTODIANS))
 
 
 def _templates(assembly: Path) -> list[Mapping[str, Any]]:

@@ -32,9 +32,24 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def serverless(assembly: Path) -> Json:
-    """The serverless stack's template."""
-    return _template(assembly, "serverless")
+def function_stacks(assembly: Path) -> Mapping[str, Json]:
+    """The templates of the function table's stacks by name."""
+    from infra.cloud.function_row import FUNCTION_STACKS
+
+    return {name: _template(assembly, name) for name in FUNCTION_STACKS}
+
+
+@pytest.fixture(scope="session")
+def serverless(function_stacks: Mapping[str, Json]) -> Json:
+    """All stacks of the function table as one template: what a stage has that has no servers."""
+    whole: dict[str, dict[str, object]] = {}
+    for template in function_stacks.values():
+        for section, rows in template.items():
+            if isinstance(rows, dict):
+                known = whole.setdefault(section, {})
+                for name, row in rows.items():
+                    assert known.setdefault(name, row) == row, f"{name} stands for two things"
+    return whole
 
 
 @pytest.fixture(scope="session")

@@ -216,7 +216,7 @@ def test_a_daily_start_may_start_its_machine_and_nothing_else(serverless: Json) 
     [role] = [
         each["Properties"]
         for each in of_type(serverless, "AWS::IAM::Role").values()
-        if each["Properties"].get("RoleName") == "orion-prod-schedules"
+        if each["Properties"].get("RoleName") == "orion-prod-books-schedules"
     ]
     [document] = [each["PolicyDocument"] for each in role["Policies"]]
     starting = [row for row in document["Statement"] if "states:StartExecution" in row["Action"]]

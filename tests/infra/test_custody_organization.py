@@ -243,7 +243,7 @@ def test_each_statement_lets_through_exactly_whom_it_names() -> None:
 
 @pytest.mark.parametrize("action", CHANGING_A_STACK)
 def test_only_the_role_that_deploys_changes_a_stack_which_knows_its_role(action: str) -> None:
-    for name in ("orion-prod-keys", "orion-prod-serverless", "orion-prod-custodian-3"):
+    for name in ("orion-prod-keys", "orion-prod-wallets", "orion-prod-custodian-3"):
         stack = f"arn:aws:cloudformation:eu-west-1:{ACCOUNT}:stack/{name}/0e6cc0f0"
         for caller in (ADMINISTRATOR, ROOT_USER, OPERATOR, PIPELINE, DEPLOYER):
             assert denied(caller, action, stack), caller
