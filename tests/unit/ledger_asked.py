@@ -64,6 +64,83 @@ def asked(code: Code, units: int, fact: int, merchant: str, asset: str, linked: 
     )
 
 
+def ended(
+    opened: Transfer, kind: Kind, units: int, fact: int, cause: bytes = CAUSES[0]
+) -> Transfer:
+    """What acts on a pending transfer."""
+    return opened._replace(
+        id=fact_id("end", kind, fact, opened.id),
+        kind=kind,
+        units=units,
+        cause=cause,
+        linked=False,
+        pending_id=opened.id,
+    )
+
+
+def owed_and_paid_back(
+    missing: int,
+    merchant: str,
+    asset: str,
+    facts: tuple[int, int],
+    squat: str | None,
+    *,
+    chain: bool,
+) -> list[tuple[Transfer, ...]]:
+    """A reversal of more than there is, and a deposit that pays the rest back or a part; or does
+    not, because a payout behind it fails.
+    """
+    gone, fact = facts
+
+    def of(code: Code, units: int, fact: int) -> Transfer:
+        return asked(code, units, fact, merchant, asset, linked=False)
+
+    reversal = of(Code.DEPOSIT_REVERSAL, 5 + missing, gone)
+    final = of(Code.DEPOSIT_FINAL, 5, fact)
+    told: list[tuple[Transfer, ...]] = []
+    if squat is not None:
+        # Somebody has taken the id of the second entry.
+        named = reversal if squat == "shortfall" else final
+        taken = of(Code.DEPOSIT_CREDIT, 1, gone)
+        told.append((taken._replace(id=fact_id(squat, named.id)),))
+    told.append((of(Code.DEPOSIT_CREDIT, 5, gone), reversal))
+    chained = final._replace(linked=True)
+    ends = of(Code.PAYOUT, 1, fact)
+    told.append((of(Code.DEPOSIT_CREDIT, 5, fact), *((chained, ends) if chain else (final,))))
+    return told
+
+
+def owed_and_given_back(
+    units: int,
+    missing: int,
+    merchant: str,
+    asset: str,
+    fact: int,
+    end: Kind,
+    *,
+    squat: bool,
+    chain: bool,
+) -> list[tuple[Transfer, ...]]:
+    """A payout of nearly all, a reversal that finds the rest and owes, and the end of the payout:
+    with another one chained behind it that passes only where all is paid back, or fails with it.
+    """
+
+    def of(code: Code, units: int, fact: int = fact) -> Transfer:
+        return asked(code, units, fact, merchant, asset, linked=False)
+
+    opened = of(Code.PAYOUT, units)
+    ending = ended(opened, end, max(1, units - 2) if end is Kind.POST else units, fact)
+    told = [
+        (of(Code.DEPOSIT_CREDIT, units + 1), of(Code.DEPOSIT_FINAL, units + 1), opened),
+        (of(Code.DEPOSIT_REVERSAL_FINAL, 1 + missing),),
+    ]
+    if squat:
+        taken = of(Code.DEPOSIT_CREDIT, 1, fact + 100)
+        told.append((taken._replace(id=fact_id("repaid", ending.id)),))
+    chained = (ending._replace(linked=True), of(Code.PAYOUT, 1, fact + 100))
+    return [*told, chained if chain else (ending,)]
+
+
 def chains_of(record: Sequence[Transfer]) -> list[tuple[Transfer, ...]]:
     """The record in pieces that stand or fall together; the last one may lack its end."""
     found: list[tuple[Transfer, ...]] = []

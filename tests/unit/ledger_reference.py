@@ -222,6 +222,7 @@ class Reference:
             here = self._here(shard, name_of(name))
             self.story.moves.append(Move(shard, here, f"{side} pending", -opened.units))
         self.story.phases.append((opened.id, "posted" if asked.kind == "post" else "voided", asked))
+        self._repay(shard, asked)
         return ""
 
     def _reversal(self, shard: int, asked: Transfer) -> str:
@@ -247,19 +248,21 @@ class Reference:
         self._both(shard, rest, "posted", rest.units)
         return ""
 
-    def _repay(self, shard: int, final: Transfer) -> None:
-        """As much of the debt as what can be moved now, the deposit with it."""
-        purpose = type(final.credit.purpose)("reversal_receivable")
-        owing = AccountKey(final.credit.owner, purpose, final.credit.asset)
+    def _repay(self, shard: int, before: Transfer) -> None:
+        """As much of the debt as what can be moved now, with what came or was given back."""
+        [available] = [s for s in (before.debit, before.credit) if s.purpose == "available"]
+        purpose = type(available.purpose)("reversal_receivable")
+        owing = AccountKey(available.owner, purpose, available.asset)
         debt = -self.movable(name_of(owing))
-        units = min(debt, self.movable(name_of(final.credit)))
-        identity = fact_id("repaid", final.id)
+        units = min(debt, self.movable(name_of(available)))
+        identity = fact_id("repaid", before.id)
         if units < 1 or self._contents(identity):
             return
-        text = '{"transfer_id":"' + final.id.hex() + '","type":"repayment"}'
-        repaid = final._replace(
-            id=identity, code=type(final.code)("reversal_repaid"), units=units,
-            debit=final.credit, credit=owing, cause=text.encode(),
+        text = '{"transfer_id":"' + before.id.hex() + '","type":"repayment"}'
+        repaid = before._replace(
+            id=identity, kind=type(before.kind)("direct"), units=units, pending_id=None,
+            code=type(before.code)("reversal_repaid"),
+            debit=available, credit=owing, cause=text.encode(),
         )  # fmt: skip
         self.story.told.append((identity, content_of(repaid)))
         self._both(shard, repaid, "posted", units)

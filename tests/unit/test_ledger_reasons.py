@@ -6,7 +6,7 @@ import pytest
 
 from orion.ids import fact_id
 from orion.ledger.codes import CODES, OF_THE_CHAIN, RULES
-from orion.ledger.judge import broken_rule, overflows
+from orion.ledger.limits import broken_rule, overflows
 from orion.ledger.model import (
     MAX_COUNTER,
     AccountKey,

@@ -8,12 +8,14 @@ import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orion.ids import fact_id
+from orion.ledger.codes import ENDS as ENDING_KINDS
 from orion.ledger.model import (
     MAX_COUNTER,
     AccountKey,
@@ -41,6 +43,9 @@ from tests.unit.ledger_asked import (
     SYSTEMS,
     asked,
     chains_of,
+    ended,
+    owed_and_given_back,
+    owed_and_paid_back,
 )
 from tests.unit.ledger_reference import COUNTERS, Name, Posted, Reference, name_of
 
@@ -94,35 +99,28 @@ class Shards(RuleBasedStateMachine):
         squat=st.sampled_from([None, None, "shortfall", "repaid"]),
         chain=st.booleans(),
     )
-    def owe_and_pay_back(
-        self,
-        missing: int,
-        merchant: str,
-        asset: str,
-        facts: tuple[int, int],
-        squat: str | None,
-        *,
-        chain: bool,
-    ) -> None:
-        """A reversal of more than there is, and a deposit that pays the rest back or a part; or
-        does not, because a payout behind it fails.
-        """
-        gone, fact = facts
+    def owe_and_pay_back(self, *, chain: bool, **story: Any) -> None:
+        for record in owed_and_paid_back(**story, chain=chain):
+            self.post([record])
 
-        def of(code: Code, units: int, fact: int) -> Transfer:
-            return asked(code, units, fact, merchant, asset, linked=False)
-
-        reversal = of(Code.DEPOSIT_REVERSAL, 5 + missing, gone)
-        final = of(Code.DEPOSIT_FINAL, 5, fact)
-        if squat is not None:
-            # Somebody has taken the id of the second entry.
-            named = reversal if squat == "shortfall" else final
-            taken = of(Code.DEPOSIT_CREDIT, 1, gone)
-            self.post([(taken._replace(id=fact_id(squat, named.id)),)])
-        self.post([(of(Code.DEPOSIT_CREDIT, 5, gone), reversal)])
-        chained = final._replace(linked=True)
-        ends = of(Code.PAYOUT, 1, fact)
-        self.post([(of(Code.DEPOSIT_CREDIT, 5, fact), *((chained, ends) if chain else (final,)))])
+    @rule(
+        units=st.integers(1, 30),
+        missing=st.integers(1, 40),
+        merchant=st.sampled_from(MERCHANTS),
+        asset=st.sampled_from(sorted(SYSTEMS)),
+        fact=st.integers(40, 49),
+        end=st.sampled_from(sorted(ENDING_KINDS)),
+        squat=st.sampled_from([False, False, True]),
+        chain=st.booleans(),
+        moved=st.sampled_from([None, None, *range(SHARDS)]),
+    )
+    def owe_and_be_given_back(self, *, moved: int | None, **story: Any) -> None:
+        *before, end = owed_and_given_back(**story)
+        for record in before:
+            self.post([record])
+        if moved is not None:
+            self.move(story["merchant"], moved)
+        self.post([end])
 
     @rule(asset=st.sampled_from(sorted(SYSTEMS)), merchant=st.sampled_from(MERCHANTS))
     def ask_for_what_nobody_may(self, asset: str, merchant: str) -> None:
@@ -140,16 +138,8 @@ class Shards(RuleBasedStateMachine):
         record = []
         for kind, which, more, fact, cause, linked in ends:
             opened = self.opened[which % len(self.opened)]
-            record.append(
-                opened._replace(
-                    id=fact_id("end", kind, fact, opened.id),
-                    kind=kind,
-                    units=min(MAX_COUNTER, max(1, opened.units + more)),
-                    cause=cause,
-                    linked=linked,
-                    pending_id=opened.id,
-                )
-            )
+            units = min(MAX_COUNTER, max(1, opened.units + more))
+            record.append(ended(opened, kind, units, fact, cause)._replace(linked=linked))
         self.post([tuple(record)])
 
     @precondition(lambda self: self.records)

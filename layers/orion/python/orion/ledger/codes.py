@@ -69,8 +69,9 @@ class Kind(StrEnum):
     __hash__ = str.__hash__
 
 
-# The kinds that act on an earlier pending transfer, and name it.
-SECOND_PHASE = frozenset({Kind.SIGNED, Kind.POST, Kind.VOID, Kind.TIMEOUT})
+# The kinds that end an earlier pending transfer, and all that act on one, and name it.
+ENDS = frozenset({Kind.POST, Kind.VOID, Kind.TIMEOUT})
+SECOND_PHASE = ENDS | {Kind.SIGNED}
 
 
 class Code(StrEnum):
@@ -99,8 +100,8 @@ class CodeRule:
     round.
 
     `shortfall`: never refused, what its account lacks is taken from the receivable under this code.
-    `pays_out`: not while its asset is frozen or its merchant owes. `repays`: what it credits pays
-    the receivable back. `by_ledger`: made by the ledger itself.
+    `pays_out`: not while its asset is frozen or its merchant owes, and what its end gives back pays
+    the receivable back. `repays`: what it credits does. `by_ledger`: made by the ledger itself.
     """
 
     debit: Purpose
@@ -115,6 +116,10 @@ class CodeRule:
     def owing(self) -> bool:
         """Whether what the merchant owes has a say: a third account is looked at."""
         return self.shortfall is not None or self.pays_out or self.repays
+
+    def pays_back(self, kind: str) -> bool:
+        """Whether a transfer of this kind pays the receivable back."""
+        return self.repays or (self.pays_out and kind in ENDS)
 
 
 _DIRECT = frozenset({Kind.DIRECT})

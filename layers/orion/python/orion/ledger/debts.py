@@ -1,10 +1,10 @@
 """What a merchant owes, and the second entries by which the ledger itself writes it down.
 
-docs/ledger.md, "Reversals are never refused" and "A debt is paid back by the next deposit".
+docs/ledger.md, "Reversals are never refused" and "A debt is paid back by what becomes available".
 """
 
 from orion.ids import fact_id
-from orion.ledger.codes import Code, Purpose
+from orion.ledger.codes import Code, Kind, Purpose
 from orion.ledger.model import AccountKey, Transfer, account_key
 from orion.records import canonical_json
 
@@ -34,17 +34,24 @@ def shortfall(asked: Transfer, code: Code, lacking: int) -> Transfer:
     )
 
 
-def repayment_id(credit: Transfer) -> bytes:
-    return fact_id("repaid", credit.id)
+def repayment_id(before: Transfer) -> bytes:
+    return fact_id("repaid", before.id)
 
 
-def repayment(credit: Transfer, units: int) -> Transfer:
-    """What the merchant pays back of what `credit` made his to spend."""
-    return credit._replace(
-        id=repayment_id(credit),
+def repayment(before: Transfer, units: int) -> Transfer:
+    """What the merchant pays back of what `before` credited to him, or did not pay out after all.
+
+    A payout may end once only, so the ending transfer's id says as much as the pending one's.
+    """
+    credited = before.credit.purpose is Purpose.AVAILABLE
+    available = before.credit if credited else before.debit
+    return before._replace(
+        id=repayment_id(before),
+        kind=Kind.DIRECT,
         code=Code.REVERSAL_REPAID,
         units=units,
-        debit=credit.credit,
-        credit=receivable_of(credit.credit),
-        cause=canonical_json({"type": "repayment", "transfer_id": credit.id.hex()}),
+        debit=available,
+        credit=receivable_of(available),
+        cause=canonical_json({"type": "repayment", "transfer_id": before.id.hex()}),
+        pending_id=None,
     )

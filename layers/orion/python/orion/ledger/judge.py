@@ -10,18 +10,9 @@ from functools import partial
 from typing import ClassVar
 
 from orion.errors import OrionError
-from orion.ledger.codes import (
-    CODES,
-    MADE_BESIDE,
-    OF_THE_CHAIN,
-    RULES,
-    Code,
-    CodeRule,
-    Kind,
-    Rule,
-    debit_decides,
-)
+from orion.ledger.codes import Code, Kind
 from orion.ledger.debts import receivable_of, repayment, repayment_id, shortfall, shortfall_id
+from orion.ledger.limits import broken_rule, overflows
 from orion.ledger.model import (
     MAX_COUNTER,
     AccountKey,
@@ -32,49 +23,18 @@ from orion.ledger.model import (
     State,
     Transfer,
 )
+from orion.ledger.phases import refuses
+from orion.ledger.shapes import SHAPES, Shape
 from orion.ledger.working import Accounts, Held
-from orion.records import parse_object
 
-CHAIN_FINAL = "chain_final"
 # Two of these do not overflow.
 _HALF = MAX_COUNTER // 2
-_ENDED = {
-    PendingState.POSTED: Reason.PENDING_ALREADY_POSTED,
-    PendingState.VOIDED: Reason.PENDING_ALREADY_VOIDED,
-}
 
 
 class LegNotApplied(OrionError):
     """A leg that this shard cannot apply. Its other half is posted: the partition stops."""
 
     code: ClassVar[str] = "leg_not_applied"
-
-
-class _Shape:
-    """What follows from a code alone."""
-
-    __slots__ = (
-        "credit_rule", "debit_decides", "debit_rule", "joins", "kinds", "leg", "pays_out", "repays",
-        "shortfall",
-    )  # fmt: skip
-
-    def __init__(self, code: Code, rule: CodeRule) -> None:
-        self.leg = code is Code.LEG
-        self.joins = {(rule.debit, rule.credit)}
-        if self.leg:
-            pairs = {(purpose, rule.credit) for purpose in OF_THE_CHAIN}
-            self.joins = pairs | {(credit, debit) for debit, credit in pairs}
-        # Of the ledger's own codes only legs travel; the others are never asked for.
-        self.kinds = frozenset[Kind]() if code in MADE_BESIDE else rule.kinds
-        self.shortfall = rule.shortfall
-        self.pays_out = rule.pays_out
-        self.repays = rule.repays
-        self.debit_rule = RULES[rule.debit]
-        self.credit_rule = RULES[rule.credit]
-        self.debit_decides = debit_decides(rule.debit, rule.credit)
-
-
-_SHAPES = {code: _Shape(code, rule) for code, rule in CODES.items()}
 
 
 class Judge:
@@ -120,7 +80,7 @@ class Judge:
     def decide(self, transfer: Transfer, digest: bytes) -> Reason | None:
         """Carry `transfer` out, or say why not. All checks come before the first move."""
         _, kind, code, units, debit, credit, _, _, _, _ = transfer
-        shape = _SHAPES[code]
+        shape = SHAPES[code]
         reason = self._unfit(shape, kind, debit, credit)
         if reason is not None:
             return reason
@@ -163,7 +123,7 @@ class Judge:
         return None
 
     def _unfit(
-        self, shape: _Shape, kind: Kind, debit: AccountKey, credit: AccountKey
+        self, shape: Shape, kind: Kind, debit: AccountKey, credit: AccountKey
     ) -> Reason | None:
         """What is wrong whatever the accounts hold."""
         if debit.id == credit.id:
@@ -203,9 +163,10 @@ class Judge:
         if self._chain_owner is not None:
             self._undo.append(partial(self._seen.pop, transfer.id))
 
-    def _repay(self, credit: Transfer, available: Held) -> None:
-        """Pay back what the merchant owes, as far as what he has now goes. No counter overflows:
-        debits stay within the credits that they use, and credits within the debits they undo.
+    def _repay(self, before: Transfer, available: Held) -> None:
+        """Pay back what the merchant owes, as far as what he has after `before` goes. No counter
+        overflows: debits stay within the credits that they use, and credits within the debits they
+        undo.
         """
         place = self.accounts.places.get(available.key.debt)
         if place is None:
@@ -221,14 +182,14 @@ class Judge:
             receivable.debits_posted - receivable.credits_posted,
             available.credits_posted - available.debits_posted - available.debits_pending,
         )
-        # Where the id stands for something else, the next credit pays back.
-        if units <= 0 or self.earlier(repayment_id(credit)):
+        # Where the id stands for something else, the next credit or end pays back.
+        if units <= 0 or self.earlier(repayment_id(before)):
             return
         self.accounts.changes(available)
         self.accounts.changes(receivable)
         available.debits_posted += units
         receivable.credits_posted += units
-        repaid = repayment(credit, units)
+        repaid = repayment(before, units)
         self._accept(repaid, repaid.digest, available, receivable, None)
 
     def _owes(self, debit: AccountKey) -> bool:
@@ -289,7 +250,7 @@ class Judge:
     ) -> Reason | None:
         """Reserve the units on both sides until a transfer of the second phase ends it."""
         _, _, code, units, debit, credit, _, _, _, _ = transfer
-        shape = _SHAPES[code]
+        shape = SHAPES[code]
         if shape.pays_out and debit.asset in self._state.frozen:
             return Reason.ASSET_FROZEN
         if shape.pays_out and self._owes(debit):
@@ -334,67 +295,29 @@ class Judge:
         pending = self.pendings.get(named) or self._state.pendings.get(named)
         if pending is None:
             return Reason.PENDING_NOT_FOUND
-        reason = _refuses(pending, transfer)
+        reason = refuses(pending, transfer)
         if reason is not None:
             return reason
         if transfer.kind is Kind.SIGNED:
             self._change(pending._replace(signed=True))
-        else:
-            posted = transfer.units if transfer.kind is Kind.POST else 0
-            # What another shard reserved before a bucket moved is reserved there, not here.
-            if overflows(
-                debited.debits_posted + posted, debited.debits_pending - pending.units
-            ) or overflows(
-                credited.credits_posted + posted, credited.credits_pending - pending.units
-            ):
-                return Reason.OVERFLOW
-            self.accounts.changes(debited)
-            self.accounts.changes(credited)
-            debited.debits_pending -= pending.units
-            credited.credits_pending -= pending.units
-            debited.debits_posted += posted
-            credited.credits_posted += posted
-            state = PendingState.POSTED if transfer.kind is Kind.POST else PendingState.VOIDED
-            self._change(pending._replace(state=state))
+            self._accept(transfer, digest, debited, credited, meant)
+            return None
+        posted = transfer.units if transfer.kind is Kind.POST else 0
+        # What another shard reserved before a bucket moved is reserved there, not here.
+        if overflows(
+            debited.debits_posted + posted, debited.debits_pending - pending.units
+        ) or overflows(credited.credits_posted + posted, credited.credits_pending - pending.units):
+            return Reason.OVERFLOW
+        self.accounts.changes(debited)
+        self.accounts.changes(credited)
+        debited.debits_pending -= pending.units
+        credited.credits_pending -= pending.units
+        debited.debits_posted += posted
+        credited.credits_posted += posted
+        state = PendingState.POSTED if transfer.kind is Kind.POST else PendingState.VOIDED
+        self._change(pending._replace(state=state))
         self._accept(transfer, digest, debited, credited, meant)
+        if SHAPES[transfer.code].pays_out:
+            # What it did not pay is the merchant's to spend again.
+            self._repay(transfer, debited)
         return None
-
-
-def overflows(posted: int, pending: int) -> bool:
-    """Whether a counter cannot become this. A pending part below zero makes no room for others."""
-    return posted > MAX_COUNTER or posted + pending > MAX_COUNTER
-
-
-def _refuses(pending: Pending, transfer: Transfer) -> Reason | None:
-    """Why `pending` lets nothing of the second phase act on it, or not this."""
-    asked = (transfer.code, transfer.debit, transfer.credit)
-    posts = transfer.kind is Kind.POST
-    if (pending.code, pending.debit, pending.credit) != asked or (
-        not posts and transfer.units != pending.units
-    ):
-        return Reason.PENDING_DIFFERS
-    if pending.state is not PendingState.OPEN:
-        return _ENDED[pending.state]
-    if pending.signed and (
-        transfer.kind is Kind.TIMEOUT
-        or (transfer.kind is Kind.VOID and parse_object(transfer.cause).get("type") != CHAIN_FINAL)
-    ):
-        return Reason.PENDING_SIGNED
-    if posts and transfer.units > pending.units:
-        return Reason.PENDING_EXCEEDED
-    return None
-
-
-def broken_rule(
-    debit: Rule, credit: Rule, debited: Held, credited: Held, units: int
-) -> Reason | None:
-    """The rule that moving `units` would break. Pending credits never count as cover."""
-    if debit is Rule.CREDITS_COVER_DEBITS and (
-        debited.credits_posted - debited.debits_posted - debited.debits_pending < units
-    ):
-        return Reason.EXCEEDS_CREDITS
-    if credit is Rule.DEBITS_COVER_CREDITS and (
-        credited.debits_posted - credited.credits_posted - credited.credits_pending < units
-    ):
-        return Reason.EXCEEDS_DEBITS
-    return None

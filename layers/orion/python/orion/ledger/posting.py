@@ -5,7 +5,7 @@ This file knows identities and chains; what a single transfer does is `orion.led
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from orion.ledger.codes import CODES, Code, Purpose, debit_decides
+from orion.ledger.codes import CODES, Code, Kind, Purpose, debit_decides
 from orion.ledger.debts import debtor, receivable_of, repayment_id, shortfall_id
 from orion.ledger.judge import Judge, LegNotApplied
 from orion.ledger.legs import MAX_ANSWERED, sum_legs
@@ -38,11 +38,12 @@ __all__ = [
 ]
 
 _OWING = frozenset(code for code, rule in CODES.items() if rule.owing)
-# The codes that may make a second entry, and the id that it would have.
-_BESIDE: Mapping[Code, Callable[[Transfer], bytes]] = {
-    code: repayment_id if rule.repays else shortfall_id
+# What may make a second entry, and the id that it would have.
+_BESIDE: Mapping[tuple[Code, Kind], Callable[[Transfer], bytes]] = {
+    (code, kind): repayment_id if rule.pays_back(kind) else shortfall_id
     for code, rule in CODES.items()
-    if rule.repays or rule.shortfall is not None
+    for kind in rule.kinds
+    if rule.pays_back(kind) or rule.shortfall is not None
 }
 _DEBIT_DECIDES = {
     (debit, credit): debit_decides(debit, credit) for debit in Purpose for credit in Purpose
@@ -84,7 +85,7 @@ def ids(records: Iterable[Sequence[Transfer]]) -> frozenset[bytes]:
     for record in records:
         for transfer in record:
             found.add(transfer.id)
-            beside = _BESIDE.get(transfer.code)
+            beside = _BESIDE.get((transfer.code, transfer.kind))
             if beside is not None:
                 found.add(beside(transfer))
     return frozenset(found)

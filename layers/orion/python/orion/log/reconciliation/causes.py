@@ -128,6 +128,6 @@ def shortfall_id(reversal: bytes) -> bytes:
     return fact_id("shortfall", reversal)
 
 
-def repayment_id(final: bytes) -> bytes:
-    """docs/ledger.md, "A debt is paid back by the next deposit"."""
-    return fact_id("repaid", final)
+def repayment_id(before: bytes) -> bytes:
+    """docs/ledger.md, "A debt is paid back by what becomes available"."""
+    return fact_id("repaid", before)

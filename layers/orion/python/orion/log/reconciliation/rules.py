@@ -53,6 +53,7 @@ from orion.log.reconciliation.sides import (
     chains_account,
     digest_asked,
     must_be_asked,
+    must_end,
     must_move,
     sides_of,
 )
@@ -239,11 +240,6 @@ def _code(entry: CausedEntry) -> Code | None:
     return next((code for code in Code if code == entry.code), None)
 
 
-def _repays(entry: CausedEntry) -> bool:
-    code = _code(entry)
-    return code is not None and CODES[code].repays
-
-
 def _named(side: AccountName | None) -> AccountName:
     if side is None:
         raise differs("an account without a name", "accounts that the books name")
@@ -266,16 +262,19 @@ def _repayment_wants(entry: CausedEntry, cause: Cause) -> Wanted:
 
 def _check_repayment(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
     named = identity_of(cause.get("transfer_id"), "transfer_id")
-    final = facts.transfers.get(named)
-    if final is None or not _repays(final):
-        raise not_found(f"credit {named.hex()} that repays")
+    before = facts.transfers.get(named)
+    code = None if before is None else _code(before)
+    if before is None or code is None or not CODES[code].pays_back(before.kind):
+        raise not_found(f"credit or end of a payout {named.hex()} that repays")
     must("transfer id", entry.id, repayment_id(named))
-    credited = _named(final.credit)
-    must_move(final, *sides_of(Code(final.code), credited.owner, credited.asset))
-    _check_beside(entry, credited)
-    whole = final.position == MAX_ANSWERED - 1
-    behind = (final.number + 1, 0) if whole else (final.number, final.position + 1)
-    must("place", (entry.shard, entry.number, entry.position), (final.shard, *behind))
+    credits_ = CODES[code].credit == Purpose.AVAILABLE
+    merchant = _named(before.credit if credits_ else before.debit)
+    stands = must_move if credits_ else must_end
+    stands(before, *sides_of(code, merchant.owner, merchant.asset))
+    _check_beside(entry, merchant)
+    whole = before.position == MAX_ANSWERED - 1
+    behind = (before.number + 1, 0) if whole else (before.number, before.position + 1)
+    must("place", (entry.shard, entry.number, entry.position), (before.shard, *behind))
     # The statements may be behind: then a later run, which reads this again, will know.
     left = facts.debts.get(_owed(entry))
     if left is not None and left < 0:

@@ -4,7 +4,16 @@ Nothing here is taken from the entry that is judged: who could write it could wr
 accounts follow from the code (`orion.ledger.codes`), a merchant and an asset that facts name.
 """
 
-from orion.ledger.codes import CODES, OF_THE_CHAIN, OWNERS, Code, Kind, Purpose, debit_decides
+from orion.ledger.codes import (
+    CODES,
+    ENDS,
+    OF_THE_CHAIN,
+    OWNERS,
+    Code,
+    Kind,
+    Purpose,
+    debit_decides,
+)
 from orion.ledger.model import SHORTFALLS, AccountKey, Transfer, account_key, clearing
 from orion.log.reconciliation.causes import CausedEntry, Facts, shortfall_id
 from orion.log.reconciliation.evidence import differs, must
@@ -47,8 +56,22 @@ def must_move(entry: CausedEntry, debit: AccountKey, credit: AccountKey) -> None
     account where another shard has the account meant: only on the side that does not decide.
     """
     must("kind", entry.kind, Kind.DIRECT.value)
-    must("linked", entry.linked, False)
     must("pending transfer", entry.pending_id or b"", b"")
+    _must_join(entry, debit, credit)
+
+
+def must_end(entry: CausedEntry, debit: AccountKey, credit: AccountKey) -> None:
+    """Whether `entry` ended a pending transfer between these accounts, with its shard's clearing
+    account as above. Whether there was one, and of how much, its own cause's rule has to say.
+    """
+    ends = entry.kind in ENDS and entry.pending_id is not None
+    if not ends:
+        raise differs(f"{entry.kind} as it stands", "the end of a pending transfer")
+    _must_join(entry, debit, credit)
+
+
+def _must_join(entry: CausedEntry, debit: AccountKey, credit: AccountKey) -> None:
+    must("linked", entry.linked, False)
     moved = [debit, credit]
     if entry.counterpart is not None:
         away = 1 if debit_decides(debit.purpose, credit.purpose) else 0
