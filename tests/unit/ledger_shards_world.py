@@ -87,6 +87,11 @@ def life(merchant: int) -> list[Transfer]:
         step(merchant, 9, Code.DEPOSIT_REVERSAL, 100),
         step(merchant, 10, Code.DEPOSIT_CREDIT, 50),
         step(merchant, 11, Code.DEPOSIT_FINAL, 50),
+        step(merchant, 12, Code.DEPOSIT_CREDIT, 35),
+        step(merchant, 13, Code.DEPOSIT_FINAL, 35),
+        step(merchant, 14, Code.PAYOUT, 20, Kind.PENDING),
+        step(merchant, 15, Code.DEPOSIT_REVERSAL_FINAL, 35),
+        step(merchant, 16, Code.PAYOUT, 20, Kind.VOID, of=14),
     ]
 
 
