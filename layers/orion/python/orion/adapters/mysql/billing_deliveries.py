@@ -28,6 +28,9 @@ _DELIVERY = (
     " trace_id, created_at, schedule_from, lane, last_status, last_error, finished_at, closing"
     " FROM webhook_delivery"
 )
+# One endpoint's deliveries in one state: a range of the index `next_of_endpoint`. With a list of
+# states in one EXISTS, MariaDB reads all that the endpoint ever got.
+_SOME = "EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.endpoint_id = {endpoint} AND d.state = %s"
 _OPEN, _UNSENT = tuple(sorted(OPEN)), tuple(sorted(UNSENT))
 
 
@@ -133,12 +136,11 @@ class BillingDeliveries(BillingCursor):
         return self._cursor.fetchone() is not None
 
     def orphaned(self, now: datetime, after: bytes, limit: int) -> Sequence[tuple[bytes, bool]]:
-        some = "EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.endpoint_id = known.endpoint_id"
+        some = _SOME.format(endpoint="known.endpoint_id")
         # The inner read leaps from one endpoint to the next in its index, past all deliveries.
         self._cursor.execute(
             "SELECT known.endpoint_id, e.endpoint_id IS NULL"  # noqa: S608 - only placeholders
-            f" AND ({some} AND d.state IN ({marks(_UNSENT)}))"
-            f" OR {some} AND d.state = %s AND d.due_at <= %s))"
+            f" AND ({some}) OR {some}) OR {some} AND d.due_at <= %s))"
             " FROM (SELECT endpoint_id FROM webhook_delivery WHERE endpoint_id > %s"
             " GROUP BY endpoint_id ORDER BY endpoint_id LIMIT %s) known"
             " LEFT JOIN webhook_endpoint e ON e.endpoint_id = known.endpoint_id"
@@ -150,12 +152,12 @@ class BillingDeliveries(BillingCursor):
     def merchants_due(
         self, now: datetime, after: bytes, limit: int
     ) -> Sequence[tuple[bytes, bytes]]:
-        some = "EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.endpoint_id = e.endpoint_id AND "
+        some = _SOME.format(endpoint="e.endpoint_id")
         self._cursor.execute(
             "SELECT e.endpoint_id, e.merchant_id FROM webhook_endpoint e"  # noqa: S608
-            f" WHERE e.endpoint_id > %s AND ({some} d.state = %s AND d.due_at <= %s)"
-            f" OR {some} d.state = %s AND d.due_at <= %s)"
-            f" OR (e.disabled_reason IS NOT NULL AND {some} d.state IN ({marks(_UNSENT)})))"
+            f" WHERE e.endpoint_id > %s AND ({some} AND d.due_at <= %s)"
+            f" OR {some} AND d.due_at <= %s)"
+            f" OR (e.disabled_reason IS NOT NULL AND ({some}) OR {some})))"
             " OR e.slot IS NULL) ORDER BY e.endpoint_id LIMIT %s",
             (
                 after,
