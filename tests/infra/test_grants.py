@@ -14,6 +14,7 @@ CROSS_SCHEMA = {
     ("billing", "orion_moneyin.address", ("SELECT",)),
     ("billing", "orion_ledger.account", ("SELECT",)),
     ("billing", "orion_ledger.shard_map", ("SELECT",)),
+    ("billing", "orion_user.merchant", ("SELECT",)),
     ("moneyin", "orion_ledger.shard_map", ("SELECT",)),
     ("statements", "orion_ledger.account", ("SELECT",)),
     ("statements", "orion_ledger.bucket", ("SELECT",)),

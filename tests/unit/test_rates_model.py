@@ -1,5 +1,6 @@
 """From tickers to a price, or to the reason why there is none; the numbers of docs/rates.md."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -20,6 +21,7 @@ from orion.billing.rates.model import (
     cross,
     judge,
     market_lock,
+    merchants_lock,
     median,
     with_spread,
 )
@@ -229,13 +231,18 @@ def test_a_lock_says_where_its_rate_came_from() -> None:
         "TRX/BTC": tickers("0.000002871", "0.000002871", market="TRX/BTC"),
         "BTC/EUR": tickers("60010.00", "60000.00", "60020.00"),
     }
-    assert market_lock(way, known, 100, NOW) == RateLock(
-        rate=Rate.parse("0.1705658229"),
+    house = market_lock(way, known, NOW)
+    assert isinstance(house, RateLock)
+    assert house == RateLock(
+        rate=Rate.parse("0.17228871"),
         source=Source.MARKET,
         providers=("p0", "p1", "p2"),
         path=("TRX/BTC", "BTC/EUR"),
-        spread_bps=100,
+        spread_bps=0,
         observed_at=NOW,
+    )
+    assert merchants_lock(house, 100) == replace(
+        house, rate=Rate.parse("0.1705658229"), spread_bps=100
     )
 
 
@@ -253,7 +260,7 @@ def test_one_market_without_a_price_refuses_the_whole_path(
         for market, rows in (("A/B", first), ("B/C", second))
     }
     judged = [judge(known[step.market], NOW) for step in way]
-    found = market_lock(way, known, 0, NOW)
+    found = market_lock(way, known, NOW)
     refused = [one for one in judged if isinstance(one, PriceRefusal)]
     assert isinstance(found, RateLock) if not refused else found is refused[0]
 

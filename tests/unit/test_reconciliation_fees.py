@@ -1,5 +1,6 @@
 """Every fee, share and return is recomputed from what was stored, and none is forgotten."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,7 +23,13 @@ from orion.log.reconciliation.causes import (
     repayment_id,
     shortfall_id,
 )
-from orion.log.reconciliation.fees import AgreedFact, AssessedFact, FeeFacts, due
+from orion.log.reconciliation.fees import (
+    AgreedFact,
+    AssessedFact,
+    FeeFacts,
+    MarketOption,
+    due,
+)
 from orion.log.reconciliation.model import Difference
 from orion.money import asset
 from orion.records import canonical_json
@@ -59,6 +66,15 @@ PLAN = canonical_json(
     }
 )
 PLAN_ID = fact_id("fee_plan", PLAN)
+RATE = 60_000 * 10**12
+
+
+def house(rates: Mapping[str, int], **more: object) -> str:
+    """What an invoice keeps of the rates of the house."""
+    named = {"path": ["BTC/EUR"], "providers": ["kraken"], "observed_at": "2026-01-02", **more}
+    return canonical_json({code: {"units": str(u), **named} for code, u in rates.items()}).decode()
+
+
 # 100 satoshi at 60000.00 EUR/BTC are 6 cents: 10 of percent, and 16 for the one cent.
 AGREED = AgreedFact(
     merchant_id=MERCHANT_ID,
@@ -76,9 +92,11 @@ AGREED = AgreedFact(
     volume_units=999_999,
     asked_units=2_779,
     referred_by=REFERRER_ID,
-    rates={ASSET: 60_000 * 10**12},
+    house_rates=house({ASSET: RATE}),
+    # A market's option with a spread of 50 bp.
+    options={ASSET: MarketOption(59_700 * 10**12, 50)},
 )
-ASSESSED = AssessedFact(bytes(16), 100, ASSET, 0, returned=False)
+ASSESSED = AssessedFact(bytes(16), 100, ASSET, RATE, 6, 0, returned=False)
 FEE, SHARE = 26, 5
 SIDES = {
     Code.FEE: (AVAILABLE, INCOME),
@@ -183,8 +201,18 @@ def test_an_entry_of_other_units_is_untrue_although_its_digest_fits(code: Code, 
         {"referred_by": MERCHANT_ID},
         {"referrer_id": bytes(16)},
         {"merchant_id": REFERRER_ID},
-        {"rates": {}},
-        {"rates": {ASSET: 70_000 * 10**12}},
+        {"house_rates": "{}"},
+        {"house_rates": house({ASSET: 70_000 * 10**12})},
+        {"house_rates": house({ASSET: RATE + 1})},
+        {"house_rates": house({ASSET: 0})},
+        {"house_rates": house({ASSET: -RATE})},
+        {"house_rates": ""},
+        {"house_rates": "[]"},
+        {"house_rates": '{"BTC.bitcoin":"1"}'},
+        {"house_rates": '{"BTC.bitcoin":{}}'},
+        {"options": {ASSET: MarketOption(RATE, 50)}},
+        {"options": {ASSET: MarketOption(59_700 * 10**12, 0)}},
+        {"options": {"ETH.ethereum": MarketOption(1, 0)}},
     ],
 )
 def test_terms_that_do_not_follow_from_their_plan_make_a_fee_untrue(
@@ -192,6 +220,42 @@ def test_terms_that_do_not_follow_from_their_plan_make_a_fee_untrue(
 ) -> None:
     [found] = judged(entry(fee(Code.FEE)), facts(FINAL, replace(AGREED, **change)))
     assert found.kind == "cause_differs"
+
+
+@pytest.mark.parametrize(
+    "rate, kept",
+    [
+        # As the merchant's fixed rate of 600,000,000.00 would make it: no fixed part, any volume.
+        (600_000_000 * 10**12, 10),
+        # As his spread would: the market's rate less 50 bp.
+        (59_700 * 10**12, 26),
+    ],
+)
+def test_a_fee_and_a_volume_by_the_merchants_own_rate_are_found(rate: int, kept: int) -> None:
+    value = 100 * rate // 10**18
+    theirs = replace(ASSESSED, rate_units=rate, value_units=value)
+    [found] = judged(entry(fee(Code.FEE, units=kept)), facts(FINAL, AGREED, theirs))
+    assert found.kind == "cause_differs"
+    assert found.expected == f"rate assessed {RATE}"
+    # Also where only the ledger's entry tells of it.
+    if kept != FEE:
+        [found] = judged(entry(fee(Code.FEE, units=kept)), facts(FINAL))
+        assert found.expected == f"units {FEE}"
+    # And where no fee was posted at all, but the volume counted.
+    [found] = judged(OLD, facts(FINAL, AGREED, theirs, *PAID))
+    assert found.expected == f"rate assessed {RATE}"
+
+
+def test_what_was_agreed_before_the_rates_of_the_house_were_kept_stays_true() -> None:
+    old = canonical_json({ASSET: {"units": str(RATE)}}).decode()
+    agreed = replace(AGREED, house_rates=old, options={ASSET: MarketOption(RATE, 50)})
+    assert judged(entry(fee(Code.FEE)), facts(FINAL, agreed)) == []
+
+
+def test_a_payment_without_a_rate_of_the_house_bears_its_percent_and_no_value() -> None:
+    agreed = replace(AGREED, house_rates="{}", options={})
+    unvalued = replace(ASSESSED, rate_units=None, value_units=None)
+    assert judged(entry(fee(Code.FEE, units=10)), facts(FINAL, agreed, unvalued)) == []
 
 
 def test_a_plan_of_the_lane_bears_a_fee() -> None:
@@ -212,6 +276,10 @@ def test_a_plan_of_the_lane_bears_a_fee() -> None:
         (facts(FINAL, AGREED, replace(ASSESSED, units=101)), "cause_differs"),
         (facts(FINAL, AGREED, replace(ASSESSED, asset="ETH.ethereum")), "cause_differs"),
         (facts(FINAL, AGREED, replace(ASSESSED, taken_before=1)), "cause_differs"),
+        (facts(FINAL, AGREED, replace(ASSESSED, rate_units=RATE - 1)), "cause_differs"),
+        (facts(FINAL, AGREED, replace(ASSESSED, rate_units=None)), "cause_differs"),
+        (facts(FINAL, AGREED, replace(ASSESSED, value_units=7)), "cause_differs"),
+        (facts(FINAL, AGREED, replace(ASSESSED, value_units=None)), "cause_differs"),
     ],
 )
 def test_a_fee_without_its_facts_is_untrue(known: Facts, kind: str) -> None:
@@ -359,7 +427,7 @@ def test_what_a_final_deposit_and_a_fee_need_is_looked_up() -> None:
     st.integers(0, 5_000),
     st.integers(0, 10**6),
     st.integers(0, 10_000),
-    st.integers(1, 10**20),
+    st.one_of(st.none(), st.integers(1, 10**20)),
     st.sampled_from(["BTC.bitcoin", "ETH.ethereum", "USDT.tron"]),
     st.sampled_from(["EUR", "JPY"]),
     st.sampled_from([None, REFERRER_ID]),
@@ -370,7 +438,7 @@ def test_the_books_and_billing_work_out_the_same(
     bps: int,
     fixed: int,
     referral_bps: int,
-    rate: int,
+    rate: int | None,
     coin: str,
     currency: str,
     referrer: bytes | None,
@@ -381,14 +449,15 @@ def test_the_books_and_billing_work_out_the_same(
         Terms(bps, fixed, Payer.MERCHANT, referral_bps),
         units,
         open_units=fixed - before,
-        rate=Rate(rate),
+        rate=None if rate is None else Rate(rate),
         coin=asset(coin),
         money=asset(currency),
         referred=referrer is not None,
     )
     agreed = replace(
         AGREED, currency=currency, bps=bps, fixed_units=fixed, referral_bps=referral_bps,
-        referrer_id=referrer, rates={coin: rate},
+        referrer_id=referrer, house_rates=house({coin: rate}) if rate else "{}",
     )  # fmt: skip
     found = due(agreed, coin, units, before)
     assert (found.fee, found.share) == (taken.fee_units, taken.share_units)
+    assert (found.rate, found.value) == (rate, taken.value_units)

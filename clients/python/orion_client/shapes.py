@@ -138,6 +138,7 @@ class Rate(TypedDict):
     currency: str
     rate: str | None
     rate_lock: RateLock | None
+    house_rate: str | None
     code: str | None
     reason: str | None
 
@@ -190,6 +191,7 @@ Fees = TypedDict(
         "subject": str | None,
         "bps": int | None,
         "volume": str | None,
+        "unvalued": int | None,
         "currency": str | None,
         "from": str | None,
         "to": str | None,

@@ -10,7 +10,13 @@ from orion.billing.fees.quote import quote_fee
 from orion.billing.invoice import Cause, Change, Invoice, Made, PaymentOption
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.model import CauseType, InvoiceStatus
-from orion.billing.payment_link import Networks, display_address, payable_asset, payment_link
+from orion.billing.payment_link import (
+    Networks,
+    display_address,
+    payable_asset,
+    payable_assets,
+    payment_link,
+)
 from orion.billing.ports import Transaction
 from orion.billing.quote import quote
 from orion.billing.rates.model import RateLock
@@ -94,6 +100,7 @@ class InvoiceMaker:
         self._places = places
         self._checkout_urls = checkout_urls
         self._rates = rates
+        self._payable = payable_assets(places)
 
     def make(self, tx: Transaction, origin: Origin, judged: Judged) -> Invoice:
         """Raises RateUnavailable, RateStale, RateDisputed, NoAddressAvailable, AmountTooLarge:
@@ -101,9 +108,16 @@ class InvoiceMaker:
         """
         asked, invoice_id = judged.asked, random_id(origin.at)
         fee = quote_fee(tx, origin.merchant_id, origin.lane, judged.price, origin.at)
-        locks = self._rates.lock(
-            tx, origin.merchant_id, judged.price.asset.code, judged.coins, origin.at
+        # One reading of the market: the options' rates, and those of the house that fees follow.
+        rates = self._rates.lock(
+            tx,
+            origin.merchant_id,
+            judged.price.asset.code,
+            judged.coins,
+            origin.at,
+            fee.house(self._payable),
         )
+        locks = rates.options
         # Every amount before a wallet is taken: that queues behind other invoices.
         dues = [quote(fee.asked, locks[coin.code].rate, coin) for coin in judged.coins]
         wallet = tx.take_wallet(origin.merchant_id, invoice_id, origin.at)
@@ -133,7 +147,7 @@ class InvoiceMaker:
         )
         tx.add_invoice(invoice, change)
         if fee.agreed is not None:
-            tx.put_invoice_fee(invoice_id, fee.agreed, origin.at)
+            tx.put_invoice_fee(invoice_id, fee.agreed, rates.house, origin.at)
         self._tell(tx, origin, invoice, change)
         return invoice
 

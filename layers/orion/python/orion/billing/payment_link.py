@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orion.chains import registry
-from orion.money import Amount, Asset, UnknownAsset, asset
+from orion.money import ASSETS, Amount, Asset, UnknownAsset, asset
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,17 @@ def payable_asset(code: str, places: Networks) -> Asset:
     if code != registry.chain_data(found.chain).native_asset and code not in places.contracts:
         raise UnknownAsset("this network has no contract of the token", asset=code)
     return found
+
+
+def payable_assets(places: Networks) -> tuple[Asset, ...]:
+    """All that this stage can be paid in."""
+    found: list[Asset] = []
+    for code in ASSETS:
+        try:
+            found.append(payable_asset(code, places))
+        except UnknownAsset:
+            continue
+    return tuple(found)
 
 
 def display_address(address: str, chain: str) -> str:

@@ -16,7 +16,8 @@ def get_rates(request: Request) -> Response:
     if currency is None:
         raise MalformedParameter("say the currency", field="currency")
     assets = request.parameters.optional_texts("assets")
-    return json_response(200, rate_desk().show(request.merchant(), currency, assets))
+    shown = rate_desk().show(request.merchant(), request.lane, currency, assets)
+    return json_response(200, shown)
 
 
 def put_rate(request: Request) -> Response:

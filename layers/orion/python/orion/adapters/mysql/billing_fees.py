@@ -1,17 +1,18 @@
 """Fees on MySQL: plans, what invoices agreed on, what payments cost (docs/fees.md)."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
+from orion.billing.fees.house import read_house, write_house
 from orion.billing.fees.model import Assessment, Payer, Terms
 from orion.billing.fees.plan import lane_subject, merchant_subject
 from orion.billing.fees.ports import (
     AgreedFee,
     Assessed,
     Assignment,
+    Counted,
     FeeFact,
     FeeKey,
     FeeOfInvoice,
@@ -20,6 +21,7 @@ from orion.billing.fees.ports import (
     Written,
 )
 from orion.billing.quote import Rate
+from orion.billing.rates.model import RateLock
 
 _IN_FORCE = """
 SELECT a.subject, a.number, a.plan_id, p.body FROM fee_assignment a
@@ -94,20 +96,36 @@ class BillingFees(BillingCursor):
             ),
         )
 
-    def volumes(self, merchant_id: bytes, first: date, last: date) -> Mapping[str, int]:
+    def known_merchants(self, merchant_ids: Sequence[bytes]) -> frozenset[bytes]:
         self._cursor.execute(
-            "SELECT currency, SUM(units) FROM fee_volume"
+            "SELECT merchant_id FROM orion_user.merchant"  # noqa: S608 - only placeholders
+            f" WHERE merchant_id IN ({marks(merchant_ids)})",
+            merchant_ids,
+        )
+        return frozenset(row[0] for row in self._cursor.fetchall())
+
+    def volumes(self, merchant_id: bytes, first: date, last: date) -> Counted:
+        self._cursor.execute(
+            "SELECT currency, SUM(units), SUM(unvalued) FROM fee_volume"
             " WHERE merchant_id = %s AND day BETWEEN %s AND %s GROUP BY currency",
             (merchant_id, first, last),
         )
-        return {currency: int(units) for currency, units in self._cursor.fetchall()}
+        rows: Sequence[tuple[Any, ...]] = self._cursor.fetchall()
+        units = {currency: int(counted) for currency, counted, _ in rows}
+        return Counted(units, sum(int(row[2]) for row in rows))
 
-    def put_invoice_fee(self, invoice_id: bytes, agreed: AgreedFee, now: datetime) -> None:
+    def put_invoice_fee(
+        self,
+        invoice_id: bytes,
+        agreed: AgreedFee,
+        house: Mapping[str, RateLock],
+        now: datetime,
+    ) -> None:
         terms = agreed.terms
         self._cursor.execute(
             "INSERT INTO invoice_fee (invoice_id, plan_id, subject, assignment, bps, fixed_units,"
-            " payer, referral_bps, referrer_id, volume_units, asked_units, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " payer, referral_bps, referrer_id, volume_units, asked_units, house_rates, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 invoice_id,
                 agreed.plan_id,
@@ -120,6 +138,7 @@ class BillingFees(BillingCursor):
                 agreed.referrer_id,
                 agreed.volume_units,
                 agreed.asked_units,
+                write_house(house),
                 stored(now),
             ),
         )
@@ -159,35 +178,22 @@ class BillingFees(BillingCursor):
             return {}
         self._cursor.execute(
             "SELECT f.invoice_id, i.merchant_id, i.currency, f.bps, f.fixed_units, f.payer,"  # noqa: S608 - only placeholders
-            " f.referral_bps, f.referrer_id"
+            " f.referral_bps, f.referrer_id, f.house_rates"
             " FROM invoice_fee f JOIN invoice i ON i.invoice_id = f.invoice_id"
             f" WHERE f.invoice_id IN ({marks(invoice_ids)})",
             invoice_ids,
         )
         rows: Sequence[tuple[Any, ...]] = self._cursor.fetchall()
-        rates = self._locked_rates([row[0] for row in rows])
         return {
             row[0]: FeeOfInvoice(
                 merchant_id=row[1],
                 currency=row[2],
                 terms=Terms(int(row[3]), int(row[4]), Payer(row[5]), int(row[6])),
                 referrer_id=row[7],
-                rates=rates[row[0]],
+                rates=read_house(row[8]),
             )
             for row in rows
         }
-
-    def _locked_rates(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, dict[str, Rate]]:
-        found: dict[bytes, dict[str, Rate]] = defaultdict(dict)
-        if invoice_ids:
-            self._cursor.execute(
-                "SELECT invoice_id, asset, rate_units FROM payment_option"  # noqa: S608 - only placeholders
-                f" WHERE invoice_id IN ({marks(invoice_ids)})",
-                invoice_ids,
-            )
-            for invoice_id, coin, units in self._cursor.fetchall():
-                found[invoice_id][coin] = Rate(int(units))
-        return found
 
     def assessments(self, deposit_ids: Sequence[bytes]) -> Mapping[FeeKey, Assessed]:
         if not deposit_ids:
@@ -251,9 +257,10 @@ class BillingFees(BillingCursor):
 
     def add_volumes(self, volumes: Sequence[Volume]) -> None:
         self._cursor.executemany(
-            "INSERT INTO fee_volume (merchant_id, day, currency, units) VALUES (%s, %s, %s, %s)"
-            " ON DUPLICATE KEY UPDATE units = units + VALUES(units)",
-            [(one.merchant_id, one.day, one.currency, one.units) for one in volumes],
+            "INSERT INTO fee_volume (merchant_id, day, currency, units, unvalued)"
+            " VALUES (%s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE"
+            " units = units + VALUES(units), unvalued = unvalued + VALUES(unvalued)",
+            [(one.merchant_id, one.day, one.currency, one.units, one.unvalued) for one in volumes],
         )
 
 
@@ -267,7 +274,7 @@ def _assessed(row: tuple[Any, ...]) -> Assessed:
         units=int(row[5]),
         rate=None if row[6] is None else Rate(int(row[6])),
         open_before=int(row[7]),
-        fee=Assessment(int(row[8]), int(row[9]), int(row[10]), int(row[11]), int(row[12])),
+        fee=Assessment(int(row[8]), int(row[9]), int(row[10]), int(row[11]), _whole(row[12])),
         assessed_at=read(row[13]),
         trace_id=row[14],
         returned_number=_whole(row[15]),

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orion.billing.fees.errors import MalformedFeeCall, SelfReferral
+from orion.billing.fees.errors import MalformedFeeCall, MalformedFeePlan, SelfReferral
 from orion.billing.fees.model import Plan
 from orion.billing.fees.plan import lane_subject, merchant_subject, read_plan
+from orion.billing.rates.markets import path
 from orion.ids import MalformedId, parse_public_id, public_id
+from orion.money import ASSETS
 
 BY_LETTERS_MAX = 64
 REASON_LETTERS_MAX = 255
@@ -24,8 +26,11 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assigning:
-    """A plan (None: none of its own) for a merchant or a lane. `shown` names it for people."""
+    """A plan (None: none of its own) for a merchant, or for a lane where `merchant_id` is None.
+    `shown` names it for people.
+    """
 
+    merchant_id: bytes | None
     subject: str
     shown: str
     plan: Plan | None
@@ -83,12 +88,24 @@ def _assigning(body: Mapping[str, object]) -> Assigning:
         raise MalformedFeeCall("either a merchant or a lane", field="merchant")
     if "plan" not in body:
         raise MalformedFeeCall("a plan, or null for none", field="plan")
-    plan = None if body["plan"] is None else read_plan(body["plan"])
+    plan = None if body["plan"] is None else _chargeable(read_plan(body["plan"]))
     if "lane" in body:
         lane = _lane(body)
-        return Assigning(lane_subject(lane), lane_subject(lane), plan, *_who(body))
+        return Assigning(None, lane_subject(lane), lane_subject(lane), plan, *_who(body))
     merchant = _merchant(body, "merchant")
-    return Assigning(merchant_subject(merchant), public_id("mer", merchant), plan, *_who(body))
+    subject, shown = merchant_subject(merchant), public_id("mer", merchant)
+    return Assigning(merchant, subject, shown, plan, *_who(body))
+
+
+def _chargeable(plan: Plan) -> Plan:
+    """Only what is assigned anew is asked: a plan that is in force stays readable, whatever markets
+    end.
+    """
+    symbols = {coin.symbol for coin in ASSETS.values() if coin.chain is not None}
+    for currency in plan.fixed:
+        if all(path(symbol, currency) is None for symbol in symbols):
+            raise MalformedFeePlan("no market has a rate for this currency", field="fixed")
+    return plan
 
 
 def _merchant(body: Mapping[str, object], name: str) -> bytes:

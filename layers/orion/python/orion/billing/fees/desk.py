@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from orion.billing.fees.calls import Assigning, Referring
-from orion.billing.fees.errors import ReferralCycle, ReferralExists, ReferralTooDeep
+from orion.billing.fees.errors import (
+    ReferralCycle,
+    ReferralExists,
+    ReferralTooDeep,
+    UnknownMerchant,
+)
 from orion.billing.fees.plan import plan_body, plan_bytes, plan_id
 from orion.billing.fees.ports import Written
 from orion.billing.fees.quote import in_force
@@ -31,20 +36,25 @@ class FeeDesk:
         return self._store.transact(lambda tx: _shown(tx, merchant_id, lane, self._clock()))
 
     def assign(self, call: Assigning, trace_id: str) -> Answer:
-        """Make a plan the one in force from now on; the same again is no new row."""
+        """Make a plan the one in force from now on; the same again is no new row.
+
+        Raises UnknownMerchant.
+        """
         entry = Written(call.by, call.reason, trace_id, self._clock())
         return self._store.transact(lambda tx: _assign(tx, call, entry))
 
     def refer(self, call: Referring, trace_id: str) -> Answer:
         """Store who referred a merchant; the same again is no change.
 
-        Raises ReferralExists, ReferralCycle, ReferralTooDeep.
+        Raises ReferralExists, ReferralCycle, ReferralTooDeep, UnknownMerchant.
         """
         entry = Written(call.by, call.reason, trace_id, self._clock())
         return self._store.transact(lambda tx: _refer(tx, call, entry))
 
 
 def _assign(tx: Transaction, call: Assigning, entry: Written) -> Answer:
+    if call.merchant_id is not None and call.plan is not None:
+        _check_known(tx, merchant=call.merchant_id)
     tx.lock_fees()
     number, present = tx.newest_assignment(call.subject)
     wanted = None if call.plan is None else plan_id(call.plan)
@@ -66,6 +76,7 @@ def _assign(tx: Transaction, call: Assigning, entry: Written) -> Answer:
 
 
 def _refer(tx: Transaction, call: Referring, entry: Written) -> Answer:
+    _check_known(tx, merchant=call.merchant_id, referrer=call.referrer_id)
     # Without the lock, two that refer each other at once would both find no circle.
     tx.lock_fees()
     known = tx.referrer(call.merchant_id)
@@ -79,6 +90,13 @@ def _refer(tx: Transaction, call: Referring, entry: Written) -> Answer:
         event = fact_id("referral.stored", call.merchant_id)
         tx.tell([_audit("referral.stored", merchant, details, entry, event)], entry.at)
     return {"outcome": "stored", "merchant": merchant, "referrer": referrer}
+
+
+def _check_known(tx: Transaction, **merchants: bytes) -> None:
+    known = tx.known_merchants(list(merchants.values()))
+    for name, merchant_id in merchants.items():
+        if merchant_id not in known:
+            raise UnknownMerchant("no merchant has this id", field=name)
 
 
 def _check_no_circle(tx: Transaction, call: Referring) -> None:
@@ -98,7 +116,7 @@ def _shown(tx: Transaction, merchant_id: bytes, lane: str, at: datetime) -> Answ
     referrer = tx.referrer(merchant_id)
     referred_by = None if referrer is None else public_id("mer", referrer)
     if found is None:
-        names = ("plan", "subject", "bps", "volume", "currency", "from", "to")
+        names = ("plan", "subject", "bps", "volume", "unvalued", "currency", "from", "to")
         return {**dict.fromkeys(names), "referred_by": referred_by}
     money = asset(found.plan.currency)
     own = not found.assignment.subject.startswith("lane:")
@@ -107,6 +125,8 @@ def _shown(tx: Transaction, merchant_id: bytes, lane: str, at: datetime) -> Answ
         "subject": public_id("mer", merchant_id) if own else found.assignment.subject,
         "bps": found.bps,
         "volume": Amount(found.volume_units or 0, money).text(),
+        # Of what these days gave back, something may have been paid before them.
+        "unvalued": max(0, found.unvalued),
         "currency": money.code,
         "from": found.first.isoformat(),
         "to": found.last.isoformat(),

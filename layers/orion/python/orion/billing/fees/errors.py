@@ -39,6 +39,18 @@ class ReferralTooDeep(OrionError):
     code = "referral_too_deep"
 
 
+class UnknownMerchant(OrionError):
+    """No merchant has this id; `field` says whose."""
+
+    code = "unknown_merchant"
+
+
+class HouseRatesUnreadable(OrionError):
+    """What an invoice keeps of the rates of the house is not of its form: somebody changed it."""
+
+    code = "house_rates_unreadable"
+
+
 class FeeOfAnotherMerchant(OrionError):
     """A final credit of one merchant names an invoice of another: two databases disagree."""
 

@@ -114,14 +114,15 @@ def coins_for(money_units: int, rate: Rate, coin: Asset, money: Asset) -> int:
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """The fee of one final deposit: `percent_units + fixed_coins` is the fee, `share_units` and
-    `kept_units` are its parts. `fixed_taken` and `value_units` are in the invoice's currency.
+    `kept_units` are its parts. `fixed_taken` and `value_units` are in the invoice's currency;
+    without a rate of the house the value is not known, which is not zero.
     """
 
     percent_units: int
     fixed_taken: int
     fixed_coins: int
     share_units: int
-    value_units: int
+    value_units: int | None
 
     @property
     def fee_units(self) -> int:
@@ -143,14 +144,16 @@ def assess(
     referred: bool,
 ) -> Assessment:
     """What a deposit of `units` of `coin` costs. `open_units` of the invoice's fixed part are not
-    paid yet; `rate` is the one locked for this asset, None where the invoice did not offer it.
+    paid yet; `rate` is the one of the house that the invoice locked for this asset, never the
+    merchant's; None where there was none.
 
     41,667 satoshi at 60000.00 EUR/BTC with 1% and 0.10 EUR: percent 416 of 416.67 and fixed 166 of
     166.67, the merchant gains both fractions; of the fee of 582 a referrer with 20% gets 116 of
     116.4, the house gains that fraction.
     """
     percent = units * terms.bps // BASIS
-    taken = coins = value = 0
+    taken = coins = 0
+    value = None
     if rate is not None:
         value = value_of(units, rate, coin, money)
         # Whole smallest units of the currency only: dust is no way to pay a fixed part cheaply.

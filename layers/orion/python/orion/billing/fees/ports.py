@@ -7,6 +7,7 @@ from typing import Protocol
 
 from orion.billing.fees.model import Assessment, Terms
 from orion.billing.quote import Rate
+from orion.billing.rates.model import RateLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class AgreedFee:
 
 @dataclass(frozen=True, slots=True)
 class FeeOfInvoice:
-    """What a payment of an invoice is assessed by: `rates` are those locked for each asset."""
+    """What a payment of an invoice is assessed by: `rates` are those of the house that were locked
+    with it, by asset.
+    """
 
     merchant_id: bytes
     currency: str
@@ -105,12 +108,25 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What one currency's payments of a merchant on one UTC day are worth; less where returned."""
+    """What one currency's payments of a merchant on one UTC day are worth, and how many have an
+    unknown value; less where returned.
+    """
 
     merchant_id: bytes
     day: date
     currency: str
     units: int
+    unvalued: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The volumes of some days by currency, and how many payments these leave out because their
+    value is not known.
+    """
+
+    units: Mapping[str, int]
+    unvalued: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +172,22 @@ class FeeTransaction(Protocol):
         """Who referred the merchant."""
         ...
 
-    def volumes(self, merchant_id: bytes, first: date, last: date) -> Mapping[str, int]:
-        """The merchant's volume by currency over these days, both included."""
+    def known_merchants(self, merchant_ids: Sequence[bytes]) -> frozenset[bytes]:
+        """Those of at least one id that a merchant has; nobody's are absent."""
         ...
 
-    def put_invoice_fee(self, invoice_id: bytes, agreed: AgreedFee, now: datetime) -> None:
-        """Store what a new invoice agreed on."""
+    def volumes(self, merchant_id: bytes, first: date, last: date) -> Counted:
+        """What the merchant's payments count over these days, both included."""
+        ...
+
+    def put_invoice_fee(
+        self,
+        invoice_id: bytes,
+        agreed: AgreedFee,
+        house: Mapping[str, RateLock],
+        now: datetime,
+    ) -> None:
+        """Store what a new invoice agreed on, with the rates of the house by asset."""
         ...
 
     def fee_facts(self, deposit_ids: Sequence[bytes]) -> Mapping[FeeKey, FeeFact]:

@@ -1,5 +1,6 @@
 """What a new invoice agrees on: plan, tier and referrer are locked with it (docs/fees.md)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -7,7 +8,8 @@ from functools import lru_cache
 from orion.billing.fees.model import Plan, Terms, volume_window
 from orion.billing.fees.plan import read_plan
 from orion.billing.fees.ports import AgreedFee, Assignment, FeeTransaction
-from orion.money import Amount
+from orion.billing.rates.source import HouseWanted
+from orion.money import Amount, Asset
 from orion.records import parse_object
 
 _PLANS_KEPT = 1_024
@@ -20,16 +22,25 @@ class FeeQuote:
     asked: Amount
     agreed: AgreedFee | None
 
+    def house(self, assets: Sequence[Asset]) -> HouseWanted | None:
+        """The rates of the house that the invoice locks, of all `assets` that can be paid: a fixed
+        part needs those of the assets offered. None where no fee was agreed.
+        """
+        if self.agreed is None:
+            return None
+        return HouseWanted(assets, required=self.agreed.terms.fixed_units > 0)
+
 
 @dataclass(frozen=True, slots=True)
 class InForce:
     """The plan in force for a merchant at a moment. `volume_units` is None where the plan has one
-    tier; `first` and `last` are the days of the volume.
+    tier, `unvalued` how many payments it leaves out; `first` and `last` are the days of the volume.
     """
 
     assignment: Assignment
     plan: Plan
     volume_units: int | None
+    unvalued: int
     first: date
     last: date
 
@@ -54,10 +65,16 @@ def in_force(
         return None
     plan = _plan(assignment.body)
     first, last = volume_window(at)
-    volume = None
-    if plan.needs_volume or with_volume:
-        volume = plan.volume(tx.volumes(merchant_id, first, last))
-    return InForce(assignment, plan, volume, first, last)
+    if not plan.needs_volume and not with_volume:
+        return InForce(assignment, plan, None, 0, first, last)
+    counted = tx.volumes(merchant_id, first, last)
+    return InForce(assignment, plan, plan.volume(counted.units), counted.unvalued, first, last)
+
+
+def needs_house_rate(tx: FeeTransaction, merchant_id: bytes, lane: str, currency: str) -> bool:
+    """Whether an invoice of this merchant in this currency agrees on a fixed part."""
+    assignment = tx.plan_in_force(merchant_id, lane)
+    return assignment is not None and currency in _plan(assignment.body).fixed
 
 
 def quote_fee(

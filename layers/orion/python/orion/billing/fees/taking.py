@@ -108,7 +108,8 @@ class _Books:
         self._new: list[Assessed] = []
         self._returned: list[Assessed] = []
         self._transfers: dict[str, list[FeeTransfer]] = {}
-        self._volumes: dict[tuple[bytes, str], int] = {}
+        # Units, and how many payments have none because their value is not known.
+        self._volumes: dict[tuple[bytes, str], tuple[int, int]] = {}
 
     def judge(self, fact: FeeFact, trace_id: str) -> None:
         """Assess a complete fact that was not, or return what was assessed."""
@@ -156,7 +157,7 @@ class _Books:
         )
         self._new.append(assessed)
         self._stand(assessed, assessed.number, fee.fixed_taken)
-        self._count(agreed, fee.value_units)
+        self._count(agreed, fee.value_units, 1)
         self._send(Code.FEE, agreed.merchant_id, assessed, fee.fee_units, trace_id)
         self._send(Code.REFERRAL_SHARE, agreed.referrer_id, assessed, fee.share_units, trace_id)
 
@@ -166,7 +167,7 @@ class _Books:
         returned = replace(stored, returned_number=number, returned_at=self._now)
         self._returned.append(returned)
         self._stand(returned, number, -stored.fee.fixed_taken)
-        self._count(agreed, -stored.fee.value_units)
+        self._count(agreed, stored.fee.value_units, -1)
         fee, share = stored.fee.fee_units, stored.fee.share_units
         self._send(Code.FEE_RETURNED, agreed.merchant_id, stored, fee, trace_id)
         self._send(Code.REFERRAL_RETURNED, agreed.referrer_id, stored, share, trace_id)
@@ -177,9 +178,13 @@ class _Books:
         self._standings[assessed.invoice_id] = after
         self._assessed[assessed.key] = assessed
 
-    def _count(self, agreed: FeeOfInvoice, value: int) -> None:
+    def _count(self, agreed: FeeOfInvoice, value: int | None, sign: int) -> None:
         place = (agreed.merchant_id, agreed.currency)
-        self._volumes[place] = self._volumes.get(place, 0) + value
+        units, unvalued = self._volumes.get(place, (0, 0))
+        if value is None:
+            self._volumes[place] = (units, unvalued + sign)
+        else:
+            self._volumes[place] = (units + sign * value, unvalued)
 
     def _send(
         self, code: Code, merchant_id: bytes | None, of: Assessed, units: int, trace_id: str
@@ -195,9 +200,9 @@ class _Books:
         day = self._now.date()
         self._tx.add_volumes(
             [
-                Volume(merchant_id, day, currency, units)
-                for (merchant_id, currency), units in sorted(self._volumes.items())
-                if units
+                Volume(merchant_id, day, currency, units, unvalued)
+                for (merchant_id, currency), (units, unvalued) in sorted(self._volumes.items())
+                if units or unvalued
             ]
         )
 

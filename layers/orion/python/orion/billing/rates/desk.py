@@ -5,12 +5,13 @@ from datetime import datetime
 
 from orion.billing.audit import Origin, audit
 from orion.billing.creation import fiat
+from orion.billing.fees.quote import needs_house_rate
 from orion.billing.invoice import lock_view
-from orion.billing.payment_link import Networks, payable_asset
+from orion.billing.payment_link import Networks, payable_asset, payable_assets
 from orion.billing.ports import BillingStore, Transaction
 from orion.billing.quote import Rate
 from orion.billing.rates.errors import RateSettingRefused
-from orion.billing.rates.model import SPREAD_BPS_MAX, PriceRefusal, Source
+from orion.billing.rates.model import SPREAD_BPS_MAX, PriceRefusal, RateLock, Source
 from orion.billing.rates.ports import RateChoice
 from orion.billing.rates.source import Locked, RateSource, refusal
 from orion.ids import public_id
@@ -33,20 +34,26 @@ class RateDesk:
         self._clock = clock
 
     def show(
-        self, merchant_id: bytes, currency: str, assets: Sequence[str] | None
+        self, merchant_id: bytes, lane: str, currency: str, assets: Sequence[str] | None
     ) -> Mapping[str, object]:
-        """`data`: for each asset what an invoice made now would lock, or the `code` that it would
-        be refused with. `assets` None is all that can be paid here.
+        """`data`: for each asset what an invoice made now on this lane would lock, or the `code`
+        that it would be refused with. `assets` None is all that can be paid here.
 
         Raises UnknownCurrency, UnknownAsset.
         """
         money = fiat(currency)
-        coins = self._all() if assets is None else self._named(assets)
+        coins = payable_assets(self._places) if assets is None else self._named(assets)
         now = self._clock()
-        found = self._store.transact(
-            lambda tx: self._rates.look(tx, merchant_id, money.code, coins, now)
-        )
-        return {"data": [_shown(code, money.code, lock) for code, lock in found.items()]}
+
+        def look(tx: Transaction) -> Sequence[Mapping[str, object]]:
+            fixed_part = needs_house_rate(tx, merchant_id, lane, money.code)
+            found = self._rates.look(tx, merchant_id, money.code, coins, now, coins)
+            return [
+                _shown(code, money.code, lock, found.house[code], fixed_part=fixed_part)
+                for code, lock in found.options.items()
+            ]
+
+        return {"data": self._store.transact(look)}
 
     def put_rate(
         self, merchant_id: bytes, asset_code: str, currency: str, text: str, *, trace_id: str
@@ -119,15 +126,6 @@ class RateDesk:
     def _named(self, codes: Sequence[str]) -> Sequence[Asset]:
         return [payable_asset(code, self._places) for code in codes]
 
-    def _all(self) -> Sequence[Asset]:
-        found: list[Asset] = []
-        for code in ASSETS:
-            try:
-                found.append(payable_asset(code, self._places))
-            except UnknownAsset:
-                continue
-        return found
-
 
 def _pair(coin: Asset, money: Asset) -> str:
     return f"{coin.code}/{money.code}"
@@ -140,8 +138,16 @@ def _choice(choice: RateChoice) -> Mapping[str, object]:
     }
 
 
-def _shown(code: str, currency: str, lock: Locked) -> Mapping[str, object]:
-    named = {"asset": code, "currency": currency}
+def _shown(
+    code: str, currency: str, lock: Locked, house: Locked, *, fixed_part: bool
+) -> Mapping[str, object]:
+    named = {
+        "asset": code,
+        "currency": currency,
+        "house_rate": house.rate.text() if isinstance(house, RateLock) else None,
+    }
+    if fixed_part and isinstance(lock, RateLock) and isinstance(house, PriceRefusal):
+        lock = house
     if isinstance(lock, PriceRefusal):
         error = refusal(lock, code, currency)
         return {**named, "rate": None, "rate_lock": None, "code": error.code, "reason": lock.value}

@@ -4,7 +4,7 @@ A price is a `Rate`: units of 10^-12 of the quote for one whole coin of the base
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -183,11 +183,10 @@ def with_spread(rate: Rate, spread_bps: int) -> Rate | PriceRefusal:
 def market_lock(
     steps: Sequence[Step],
     tickers: Mapping[str, Sequence[Ticker]],
-    spread_bps: int,
     now: datetime,
 ) -> RateLock | PriceRefusal:
-    """The market's rate over a path: each market judged for itself, the first refused one refuses
-    all. `tickers` by market; a market without any is absent.
+    """The market's rate over a path, which is the rate of the house: each market judged for itself,
+    the first refused one refuses all. `tickers` by market; a market without any is absent.
     """
     prices: dict[str, Price] = {}
     for step in steps:
@@ -198,17 +197,22 @@ def market_lock(
     crossed = cross(steps, prices)
     if isinstance(crossed, PriceRefusal):
         return crossed
-    rate = with_spread(crossed.rate, spread_bps)
-    if isinstance(rate, PriceRefusal):
-        return rate
     return RateLock(
-        rate=rate,
+        rate=crossed.rate,
         source=Source.MARKET,
         providers=crossed.providers,
         path=tuple(step.market for step in steps),
-        spread_bps=spread_bps,
+        spread_bps=0,
         observed_at=crossed.observed_at,
     )
+
+
+def merchants_lock(market: RateLock, spread_bps: int) -> RateLock | PriceRefusal:
+    """What a merchant with this spread locks of the market's rate."""
+    rate = with_spread(market.rate, spread_bps)
+    if isinstance(rate, PriceRefusal):
+        return rate
+    return replace(market, rate=rate, spread_bps=spread_bps)
 
 
 def _rate(units: int) -> Rate | PriceRefusal:

@@ -13,7 +13,14 @@ from orion.log.reconciliation.evidence import (
     must,
     not_found,
 )
-from orion.log.reconciliation.fees import AgreedFact, AssessedFact, FeeFacts, check_agreed, due
+from orion.log.reconciliation.fees import (
+    AgreedFact,
+    AssessedFact,
+    Due,
+    FeeFacts,
+    check_agreed,
+    due,
+)
 from orion.log.reconciliation.sides import must_be_asked
 
 CODES_OF_FEES = frozenset(
@@ -49,7 +56,7 @@ def check_fee(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
     _check_final(deposit, epoch, assessed)
     must("merchant of the invoice", agreed.merchant_id, deposit.assigned_to)
     check_agreed(agreed)
-    expected = due(agreed, deposit.asset, assessed.units, assessed.taken_before)
+    expected = _due(agreed, deposit, assessed)
     owner = agreed.referrer_id if code in _SHARES else agreed.merchant_id
     if owner is None:
         raise differs("a share", "none: nobody referred the merchant")
@@ -59,6 +66,14 @@ def check_fee(entry: CausedEntry, cause: Cause, facts: Facts) -> None:
         must("returned", assessed.returned, expected=True)
         if deposit.ever("reversed", epoch + 1) is None:
             raise not_found(f"reversal of the deposit's epoch {epoch}")
+
+
+def _due(agreed: AgreedFact, deposit: DepositFact, assessed: AssessedFact) -> Due:
+    """Computed by the rate of the house, by which the stored rate and value must be too."""
+    expected = due(agreed, deposit.asset, assessed.units, assessed.taken_before)
+    must("rate assessed", assessed.rate_units, expected.rate)
+    must("value assessed", assessed.value_units, expected.value)
+    return expected
 
 
 def _check_final(deposit: DepositFact, epoch: int, assessed: AssessedFact) -> None:
@@ -98,5 +113,5 @@ def check_taken(entry: CausedEntry, deposit: DepositFact, epoch: int, facts: Fac
 def _parts(
     agreed: AgreedFact, deposit: DepositFact, assessed: AssessedFact
 ) -> tuple[tuple[Code, int], ...]:
-    expected = due(agreed, deposit.asset, assessed.units, assessed.taken_before)
+    expected = _due(agreed, deposit, assessed)
     return (Code.FEE, expected.fee), (Code.REFERRAL_SHARE, expected.share)

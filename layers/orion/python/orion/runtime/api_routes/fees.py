@@ -52,6 +52,13 @@ _FEES = Object(
         Member("subject", Text(), nullable=True, note="Whose plan it is: yours, or your lane's."),
         Member("bps", Whole(0, BPS_MAX), nullable=True, note="What your volume makes it now."),
         Member("volume", decimal(), nullable=True),
+        Member(
+            "unvalued",
+            Whole(),
+            nullable=True,
+            note="Payments of these days that the volume leaves out: the market had no rate for"
+            " them when their invoices were made.",
+        ),
         Member("currency", CURRENCY, nullable=True),
         Member("from", _DAY, nullable=True, note="First day of the volume (UTC)."),
         Member("to", _DAY, nullable=True, note="Its last day."),

@@ -35,6 +35,13 @@ _RATE = Object(
         Member("rate", decimal(), nullable=True, note="Price of one whole coin."),
         Member("rate_lock", RATE_LOCK, nullable=True),
         Member(
+            "house_rate",
+            decimal(),
+            nullable=True,
+            note="The market's rate without your own rates and spread, which fees are computed by."
+            " Null: the market has none now.",
+        ),
+        Member(
             "code",
             Text(),
             nullable=True,
