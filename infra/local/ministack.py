@@ -32,7 +32,7 @@ _SETTINGS: Mapping[str, str] = MappingProxyType(
         "PYTHONUNBUFFERED": "1",
     }
 )
-_POLICIES = Path(__file__).with_name("ministack_policies.py")
+_START = Path(__file__).with_name("ministack_start")
 _READY_PATH = "/_ministack/health"
 
 
@@ -89,7 +89,7 @@ class MiniStack(Engine):
         return session.client(service, endpoint_url=self.url, config=config)
 
     def prepare(self) -> None:
-        # Unpacked functions of earlier workers: the engine leaves them behind, some 50 MB each.
+        # Unpacked functions of earlier workers: the engine leaves them behind.
         shutil.rmtree(self.data / "tmp", ignore_errors=True)
         for folder in (self.data, *(self.data / name for name in ("home", "tmp", "state", "s3"))):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -107,8 +107,7 @@ class MiniStack(Engine):
             "TMPDIR": str(self.data / "tmp"),
             "AUTH": "true" if self.authorize else "false",
         }
-        program = ("-P", str(_POLICIES)) if self.authorize else ("-m", "ministack")
-        argv = (tool_path("ministack-python"), *program)
+        argv = (tool_path("ministack-python"), str(_START))
         return Command(argv, cwd=self.data, env=environment)
 
     def check(self) -> None:

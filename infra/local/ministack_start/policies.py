@@ -1,7 +1,7 @@
 # ruff: noqa: SLF001 - what is corrected here is the engine's own.
-"""Starts the AWS engine with its policies enforced as AWS documents them, where the engine differs.
+"""Policies enforced as AWS documents them, where the engine differs.
 
-Run by the engine's own Python, so it imports nothing of this project. Four corrections, each only
+Four corrections, each only
 narrows or names what a request is about; the decision stays the engine's:
 
 - `aws:PrincipalArn` of an assumed role is the role's ARN, not the session's (IAM User Guide, "AWS
@@ -71,8 +71,3 @@ def correct() -> None:
 
     evaluator._resolve_condition_key = resolve_condition_key
     actions.extract_resource_arn = extract_resource_arn
-
-
-if __name__ == "__main__":
-    correct()
-    import_module("ministack.app").main()
