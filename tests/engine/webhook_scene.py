@@ -1,14 +1,17 @@
 """Endpoints, and the senders' side of deliveries, over a scene of billing."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from orion.adapters.mysql.billing import MySqlBillingStore
-from orion.billing.delivery import Endpoint, Outcome, Result
+from orion.billing.delivery import Delivery, Endpoint, Outcome, Result
+from orion.billing.ports import Transaction
+from orion.billing.webhook_endpoints import Changed
+from orion.billing.webhooks import new_event, publish
 from orion.ids import parse_public_id
-from tests.engine.billing_scene import MERCHANT, BillingScene
+from tests.engine.billing_scene import MERCHANT, TRACE, BillingScene
 
 FAST, SLOW = "sqs:webhooks", "sqs:webhooks-slow"
 QUICK_MS, SLOW_MS = 20, 8_000
@@ -28,9 +31,54 @@ def listen(
     """An endpoint without a secret of KMS."""
     endpoint_id = bytes([number]) * 16
     endpoint = Endpoint(endpoint_id, merchant, url, frozenset(types or ("*",)), b"c")
-    store = MySqlBillingStore(scene.database())
-    store.transact(lambda tx: tx.add_endpoint(endpoint, scene.now))
+    store(scene).transact(lambda tx: tx.add_endpoint(endpoint, scene.now))
     return endpoint_id
+
+
+def store(scene: BillingScene) -> MySqlBillingStore:
+    return MySqlBillingStore(scene.database())
+
+
+def tell(
+    tx: Transaction,
+    scene: BillingScene,
+    thing: int,
+    number: int,
+    wanting: Sequence[Endpoint],
+    merchant: bytes = MERCHANT,
+) -> Sequence[Delivery]:
+    """Change `number` of a thing, told to these endpoints."""
+    whose, kind = (merchant, thing.to_bytes(16, "big"), number), "invoice.created"
+    return publish(tx, new_event(whose, kind, {"thing": thing}, scene.now, TRACE), wanting)
+
+
+def happens(scene: BillingScene, thing: int, number: int = 1, merchant: bytes = MERCHANT) -> None:
+    """As `tell`, to whoever listens."""
+
+    def work(tx: Transaction) -> None:
+        open_ones = [one for one in tx.endpoints(merchant) if one.open]
+        tell(tx, scene, thing, number, open_ones, merchant)
+
+    store(scene).transact(work)
+
+
+def switch(scene: BillingScene, endpoint_id: bytes, *, on: bool) -> None:
+    """The merchant enables or disables."""
+    changed = Changed(enabled=on)
+    scene.endpoints().change(MERCHANT, endpoint_id, changed, trace_id=TRACE)
+
+
+def delete(scene: BillingScene, endpoint_id: bytes) -> None:
+    scene.endpoints().delete(MERCHANT, endpoint_id, trace_id=TRACE)
+
+
+def states(scene: BillingScene) -> list[tuple[int, int, str, str | None]]:
+    """(thing, number, state, last error) of each delivery."""
+    rows = scene.rows(
+        "SELECT object_id, number, state, last_error FROM orion_billing.webhook_delivery"
+        " ORDER BY object_id, number"
+    )
+    return [(int.from_bytes(row[0], "big"), *row[1:]) for row in rows]
 
 
 def dispatch(scene: BillingScene, merchant: bytes = MERCHANT) -> int:

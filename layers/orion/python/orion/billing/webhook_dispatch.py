@@ -4,10 +4,11 @@ Whoever moves a delivery first locks the endpoint rows of its merchant, so that 
 by one at a time. Every state is in the store before anything is sent.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from orion.billing.delivery import (
     ENDPOINT_DELETED,
@@ -41,6 +42,8 @@ from orion.billing.webhook_pace import (
 from orion.billing.webhook_pace import unanswered as unanswered_pace
 from orion.billing.webhooks import sender_message
 from orion.errors import OrionError
+
+T = TypeVar("T")
 
 ANSWER_MAX = 1_024
 DUE_PAGE = 200
@@ -99,23 +102,18 @@ class WebhookDeliveries:
         moved. A random `start` lets nobody be the last at every pass. A merchant whose turn fails
         does not take the others' from them; what failed is raised at the end.
         """
-        moved, after, turned = 0, start, False
+        moved, seen = 0, set[bytes]()
         failed: list[OrionError] = []
-        for _ in range(DUE_PAGES):
-            found = self._store.transact(partial(self._due_page, after=after))
-            for merchant_id in dict.fromkeys(merchant for _, merchant in found):
-                try:
-                    moved += self._dispatch_all(merchant_id)
-                except OrionError as exc:
-                    failed.append(exc)
-                    if len(failed) > FAILURES_AT_ONCE:
-                        raise
-            if len(found) == DUE_PAGE:
-                after = found[-1][0]
-            elif turned:
-                break
-            else:
-                after, turned = b"", True
+        for _, merchant_id in _around(self._due_page, start, DUE_PAGE, DUE_PAGES):
+            if merchant_id in seen:
+                continue
+            seen.add(merchant_id)
+            try:
+                moved += self._dispatch_all(merchant_id)
+            except OrionError as exc:
+                failed.append(exc)
+                if len(failed) > FAILURES_AT_ONCE:
+                    raise
         if failed:
             raise failed[0]
         return moved
@@ -125,17 +123,10 @@ class WebhookDeliveries:
         still seen it; how many. Looks at ORPHAN_PAGE × ORPHAN_PAGES endpoints at most, from `start`
         on and then from the first.
         """
-        ended, after, turned = 0, start, False
-        for _ in range(ORPHAN_PAGES):
-            found = self._store.transact(partial(self._orphan_page, after=after))
-            for endpoint_id in (one for one, orphaned in found if orphaned):
-                ended += self._store.transact(partial(self._end_orphans, endpoint_id=endpoint_id))
-            if len(found) == ORPHAN_PAGE:
-                after = found[-1][0]
-            elif turned:
-                break
-            else:
-                after, turned = b"", True
+        ended = 0
+        known = _around(self._orphan_page, start, ORPHAN_PAGE, ORPHAN_PAGES)
+        for endpoint_id in (one for one, orphaned in known if orphaned):
+            ended += self._store.transact(partial(self._end_orphans, endpoint_id=endpoint_id))
         return ended
 
     def forget_attempts(self) -> int:
@@ -151,11 +142,11 @@ class WebhookDeliveries:
                 break
         return forgotten
 
-    def _due_page(self, tx: Transaction, after: bytes) -> Sequence[tuple[bytes, bytes]]:
-        return tx.merchants_due(self._clock(), after, DUE_PAGE)
+    def _due_page(self, after: bytes) -> Sequence[tuple[bytes, bytes]]:
+        return self._store.transact(lambda tx: tx.merchants_due(self._clock(), after, DUE_PAGE))
 
-    def _orphan_page(self, tx: Transaction, after: bytes) -> Sequence[tuple[bytes, bool]]:
-        return tx.orphaned(self._clock(), after, ORPHAN_PAGE)
+    def _orphan_page(self, after: bytes) -> Sequence[tuple[bytes, bool]]:
+        return self._store.transact(lambda tx: tx.orphaned(self._clock(), after, ORPHAN_PAGE))
 
     def _end_orphans(self, tx: Transaction, endpoint_id: bytes) -> int:
         now = self._clock()
@@ -200,6 +191,24 @@ class WebhookDeliveries:
         _release_next(tx, before, after, now)
         hand_over(tx, list(endpoints.values()), now)
         return True
+
+
+def _around(
+    read: Callable[[bytes], Sequence[tuple[bytes, T]]], start: bytes, size: int, pages: int
+) -> Iterator[tuple[bytes, T]]:
+    """What `read` pages through by ascending ids: from `start` on, and then from the first up to
+    it, each once; at most `pages` pages of `size`.
+    """
+    after, turned = start, False
+    for _ in range(pages):
+        found = read(after)
+        yield from (one for one in found if not turned or one[0] <= start)
+        if len(found) == size and not (turned and found[-1][0] >= start):
+            after = found[-1][0]
+        elif turned or not start:
+            return
+        else:
+            after, turned = b"", True
 
 
 def hand_over(tx: Transaction, endpoints: Sequence[Endpoint], now: datetime) -> int:
