@@ -18,9 +18,25 @@ WHO = {"by": "ann", "reason": "agreed"}
 def test_a_plan_is_assigned_to_a_merchant_or_to_a_lane() -> None:
     plan = read_plan(body())
     mine = read_call({"action": "assign", "merchant": ME, "plan": body(), **WHO})
-    assert mine == Assigning(f"merchant:{MERCHANT.hex()}", ME, plan, "ann", "agreed")
+    assert mine == Assigning(MERCHANT, f"merchant:{MERCHANT.hex()}", ME, plan, "ann", "agreed")
     lane = read_call({"action": "assign", "lane": "vip", "plan": None, **WHO})
-    assert lane == Assigning("lane:vip", "lane:vip", None, "ann", "agreed")
+    assert lane == Assigning(None, "lane:vip", "lane:vip", None, "ann", "agreed")
+
+
+def test_a_fixed_part_in_a_currency_that_no_market_reaches_is_not_assigned() -> None:
+    never = {**body(), "fixed": {"EUR": "0.10", "CNY": "0.80"}}
+    assert read_plan(never).fixed == {"EUR": 10, "CNY": 80}
+    for whose in ({"merchant": ME}, {"lane": "vip"}):
+        with pytest.raises(MalformedFeePlan) as refused:
+            read_call({"action": "assign", **whose, "plan": never, **WHO})
+        assert refused.value.fields["field"] == "fixed"
+    everywhere = {
+        **body(),
+        "fixed": {"EUR": "0.10", "USD": "0.12", "GBP": "0.09", "JPY": "16"},
+    }
+    called = read_call({"action": "assign", "lane": "vip", "plan": everywhere, **WHO})
+    assert isinstance(called, Assigning)
+    assert called.plan == read_plan(everywhere)
 
 
 def test_a_referral_and_a_look_are_read() -> None:

@@ -21,8 +21,8 @@ from orion.billing.rates.model import (
     cross,
     judge,
     market_lock,
-    merchants_lock,
     median,
+    merchants_lock,
     with_spread,
 )
 from orion.billing.rates.providers import PROVIDERS

@@ -106,10 +106,7 @@ class RateSource:
         }
         wanted = needed | {asset.symbol for asset in house}
         market = self._market(tx, currency, needed, wanted, now)
-        return Looked(
-            {asset.code: _first(chosen, asset, market) for asset in assets},
-            {asset.code: _of(market, asset) for asset in house},
-        )
+        return looked(chosen, assets, house, market)
 
     def _market(
         self,
@@ -144,6 +141,19 @@ class RateSource:
         if rows and self._cache is not None:
             self._cache.put(snapshot.KEY, snapshot.write(rows), snapshot.EXPIRES_S)
         return locks(snapshot.by_market(rows))
+
+
+def looked(
+    chosen: MerchantRates,
+    assets: Sequence[Asset],
+    house: Sequence[Asset],
+    market: Mapping[str, Locked],
+) -> Looked:
+    """What the merchant chose, over the market's rates by symbol. The house chooses nothing."""
+    return Looked(
+        {asset.code: _first(chosen, asset, market) for asset in assets},
+        {asset.code: _of(market, asset) for asset in house},
+    )
 
 
 def refusal(
