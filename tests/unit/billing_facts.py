@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from orion.billing.model import Deposit, DepositState, Facts, Refund
+from orion.billing.model import Deposit, DepositState, Facts, Refund, sums_of
 
 EXPIRES = datetime(2026, 1, 1, tzinfo=UTC)
 BEFORE, AFTER = EXPIRES - timedelta(minutes=1), EXPIRES + timedelta(minutes=1)
@@ -49,8 +49,11 @@ def facts(
     return Facts(
         due=due or DUE,
         expires_at=EXPIRES,
-        deposits=tuple(part for part in parts if isinstance(part, Deposit)),
-        refunds=tuple(part for part in parts if isinstance(part, Refund)),
+        sums=sums_of(
+            (part for part in parts if isinstance(part, Deposit)),
+            (part for part in parts if isinstance(part, Refund)),
+            EXPIRES,
+        ),
         tolerance_bps=tolerance_bps,
         cancelled_at=cancelled_at,
     )

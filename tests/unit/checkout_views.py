@@ -74,7 +74,9 @@ def an_invoice(**more: object) -> dict[str, Any]:
         "cancel_url": None,
         "payment_options": options(),
         "deposits": [],
+        "deposits_count": 0,
         "refunds": [],
+        "refunds_count": 0,
         "cause": {"type": "created", "at": "2026-01-02T03:04:05.000Z", "trace_id": "ab" * 16},
         **more,
     }

@@ -117,7 +117,9 @@ class Invoice(TypedDict):
     checkout_url: str
     payment_options: list[PaymentOption]
     deposits: list[Deposit]
+    deposits_count: int
     refunds: list[Refund]
+    refunds_count: int
     cause: Cause
     payment_link_id: str | None
     session_id: str | None

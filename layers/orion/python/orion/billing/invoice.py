@@ -1,25 +1,19 @@
 """An invoice with its facts, and the one form in which people and programs outside see it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from orion.billing.model import (
-    IN_A_BLOCK,
-    CauseType,
-    Deposit,
-    DepositState,
-    Facts,
-    InvoiceStatus,
-    Refund,
-    standing,
-)
+from orion.billing.model import CauseType, Deposit, Facts, InvoiceStatus, Refund, standing
 from orion.billing.quote import Rate
 from orion.billing.rates.model import RateLock
+from orion.billing.sums import NOTHING, SumsByAsset, added, taken
 from orion.ids import public_id
 from orion.money import Amount, Asset, asset
 
-SHOWN = 100  # Deposits, or refunds. Dust must not make an invoice too large for its webhook.
+# Deposits, or refunds, the newest. Dust must not make an invoice too large for its webhook, nor a
+# payment dearer than the one before it.
+SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,8 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """One invoice with all deposits assigned to it, in the order in which they were first seen.
+    """One invoice with the newest SHOWN deposits and refunds, in the order in which they were first
+    seen, and the sums of all.
 
     `wakes_at` is when time alone changes its status; None where it does not. The options ask for
     the price and `customer_fee_units` of its currency.
@@ -95,6 +90,7 @@ class Invoice:
     cancelled_at: datetime | None = None
     deposits: tuple[Deposit, ...] = ()
     refunds: tuple[Refund, ...] = ()
+    sums: SumsByAsset = field(default_factory=dict)
 
     def due(self) -> Mapping[str, int]:
         """Units that pay the invoice in full, by asset code."""
@@ -105,23 +101,51 @@ class Invoice:
         return Facts(
             due=self.due(),
             expires_at=self.expires_at,
-            deposits=self.deposits,
-            refunds=self.refunds,
+            sums=self.sums,
             tolerance_bps=self.tolerance_bps,
             cancelled_at=self.cancelled_at,
         )
 
+    def with_deposit(self, before: Deposit | None, after: Deposit) -> "Invoice":
+        """A deposit of this invoice is `after`; it was `before`, or None where it is new here."""
+        left = self if before is None else self.without_deposit(before)
+        shown = sorted((*left.deposits, after), key=_seen)
+        return replace(
+            left,
+            deposits=tuple(shown[-SHOWN:]),
+            sums=added(left.sums, after.asset, after.sums(self.expires_at)),
+        )
+
+    def without_deposit(self, deposit: Deposit) -> "Invoice":
+        """A deposit, as it was last, is this invoice's no longer. Until it is read again an invoice
+        of more deposits than are shown shows one fewer.
+        """
+        kept = tuple(one for one in self.deposits if one.deposit_id != deposit.deposit_id)
+        sums = taken(self.sums, deposit.asset, deposit.sums(self.expires_at))
+        return replace(self, deposits=kept, sums=sums)
+
+    def with_refund(self, refund: Refund) -> "Invoice":
+        """A refund that this invoice did not have yet."""
+        shown = (*self.refunds, refund)[-SHOWN:]
+        return replace(self, refunds=shown, sums=added(self.sums, refund.asset, refund.sums()))
+
+    @property
+    def deposits_count(self) -> int:
+        """How many deposits it has, shown or not."""
+        return sum(sums.deposits for sums in self.sums.values())
+
+    @property
+    def refunds_count(self) -> int:
+        """How many refunds it has, shown or not."""
+        return sum(sums.refunds for sums in self.sums.values())
+
     def paid(self, coin: Asset) -> Amount:
         """What has arrived in one asset and is in a block."""
-        return self._sum(coin, IN_A_BLOCK)
+        return Amount(self.sums.get(coin.code, NOTHING).in_a_block, coin)
 
     def unconfirmed(self, coin: Asset) -> Amount:
         """What was seen of one asset and is in no block yet."""
-        return self._sum(coin, frozenset({DepositState.SEEN}))
-
-    def _sum(self, coin: Asset, states: frozenset[DepositState]) -> Amount:
-        found = (one for one in self.deposits if one.asset == coin.code and one.state in states)
-        return Amount(sum(one.units for one in found), coin)
+        return Amount(self.sums.get(coin.code, NOTHING).unconfirmed, coin)
 
     def remaining(self, coin: Asset) -> Amount:
         """What one asset alone must still bring to make the whole, rounded up to what is displayed:
@@ -135,6 +159,10 @@ class Invoice:
         step = 10 ** (coin.decimals - coin.display_decimals)
         missing = (seen.denominator - seen.numerator) * due
         return Amount(-(-missing // (seen.denominator * step)) * step, coin)
+
+
+def _seen(deposit: Deposit) -> tuple[datetime, bytes]:
+    return deposit.first_seen_at, deposit.deposit_id
 
 
 def moment(at: datetime) -> str:
@@ -160,8 +188,10 @@ def public_view(invoice: Invoice, checkout_url: str) -> dict[str, object]:
         "language": invoice.made.language,
         "checkout_url": f"{checkout_url}/checkout/{public_id('inv', invoice.invoice_id)}",
         "payment_options": [_option(invoice, option) for option in invoice.options],
-        "deposits": [_deposit(deposit) for deposit in invoice.deposits[-SHOWN:]],
-        "refunds": [_refund(refund) for refund in invoice.refunds[-SHOWN:]],
+        "deposits": [_deposit(deposit) for deposit in invoice.deposits],
+        "deposits_count": invoice.deposits_count,
+        "refunds": [_refund(refund) for refund in invoice.refunds],
+        "refunds_count": invoice.refunds_count,
         "cause": {
             "type": invoice.cause.type.value,
             "at": moment(invoice.cause.at),

@@ -2,13 +2,14 @@
 docs/invoices.md.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from math import prod
 
 from orion.billing.errors import IllegalTransition
+from orion.billing.sums import Sums, SumsByAsset, total
 
 WHOLE_BPS = 10_000
 
@@ -103,6 +104,17 @@ class Deposit:
         mined = self.block_time is not None and self.block_time < expires_at
         return self.first_seen_at < expires_at or mined
 
+    def sums(self, expires_at: datetime) -> Sums:
+        """What it adds to the sums of its invoice, which expires then."""
+        return Sums(
+            deposits=1,
+            standing=self.units if self.stands else 0,
+            mined=self.units if self.mined else 0,
+            settled=self.units if self.settled else 0,
+            in_time=self.units if self.stands and self.in_time(expires_at) else 0,
+            in_a_block=self.units if self.state in IN_A_BLOCK else 0,
+        )
+
     def told(self, later: "Deposit") -> "Deposit":
         """This deposit after an event that says `later`: older versions change nothing, and what
         happened first stays the first.
@@ -128,15 +140,32 @@ class Refund:
     units: int
     posted_at: datetime
 
+    def sums(self) -> Sums:
+        """What it adds to the sums of its invoice."""
+        return Sums(refunds=1, refunded=self.units)
+
+
+def sums_of(
+    deposits: Iterable[Deposit], refunds: Iterable[Refund], expires_at: datetime
+) -> SumsByAsset:
+    """The sums of an invoice that expires then: the same in whatever order its facts come."""
+    return total(
+        [
+            *((one.asset, one.sums(expires_at)) for one in deposits),
+            *((one.asset, one.sums()) for one in refunds),
+        ]
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that an invoice's status depends on, but the time. Every due is positive."""
+    """All that an invoice's status depends on, but the time. Every due is positive. `sums` are of
+    all its deposits and refunds, also in assets that were not offered (`sums_of`).
+    """
 
     due: Mapping[str, int]
     expires_at: datetime
-    deposits: Sequence[Deposit] = ()
-    refunds: Sequence[Refund] = ()
+    sums: SumsByAsset = field(default_factory=dict)
     tolerance_bps: int = 0
     cancelled_at: datetime | None = None
 
@@ -167,29 +196,31 @@ class Share:
         return self.numerator * WHOLE_BPS >= self.denominator * (WHOLE_BPS - tolerance_bps)
 
 
-def share(due: Mapping[str, int], paid: Iterable[Deposit | Refund]) -> Share:
+def share(due: Mapping[str, int], paid: Mapping[str, int]) -> Share:
     """The part of the invoice that `paid` is: the sum of units / due over their assets.
 
     With due {"A": 3, "B": 2}, one unit of each is 1×2 + 1×3 = 5 of 6: not paid. Assets without a
     due count for nothing, because no rate was agreed for them.
     """
     whole = prod(due.values())
-    return Share(
-        sum(one.units * (whole // due[one.asset]) for one in paid if one.asset in due), whole
-    )
+    return Share(sum(paid.get(asset, 0) * (whole // units) for asset, units in due.items()), whole)
+
+
+def _share(facts: Facts, units: Callable[[Sums], int]) -> Share:
+    return share(facts.due, {asset: units(sums) for asset, sums in facts.sums.items()})
 
 
 def standing(facts: Facts) -> Share:
     """What was seen and may be, or become, a payment."""
-    return share(facts.due, [deposit for deposit in facts.deposits if deposit.stands])
+    return _share(facts, lambda sums: sums.standing)
 
 
 def next_status(facts: Facts, now: datetime) -> InvoiceStatus:
     """Status implied by all facts so far. A reorg needs no path of its own: call again with what is
     left.
     """
-    refunded = share(facts.due, facts.refunds)
-    settled = share(facts.due, [deposit for deposit in facts.deposits if deposit.settled])
+    refunded = _share(facts, lambda sums: sums.refunded)
+    settled = _share(facts, lambda sums: sums.settled)
     net = Share(settled.numerator - refunded.numerator, settled.denominator)
     if refunded.numerator > 0 and net.numerator <= 0:
         return InvoiceStatus.REFUNDED
@@ -208,13 +239,12 @@ def _paid(facts: Facts, net: Share, now: datetime) -> InvoiceStatus:
 
 def _in_time(facts: Facts) -> Share:
     # Cancelled only while nothing was seen: what comes afterwards is late, whatever its block says.
-    kept = [] if facts.cancelled_at else facts.deposits
-    return share(facts.due, [d for d in kept if d.stands and d.in_time(facts.expires_at)])
+    return _share(facts, lambda sums: 0 if facts.cancelled_at else sums.in_time)
 
 
 def _unsettled(facts: Facts, now: datetime) -> InvoiceStatus:
     stands, ended = standing(facts), facts.ended(now)
-    in_a_block = any(deposit.mined and deposit.asset in facts.due for deposit in facts.deposits)
+    in_a_block = _share(facts, lambda sums: sums.mined).numerator > 0
     if stands.covers(facts.tolerance_bps):
         return InvoiceStatus.CONFIRMING if in_a_block else InvoiceStatus.SEEN
     if stands.numerator > 0:
@@ -223,7 +253,7 @@ def _unsettled(facts: Facts, now: datetime) -> InvoiceStatus:
         return InvoiceStatus.PARTIALLY_PAID if in_a_block else InvoiceStatus.SEEN
     if facts.cancelled_at is not None:
         return InvoiceStatus.CANCELLED
-    if any(deposit.asset in facts.due for deposit in facts.deposits):
+    if _share(facts, lambda sums: sums.deposits).numerator > 0:
         return InvoiceStatus.INVALID
     return InvoiceStatus.EXPIRED if ended else InvoiceStatus.NEW
 
@@ -237,7 +267,30 @@ def next_moment(facts: Facts, now: datetime) -> datetime | None:
 
 def cancellable(facts: Facts, now: datetime) -> bool:
     """Only while its time lasts and nothing was seen, not even in an asset that was not offered."""
-    return not facts.deposits and not facts.ended(now)
+    seen = any(sums.deposits for sums in facts.sums.values())
+    return not seen and not facts.ended(now)
+
+
+# The statuses that time alone may end, and those of them in which it always does: an invoice of
+# these has a moment at which it wakes.
+WAKING = frozenset({InvoiceStatus.NEW, InvoiceStatus.SEEN, InvoiceStatus.PARTIALLY_PAID})
+ALWAYS_WAKING = WAKING - {InvoiceStatus.SEEN}
+
+# What merely adds to a status is a change of its own up to so many changes of one invoice, and a
+# payment of some weight up to so many: whoever sends dust must not fill a merchant's events.
+REPORTED_CHANGES = 100
+REPORTED_CHANGES_OF_WEIGHT = 1_000
+WEIGHT = 100
+
+
+def reported(due: Mapping[str, int], deposit: Deposit, changes: int) -> bool:
+    """Whether the first sight of `deposit` is a change although the status stays, of an invoice
+    that has had `changes`. A payment of weight brings at least a hundredth of the whole: of 41,667
+    sat due, 417 sat.
+    """
+    whole = due.get(deposit.asset)
+    weighs = whole is not None and deposit.units * WEIGHT >= whole
+    return changes < (REPORTED_CHANGES_OF_WEIGHT if weighs else REPORTED_CHANGES)
 
 
 _S = InvoiceStatus

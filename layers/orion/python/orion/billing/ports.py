@@ -74,10 +74,14 @@ class TakenWallet:
 
 @dataclass(frozen=True, slots=True)
 class DepositPlace:
-    """What is stored of a deposit: version 0 when only its credit has come so far."""
+    """What is stored of a deposit: version 0 when only its credit has come so far. `deposit` is its
+    last state, None as long as it has none.
+    """
 
     version: int
     invoice_id: bytes | None
+    posted_epochs: frozenset[int] = frozenset()
+    deposit: Deposit | None = None
 
 
 class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol):
@@ -133,17 +137,15 @@ class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol)
         ...
 
     def lock_deposits(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, DepositPlace]:
-        """Lock these deposits in ascending order, as empty rows where they are unknown."""
+        """Lock these deposits in ascending order, as empty rows where they are unknown; what is
+        stored of each, with the epochs that the ledger has posted.
+        """
         ...
 
     def lock_invoices(self, invoice_ids: Sequence[bytes]) -> Sequence[Invoice]:
         """Lock these invoices in ascending order; those that exist, with their facts as committed
-        by now.
+        by now. However many deposits an invoice has, a bounded number of rows is read.
         """
-        ...
-
-    def posted_epochs(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, frozenset[int]]:
-        """The credit epochs that the ledger has posted, for deposits that have any."""
         ...
 
     def put_deposit(self, invoice: Invoice, deposit: Deposit) -> None:
@@ -156,8 +158,14 @@ class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol)
         """Remember a posted credit of a locked deposit; a known one is no change."""
         ...
 
-    def put_refund(self, invoice_id: bytes, refund: Refund) -> None:
-        """Remember a refund of a locked invoice that does not have it yet."""
+    def put_refund(self, invoice_id: bytes, refund: Refund) -> bool:
+        """Remember a refund of a locked invoice; False when it is known by its transfer."""
+        ...
+
+    def put_sums(self, invoice: Invoice) -> None:
+        """Replace the stored sums of this locked invoice, in the transaction that changed them,
+        where it has more deposits or refunds than are shown; others are summed from their rows.
+        """
         ...
 
     def waking(self, now: datetime, limit: int) -> Sequence[bytes]:

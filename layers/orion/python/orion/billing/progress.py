@@ -15,7 +15,7 @@ from orion.billing.fact_records import (
 from orion.billing.fees.posted import FinalCredit
 from orion.billing.fees.taking import FeeTaking
 from orion.billing.invoice import Cause, Invoice
-from orion.billing.model import CauseType, DepositState
+from orion.billing.model import CauseType, Deposit, DepositState, reported
 from orion.billing.moving import follow_facts
 from orion.billing.ports import BillingStore, DepositPlace, Message, Transaction
 from orion.records import Record
@@ -74,10 +74,9 @@ class InvoiceProgress:
         wanted |= {place.invoice_id for place in places.values() if place.invoice_id is not None}
         work = _Work(tx, now, self._checkout_urls, tx.lock_invoices(sorted(wanted)))
         work.know_places(places)
-        work.posted = dict(tx.posted_epochs(sorted(places)))
         for event in events:
             work.take_deposit(event)
-        work.store_deposits()
+        work.store()
         for event in final:
             deposit = event.deposit
             fees.name_invoice(
@@ -104,6 +103,7 @@ class InvoiceProgress:
                 work.take_credit(fact)
             elif isinstance(fact, PostedRefund):
                 work.take_refund(fact)
+        work.store()
         for credit in final:
             fees.posted(credit)
         return work.changes + self._send(tx, fees, now)
@@ -139,21 +139,18 @@ class _Work:
         self._now = now
         self._checkout_urls = checkout_urls
         self._invoices = {invoice.invoice_id: invoice for invoice in invoices}
-        self._versions: dict[bytes, int] = {}
-        self._homes: dict[bytes, bytes] = {}
-        self._dirty: set[bytes] = set()
-        self.posted: dict[bytes, frozenset[int]] = {}
+        self._places: dict[bytes, DepositPlace] = {}
+        self._deposits: set[bytes] = set()
+        self._summed: set[bytes] = set()
         self.changes = 0
 
     def know_places(self, places: Mapping[bytes, DepositPlace]) -> None:
-        for deposit_id, place in places.items():
-            self._versions[deposit_id] = place.version
-            if place.invoice_id is not None:
-                self._homes[deposit_id] = place.invoice_id
+        self._places.update(places)
 
     def take_deposit(self, event: DepositEvent) -> None:
         deposit_id, invoice_id = event.deposit.deposit_id, event.invoice_id
-        if event.deposit.version <= self._versions.get(deposit_id, 0):
+        place = self._places[deposit_id]
+        if event.deposit.version <= place.version:
             return
         if invoice_id not in self._invoices:
             raise DepositOfUnknownInvoice(
@@ -161,51 +158,48 @@ class _Work:
                 deposit=deposit_id.hex(),
                 invoice=invoice_id.hex(),
             )
-        self._leave_old_home(event)
-        self._versions[deposit_id] = event.deposit.version
-        self._homes[deposit_id] = invoice_id
-        self._dirty.add(deposit_id)
+        before = place.deposit if place.invoice_id == invoice_id else None
+        if before is None and place.deposit is not None and place.invoice_id is not None:
+            self._leave_old_home(place.invoice_id, place.deposit, event.trace_id)
+        told = replace(event.deposit, posted_epochs=place.posted_epochs)
+        after = told if before is None else before.told(told)
+        self._keep(invoice_id, after)
+        self._deposits.add(deposit_id)
         invoice = self._invoices[invoice_id]
-        known = {deposit.deposit_id: deposit for deposit in invoice.deposits}
-        before = known.get(deposit_id)
-        posted = self.posted.get(deposit_id, frozenset())
-        told = replace(event.deposit, posted_epochs=posted)
-        known[deposit_id] = told if before is None else before.told(told)
         self._evaluate(
-            replace(invoice, deposits=tuple(known.values())),
+            invoice.with_deposit(before, after),
             _CAUSES.get(event.deposit.state, CauseType.DEPOSIT),
             deposit_id,
             event.trace_id,
-            report=before is None,
+            report=before is None and reported(invoice.due(), after, invoice.changes),
         )
 
-    def _leave_old_home(self, event: DepositEvent) -> None:
+    def _leave_old_home(self, home: bytes, deposit: Deposit, trace_id: str) -> None:
         """A transaction mined again may pay another address at the same position: then it leaves
         its first invoice.
         """
-        deposit_id = event.deposit.deposit_id
-        home = self._homes.get(deposit_id)
-        if home is None or home == event.invoice_id:
-            return
-        invoice = self._invoices[home]
-        kept = tuple(d for d in invoice.deposits if d.deposit_id != deposit_id)
-        left = replace(invoice, deposits=kept)
-        self._evaluate(left, CauseType.REORG, deposit_id, event.trace_id, report=False)
+        left = self._invoices[home].without_deposit(deposit)
+        self._evaluate(left, CauseType.REORG, deposit.deposit_id, trace_id, report=False)
+
+    def _keep(self, invoice_id: bytes, deposit: Deposit) -> None:
+        self._places[deposit.deposit_id] = DepositPlace(
+            deposit.version, invoice_id, deposit.posted_epochs, deposit
+        )
 
     def take_credit(self, credit: PostedCredit) -> None:
         self._tx.put_credit(credit.deposit_id, credit.epoch, credit.transfer_id, self._now)
-        home = self._homes.get(credit.deposit_id)
-        if home is None:
-            return  # The deposit's own event is still to come, and will find the credit.
-        invoice = self._invoices[home]
-        deposits = tuple(
-            replace(deposit, posted_epochs=deposit.posted_epochs | {credit.epoch})
-            if deposit.deposit_id == credit.deposit_id
-            else deposit
-            for deposit in invoice.deposits
-        )
+        place = self._places[credit.deposit_id]
+        if credit.epoch in place.posted_epochs:
+            return
+        epochs = place.posted_epochs | {credit.epoch}
+        if place.invoice_id is None or place.deposit is None:
+            # The deposit's own event is still to come, and will find the credit.
+            self._places[credit.deposit_id] = replace(place, posted_epochs=epochs)
+            return
+        after = replace(place.deposit, posted_epochs=epochs)
+        self._keep(place.invoice_id, after)
         self._evaluate(
-            replace(invoice, deposits=deposits),
+            self._invoices[place.invoice_id].with_deposit(place.deposit, after),
             CauseType.CREDIT,
             credit.deposit_id,
             credit.trace_id,
@@ -220,11 +214,10 @@ class _Work:
                 refund=posted.refund.refund_id.hex(),
                 invoice=posted.invoice_id.hex(),
             )
-        if any(known.transfer_id == posted.refund.transfer_id for known in invoice.refunds):
+        if not self._tx.put_refund(posted.invoice_id, posted.refund):
             return
-        self._tx.put_refund(posted.invoice_id, posted.refund)
         self._evaluate(
-            replace(invoice, refunds=(*invoice.refunds, posted.refund)),
+            invoice.with_refund(posted.refund),
             CauseType.REFUND,
             posted.refund.refund_id,
             posted.trace_id,
@@ -237,11 +230,14 @@ class _Work:
                 invoice, CauseType.EXPIRY, invoice.invoice_id, invoice.cause.trace_id, report=False
             )
 
-    def store_deposits(self) -> None:
-        for invoice in self._invoices.values():
-            for deposit in invoice.deposits:
-                if deposit.deposit_id in self._dirty:
-                    self._tx.put_deposit(invoice, deposit)
+    def store(self) -> None:
+        """Each deposit and the sums of each invoice once, however many facts changed them."""
+        for deposit_id in sorted(self._deposits):
+            place = self._places[deposit_id]
+            if place.deposit is not None and place.invoice_id is not None:
+                self._tx.put_deposit(self._invoices[place.invoice_id], place.deposit)
+        for invoice_id in sorted(self._summed):
+            self._tx.put_sums(self._invoices[invoice_id])
 
     def _evaluate(
         self,
@@ -252,6 +248,11 @@ class _Work:
         *,
         report: bool,
     ) -> None:
+        # After each fact, not once a batch: the sums make it cheap, and a payment that is reversed
+        # and can never confirm in one batch was waited for in between, as the table of transitions
+        # says.
+        if invoice.sums != self._invoices[invoice.invoice_id].sums:
+            self._summed.add(invoice.invoice_id)
         cause = Cause(cause_type, subject, self._now, trace_id)
         moved = follow_facts(self._tx, invoice, cause, self._checkout_urls, report=report)
         self._invoices[invoice.invoice_id] = moved

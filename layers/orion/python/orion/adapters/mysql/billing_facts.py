@@ -3,10 +3,17 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from orion.adapters.mysql.billing_reading import BillingReading
+from orion.adapters.mysql.billing_reading import (
+    DEPOSIT_COLUMNS,
+    SUM_COLUMNS,
+    BillingReading,
+    deposit_of,
+    sum_values,
+)
 from orion.adapters.mysql.billing_rows import marks, maybe_stored, stored
-from orion.billing.invoice import Change, Invoice
+from orion.billing.invoice import SHOWN, Change, Invoice
 from orion.billing.model import Deposit, Refund
 from orion.billing.ports import DepositPlace
 
@@ -51,10 +58,11 @@ class BillingFacts(BillingReading):
             ),
         )
 
-    def put_refund(self, invoice_id: bytes, refund: Refund) -> None:
-        self._cursor.execute(
+    def put_refund(self, invoice_id: bytes, refund: Refund) -> bool:
+        added = self._cursor.execute(
             "INSERT INTO invoice_refund (transfer_id, refund_id, invoice_id, asset, units,"
-            " posted_at) VALUES (%s, %s, %s, %s, %s, %s)",
+            " posted_at) VALUES (%s, %s, %s, %s, %s, %s)"
+            " ON DUPLICATE KEY UPDATE transfer_id = transfer_id",
             (
                 refund.transfer_id,
                 refund.refund_id,
@@ -63,6 +71,21 @@ class BillingFacts(BillingReading):
                 refund.units,
                 stored(refund.posted_at),
             ),
+        )
+        return added == 1
+
+    def put_sums(self, invoice: Invoice) -> None:
+        if invoice.deposits_count <= SHOWN and invoice.refunds_count <= SHOWN:
+            return
+        # Whole, so that an asset of which nothing is left does not stay.
+        self._cursor.execute("DELETE FROM invoice_sum WHERE invoice_id = %s", (invoice.invoice_id,))
+        self._cursor.executemany(
+            f"INSERT INTO invoice_sum (invoice_id, asset, {SUM_COLUMNS})"  # noqa: S608
+            f" VALUES ({marks(range(10))})",
+            [
+                (invoice.invoice_id, code, *sum_values(sums))
+                for code, sums in sorted(invoice.sums.items())
+            ],
         )
 
     def lock_deposits(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, DepositPlace]:
@@ -75,12 +98,13 @@ class BillingFacts(BillingReading):
             " ON DUPLICATE KEY UPDATE version = version",
             [(deposit_id,) for deposit_id in deposit_ids],
         )
-        self._cursor.execute(
-            f"SELECT deposit_id, version, invoice_id FROM deposit"  # noqa: S608
-            f" WHERE deposit_id IN ({marks(deposit_ids)}) ORDER BY deposit_id FOR UPDATE",
+        rows: Sequence[tuple[Any, ...]] = self._rows(
+            f"SELECT d.invoice_id, {DEPOSIT_COLUMNS} FROM deposit d"  # noqa: S608
+            f" WHERE d.deposit_id IN ({marks(deposit_ids)}) ORDER BY d.deposit_id FOR UPDATE",
             deposit_ids,
         )
-        return {i: DepositPlace(int(version), home) for i, version, home in self._cursor.fetchall()}
+        # A plain read after the lock: all epochs that are committed by now.
+        return _places(rows, self._posted_epochs(deposit_ids))
 
     def put_deposit(self, invoice: Invoice, deposit: Deposit) -> None:
         self._cursor.execute(
@@ -114,9 +138,7 @@ class BillingFacts(BillingReading):
             (deposit_id, epoch, transfer_id, stored(posted_at)),
         )
 
-    def posted_epochs(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, frozenset[int]]:
-        if not deposit_ids:
-            return {}
+    def _posted_epochs(self, deposit_ids: Sequence[bytes]) -> Mapping[bytes, frozenset[int]]:
         self._cursor.execute(
             "SELECT deposit_id, credit_epoch FROM deposit_credit"  # noqa: S608 - only placeholders
             f" WHERE deposit_id IN ({marks(deposit_ids)})",
@@ -126,3 +148,15 @@ class BillingFacts(BillingReading):
         for deposit_id, epoch in self._cursor.fetchall():
             epochs[deposit_id].add(int(epoch))
         return {deposit_id: frozenset(found) for deposit_id, found in epochs.items()}
+
+
+def _places(
+    rows: Sequence[tuple[Any, ...]], epochs: Mapping[bytes, frozenset[int]]
+) -> Mapping[bytes, DepositPlace]:
+    found: dict[bytes, DepositPlace] = {}
+    for home, *row in rows:
+        posted = epochs.get(row[0], frozenset())
+        # Version 0: only the credit has come.
+        deposit = deposit_of(row, posted) if row[4] else None
+        found[row[0]] = DepositPlace(int(row[4]), home, posted, deposit)
+    return found

@@ -1,15 +1,27 @@
-"""Reading invoices with their facts on MySQL: four statements, however many invoices."""
+"""Reading invoices with their facts on MySQL: four statements, however many invoices, and one more
+where one has more deposits or refunds than are shown.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from datetime import datetime
 from typing import Any
 
 from orion.adapters.mysql.billing_rates import LOCK, lock_of
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read
-from orion.billing.invoice import Cause, Invoice, Made, PaymentOption
+from orion.billing.invoice import SHOWN, Cause, Invoice, Made, PaymentOption
 from orion.billing.listing import Wanted
-from orion.billing.model import CauseType, Deposit, DepositState, InvoiceStatus, Refund
+from orion.billing.model import (
+    CauseType,
+    Deposit,
+    DepositState,
+    InvoiceStatus,
+    Refund,
+    sums_of,
+)
 from orion.billing.quote import Rate
+from orion.billing.sums import Sums, SumsByAsset
 from orion.money import Amount, asset
 from orion.records import parse_json
 
@@ -22,11 +34,28 @@ _INVOICE = (
     " FROM invoice i JOIN invoice_change c ON c.invoice_id = i.invoice_id AND c.number = i.changes"
     " LEFT JOIN invoice_fee f ON f.invoice_id = i.invoice_id"
 )
-_DEPOSIT = (
-    "SELECT d.invoice_id, d.deposit_id, d.asset, d.units, d.state, d.version, d.confirmations,"
-    " d.confirmations_settled, d.credit_epoch, d.block_time, d.first_seen_at, d.txid,"
-    " c.credit_epoch FROM deposit d LEFT JOIN deposit_credit c ON c.deposit_id = d.deposit_id"
+DEPOSIT_COLUMNS = (
+    "d.deposit_id, d.asset, d.units, d.state, d.version, d.confirmations, d.confirmations_settled,"
+    " d.credit_epoch, d.block_time, d.first_seen_at, d.txid"
 )
+# The present epoch's credit is all that a sum or a reader asks of credits, and it is one row at
+# most.
+_DEPOSITS = (
+    f"SELECT d.invoice_id, c.credit_epoch, {DEPOSIT_COLUMNS} FROM deposit d"  # noqa: S608 - only names of columns
+    " LEFT JOIN deposit_credit c ON c.deposit_id = d.deposit_id AND c.credit_epoch = d.credit_epoch"
+    " WHERE d.invoice_id = %s"
+)
+_REFUNDS = (
+    "SELECT invoice_id, transfer_id, refund_id, asset, units, posted_at FROM invoice_refund"
+    " WHERE invoice_id = %s"
+)
+# One more than is shown says that there are more. Each is a range of the invoice's own index, read
+# from its end.
+_NEWEST_DEPOSITS = (
+    f"({_DEPOSITS} ORDER BY d.first_seen_at DESC, d.deposit_id DESC LIMIT {SHOWN + 1})"
+)
+_NEWEST_REFUNDS = f"({_REFUNDS} ORDER BY posted_at DESC, transfer_id DESC LIMIT {SHOWN + 1})"
+SUM_COLUMNS = "deposits, standing, mined, settled, in_time, in_a_block, refunds, refunded"
 
 
 class BillingReading(BillingCursor):
@@ -64,9 +93,44 @@ class BillingReading(BillingCursor):
         rows: Sequence[tuple[Any, ...]] = self._cursor.fetchall()
         if not rows:
             return []
-        ids = [row[0] for row in rows]
+        expiries = {row[0]: read(row[7]) for row in rows}
+        ids = list(expiries)
         options, deposits, refunds = self._options(ids), self._deposits(ids), self._refunds(ids)
-        return [_invoice(row, options[row[0]], deposits[row[0]], refunds[row[0]]) for row in rows]
+        sums = {
+            i: sums_of(deposits[i], refunds[i], expires_at) for i, expires_at in expiries.items()
+        }
+        many = [i for i in ids if len(deposits[i]) > SHOWN or len(refunds[i]) > SHOWN]
+        sums.update(self._sums_of_many({i: expiries[i] for i in many}))
+        return [
+            _invoice(row, options[row[0]], deposits[row[0]], refunds[row[0]], sums[row[0]])
+            for row in rows
+        ]
+
+    def _sums_of_many(self, expiries: Mapping[bytes, datetime]) -> Mapping[bytes, SumsByAsset]:
+        """The sums that these invoices keep; of one that keeps none yet, because what made its
+        deposits knew no sums, those of all its rows.
+        """
+        if not expiries:
+            return {}
+        found: dict[bytes, dict[str, Sums]] = defaultdict(dict)
+        rows: Sequence[tuple[Any, ...]] = self._rows(
+            f"SELECT invoice_id, asset, {SUM_COLUMNS} FROM invoice_sum"  # noqa: S608 - only placeholders
+            f" WHERE invoice_id IN ({marks(list(expiries))})",
+            list(expiries),
+        )
+        for invoice_id, code, *parts in rows:
+            found[invoice_id][code] = Sums(*map(int, parts))
+        return {
+            invoice_id: found.get(invoice_id) or self._sums_of_rows(invoice_id, expires_at)
+            for invoice_id, expires_at in expiries.items()
+        }
+
+    def _sums_of_rows(self, invoice_id: bytes, expires_at: datetime) -> SumsByAsset:
+        deposits = [
+            deposit_of(row[2:], _epochs(row)) for row in self._rows(_DEPOSITS, (invoice_id,))
+        ]
+        refunds = [_refund(row) for row in self._rows(_REFUNDS, (invoice_id,))]
+        return sums_of(deposits, refunds, expires_at)
 
     def _options(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, list[PaymentOption]]:
         self._cursor.execute(
@@ -83,33 +147,21 @@ class BillingReading(BillingCursor):
         return options
 
     def _deposits(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, list[Deposit]]:
-        self._cursor.execute(
-            f"{_DEPOSIT} WHERE d.invoice_id IN ({marks(invoice_ids)})"
-            " ORDER BY d.invoice_id, d.first_seen_at, d.deposit_id",
-            invoice_ids,
-        )
-        rows: dict[bytes, tuple[Any, ...]] = {}
-        epochs: dict[bytes, set[int]] = defaultdict(set)
-        for row in self._cursor.fetchall():
-            rows[row[1]] = row
-            if row[12] is not None:
-                epochs[row[1]].add(int(row[12]))
+        rows = self._newest(_NEWEST_DEPOSITS, invoice_ids)
         deposits: dict[bytes, list[Deposit]] = defaultdict(list)
-        for deposit_id, row in rows.items():
-            deposits[row[0]].append(_deposit(row, frozenset(epochs[deposit_id])))
+        for row in reversed(rows):
+            deposits[row[0]].append(deposit_of(row[2:], _epochs(row)))
         return deposits
 
     def _refunds(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, list[Refund]]:
-        self._cursor.execute(
-            "SELECT invoice_id, transfer_id, refund_id, asset, units, posted_at"  # noqa: S608 - only placeholders
-            f" FROM invoice_refund WHERE invoice_id IN ({marks(invoice_ids)})"
-            " ORDER BY invoice_id, posted_at, transfer_id",
-            invoice_ids,
-        )
         refunds: dict[bytes, list[Refund]] = defaultdict(list)
-        for invoice_id, transfer_id, refund_id, code, units, at in self._cursor.fetchall():
-            refunds[invoice_id].append(Refund(transfer_id, refund_id, code, int(units), read(at)))
+        for row in reversed(self._newest(_NEWEST_REFUNDS, invoice_ids)):
+            refunds[row[0]].append(_refund(row))
         return refunds
+
+    def _newest(self, of_one: str, invoice_ids: Sequence[bytes]) -> Sequence[tuple[Any, ...]]:
+        """Rows of all these invoices, of each the newest first."""
+        return self._rows(" UNION ALL ".join([of_one] * len(invoice_ids)), invoice_ids)
 
 
 def _invoice(
@@ -117,6 +169,7 @@ def _invoice(
     options: Sequence[PaymentOption],
     deposits: Sequence[Deposit],
     refunds: Sequence[Refund],
+    sums: SumsByAsset,
 ) -> Invoice:
     return Invoice(
         invoice_id=row[0],
@@ -142,8 +195,9 @@ def _invoice(
         tolerance_bps=int(row[13]),
         wakes_at=None if row[14] is None else read(row[14]),
         cancelled_at=None if row[15] is None else read(row[15]),
-        deposits=tuple(deposits),
-        refunds=tuple(refunds),
+        deposits=tuple(deposits[-SHOWN:]),
+        refunds=tuple(refunds[-SHOWN:]),
+        sums=sums,
     )
 
 
@@ -151,18 +205,32 @@ def _texts(stored_text: str) -> Mapping[str, str]:
     return {name: str(text) for name, text in parse_json(stored_text.encode()).items()}
 
 
-def _deposit(row: tuple[Any, ...], posted_epochs: frozenset[int]) -> Deposit:
+def _epochs(row: tuple[Any, ...]) -> frozenset[int]:
+    return frozenset() if row[1] is None else frozenset({int(row[1])})
+
+
+def deposit_of(row: Sequence[Any], posted_epochs: frozenset[int]) -> Deposit:
+    """A deposit from a row of DEPOSIT_COLUMNS."""
     return Deposit(
-        deposit_id=row[1],
-        asset=row[2],
-        units=int(row[3]),
-        state=DepositState(row[4]),
-        version=int(row[5]),
-        confirmations=int(row[6]),
-        confirmations_settled=int(row[7]),
-        credit_epoch=int(row[8]),
-        block_time=None if row[9] is None else read(row[9]),
-        first_seen_at=read(row[10]),
-        txid=row[11],
+        deposit_id=row[0],
+        asset=row[1],
+        units=int(row[2]),
+        state=DepositState(row[3]),
+        version=int(row[4]),
+        confirmations=int(row[5]),
+        confirmations_settled=int(row[6]),
+        credit_epoch=int(row[7]),
+        block_time=None if row[8] is None else read(row[8]),
+        first_seen_at=read(row[9]),
+        txid=row[10],
         posted_epochs=posted_epochs,
     )
+
+
+def _refund(row: tuple[Any, ...]) -> Refund:
+    return Refund(row[1], row[2], row[3], int(row[4]), read(row[5]))
+
+
+def sum_values(sums: Sums) -> tuple[int, ...]:
+    """The values of SUM_COLUMNS."""
+    return astuple(sums)

@@ -146,8 +146,10 @@ _PUBLIC = (
     Member("language", Choice(i18n.LANGUAGES), nullable=True),
     Member("checkout_url", Text(format="uri")),
     Member("payment_options", Listing(_OPTION, max_items=ASSETS_MAX)),
-    Member("deposits", Listing(_DEPOSIT, max_items=DEPOSITS_MAX)),
-    Member("refunds", Listing(_REFUND, max_items=DEPOSITS_MAX)),
+    Member("deposits", Listing(_DEPOSIT, max_items=DEPOSITS_MAX), note="The newest."),
+    Member("deposits_count", Whole(), note="Of all, also those that are not shown."),
+    Member("refunds", Listing(_REFUND, max_items=DEPOSITS_MAX), note="The newest."),
+    Member("refunds_count", Whole(), note="Of all, also those that are not shown."),
     Member("cause", _CAUSE),
 )
 INVOICE = Object(
