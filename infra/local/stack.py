@@ -1,5 +1,6 @@
 """One stack: its engines and programs, seen from any process."""
 
+import shutil
 import sys
 import threading
 import time
@@ -26,6 +27,8 @@ from infra.local.tron_node import TronNode
 Report = Callable[[str], None]
 
 _POLL_S = 0.05
+# The whole stack takes some 500 MB when it begins, and a full disk ends all engines at once.
+_FREE_BYTES = 1_500_000_000
 
 # In the order in which a person reads them; they start together.
 ENGINES: tuple[str, ...] = (
@@ -102,8 +105,15 @@ class Stack:
         """Start engines in parallel and wait until all are ready; no-op for those that run.
 
         Raises the first EngineFailure; then everything that this call started is stopped again.
+        Raises StackFailure where the disk is nearly full.
         """
         self.layout.create()
+        free = shutil.disk_usage(self.var).free
+        if free < _FREE_BYTES:
+            raise StackFailure(
+                f"{self.var} has {free // 1_000_000} MB of disk left; to mend: make room for "
+                f"{_FREE_BYTES // 1_000_000} MB, or name another folder with --var"
+            )
         begun = [engine for engine in map(self.engine, engines) if engine.record() is None]
         if not begun:
             return

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.failure import EngineFailure
+from infra.local.failure import EngineFailure, StackFailure
 from infra.local.layout import LOOPBACK
 from infra.local.processes import started_ticks
 from infra.local.programs import Program
@@ -233,6 +234,17 @@ def test_a_missing_engine_ends_the_start_with_one_line_and_stops_the_others(
         stack.up(("memcached", "btcd"))
     assert str(failure.value) == "btcd: btcd is not installed; to mend: make setup"
     assert _left_in(var) == []
+
+
+def test_a_nearly_full_disk_is_said_before_anything_starts(
+    var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nearly_full = shutil.disk_usage(var.parent)._replace(free=287_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: nearly_full)
+    stack = Stack(var)
+    with pytest.raises(StackFailure, match="has 287 MB of disk left; to mend: make room for 1500"):
+        stack.up(_QUICK.split(","))
+    assert not stack.processes()
 
 
 def test_a_broken_engine_ends_the_start_with_its_own_words_and_stops_the_others(
