@@ -3,9 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from orion.adapters.mysql.billing_rates import MySqlRateStore
 from orion.billing.fees.plan import plan_bytes, plan_id, read_plan
+from orion.billing.quote import Rate
+from orion.billing.rates.model import Ticker
 from orion.ids import fact_id, parse_public_id
 from orion.records import Record
 from tests.engine.billing_scene import LANES, MERCHANT, TRACE, BillingScene
@@ -28,7 +32,31 @@ Sent = tuple[str, str, str, int]
 
 @dataclass
 class FeesScene(BillingScene):
-    """As billing's scene, whose tables of fees are emptied too."""
+    """As billing's scene, with merchants who exist and a market that says what his own rates do."""
+
+    def prepare(self, wallets: int = 50) -> None:
+        super().prepare(wallets)
+        self.rows("DELETE FROM orion_user.merchant")
+        self.register(MERCHANT, REFERRER)
+        self.market("BTC/EUR", "60000.00")
+
+    def register(self, *merchants: bytes) -> None:
+        """As the user module knows them."""
+        for merchant in merchants:
+            self.rows(
+                "INSERT INTO orion_user.merchant VALUES (%s, 'shop', 'standard', %s)",
+                merchant, self.now.replace(tzinfo=None),
+            )  # fmt: skip
+
+    def market(self, name: str, price: str, age_s: int = 0) -> None:
+        """What two exchanges say of a market, so old by now."""
+        rate, at = Rate.parse(price), self.now - timedelta(seconds=age_s)
+        found = [Ticker(provider, name, rate, rate, at) for provider in ("binance", "kraken")]
+        MySqlRateStore(self.database()).transact(lambda tx: tx.put_tickers(found, self.now))
+
+    def no_market(self) -> None:
+        """Nobody has said anything."""
+        self.rows("DELETE FROM orion_billing.rate_ticker")
 
     def assign(self, subject: str = MINE, plan: Mapping[str, object] | None = STANDARD) -> None:
         """As an operator's call stores it."""
@@ -136,10 +164,20 @@ class FeesScene(BillingScene):
 
     def volume(self, merchant: bytes = MERCHANT) -> dict[tuple[str, str], int]:
         found = self.rows(
-            "SELECT day, currency, units FROM orion_billing.fee_volume WHERE merchant_id = %s",
+            "SELECT day, currency, units FROM orion_billing.fee_volume"
+            " WHERE merchant_id = %s AND units <> 0",
             merchant,
         )
         return {(str(day), currency): int(units) for day, currency, units in found}
+
+    def unvalued(self, merchant: bytes = MERCHANT) -> dict[tuple[str, str], int]:
+        """How many payments of a day have no known value, where there are such."""
+        found = self.rows(
+            "SELECT day, currency, unvalued FROM orion_billing.fee_volume"
+            " WHERE merchant_id = %s AND unvalued <> 0",
+            merchant,
+        )
+        return {(str(day), currency): int(count) for day, currency, count in found}
 
 
 def _owner(side: Mapping[str, str]) -> str:

@@ -88,5 +88,5 @@ class RatesScene:
 
     def shown(self, asset: str, currency: str = "EUR") -> Mapping[str, Any]:
         """What GET /v1/rates says of one asset."""
-        found: Any = self.desk().show(STRANGER, currency, [asset])["data"]
+        found: Any = self.desk().show(STRANGER, "standard", currency, [asset])["data"]
         return dict(found[0])

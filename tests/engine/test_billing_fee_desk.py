@@ -12,7 +12,12 @@ import pytest
 from orion.adapters.mysql.billing import MySqlBillingStore
 from orion.billing.fees.calls import Assigning, Referring, read_call
 from orion.billing.fees.desk import MAX_DEPTH, FeeDesk
-from orion.billing.fees.errors import ReferralCycle, ReferralExists, ReferralTooDeep
+from orion.billing.fees.errors import (
+    ReferralCycle,
+    ReferralExists,
+    ReferralTooDeep,
+    UnknownMerchant,
+)
 from orion.errors import OrionError
 from orion.ids import public_id
 from tests.engine.billing_scene import MERCHANT, TRACE, scene_of
@@ -28,6 +33,7 @@ WHO = {"by": "ann", "reason": "agreed"}
 def scene(mysql_admin: Any) -> Iterator[FeesScene]:
     found = fees_scene_of(mysql_admin, scene_of(mysql_admin))
     found.prepare(wallets=4)
+    found.register(*(bytes([number]) * 16 for number in range(1, 105)))
     yield found
     found.close()
 
@@ -89,13 +95,16 @@ def test_a_merchant_sees_his_plan_and_his_volume(scene: FeesScene) -> None:
     desk(scene).refer(Referring(MERCHANT, b"r" * 16, "ann", "agreed"), TRACE)
     day = scene.now.date() - timedelta(days=1)
     scene.rows(
-        "INSERT INTO orion_billing.fee_volume VALUES (%s, %s, 'USD', 1086960)", MERCHANT, day
-    )
+        "INSERT INTO orion_billing.fee_volume VALUES (%s, %s, 'USD', 1086960, 0),"
+        " (%s, %s, 'CNY', 0, 3), (%s, %s, 'CNY', 0, -1)",
+        MERCHANT, day, MERCHANT, day, MERCHANT, day - timedelta(days=1),
+    )  # fmt: skip
     assert desk(scene).shown(MERCHANT, "standard") == {
         "plan": {**STANDARD, "reporting": {"USD": "0.92"}},
         "subject": ME,
         "bps": 80,
         "volume": "10000.03",
+        "unvalued": 2,
         "currency": "EUR",
         "from": "2025-12-03",
         "to": "2026-01-01",
@@ -111,6 +120,28 @@ def test_a_referral_is_stored_once_and_never_changed(scene: FeesScene) -> None:
     assert scene.rows("SELECT referrer_id FROM orion_billing.referral") == [(b"\x02" * 16,)]
     deeds = [one["action"] for one in scene.outbox("kafka:audit.events")]
     assert deeds.count("referral.stored") == 1
+
+
+def test_nobody_is_referred_by_or_refers_whom_no_merchant_is(scene: FeesScene) -> None:
+    for merchant, referrer, field in ((1, 200, "referrer"), (200, 1, "merchant")):
+        with pytest.raises(UnknownMerchant) as refused:
+            desk(scene).refer(referring(merchant, referrer), TRACE)
+        assert refused.value.fields["field"] == field
+    assert scene.rows("SELECT 1 FROM orion_billing.referral") == []
+    assert scene.outbox("kafka:audit.events")[-1]["action"] != "referral.stored"
+    scene.register(b"\xc8" * 16)
+    assert desk(scene).refer(referring(1, 200), TRACE)["outcome"] == "stored"
+
+
+def test_a_plan_of_nobodys_own_is_refused_and_taking_one_away_never_is(scene: FeesScene) -> None:
+    nobody = public_id("mer", b"n" * 16)
+    with pytest.raises(UnknownMerchant) as refused:
+        desk(scene).assign(assigning(STANDARD, merchant=nobody), TRACE)
+    assert refused.value.fields["field"] == "merchant"
+    for table in ("fee_assignment", "fee_plan"):
+        assert scene.rows(f"SELECT 1 FROM orion_billing.{table}") == []
+    scene.assign(f"merchant:{(b'n' * 16).hex()}")
+    assert desk(scene).assign(assigning(None, merchant=nobody), TRACE)["number"] == 2
 
 
 def test_referrals_never_close_a_circle_however_long(scene: FeesScene) -> None:

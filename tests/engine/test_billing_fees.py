@@ -120,7 +120,7 @@ def test_the_tier_is_of_the_thirty_days_before_the_day_of_creation(scene: FeesSc
     def add(days_ago: int, currency: str, units: int) -> None:
         day = scene.now.date() - timedelta(days=days_ago)
         scene.rows(
-            "INSERT INTO orion_billing.fee_volume VALUES (%s, %s, %s, %s)",
+            "INSERT INTO orion_billing.fee_volume VALUES (%s, %s, %s, %s, 0)",
             MERCHANT, day, currency, units,
         )  # fmt: skip
 
@@ -167,7 +167,7 @@ def test_deposits_of_one_invoice_in_one_batch_share_its_fixed_part(scene: FeesSc
     assert scene.volume() == {("2026-01-02", "EUR"): 7_500}
 
 
-def test_a_deposit_of_an_asset_that_was_not_offered_pays_the_percent_only(
+def test_a_deposit_of_an_asset_without_a_market_pays_the_percent_only_and_is_unvalued(
     scene: FeesScene,
 ) -> None:
     invoice_id, progress = scene.invoice(), scene.progress()
@@ -179,6 +179,8 @@ def test_a_deposit_of_an_asset_that_was_not_offered_pays_the_percent_only(
         ("referral_share", "system:ethereum", "theirs", 2),
     ]
     assert scene.volume() == {}
+    assert scene.unvalued() == {("2026-01-02", "EUR"): 1}
+    assert scene.numbers(invoice_id) == [(1, None, 10, 0)]
 
 
 def test_a_reversal_after_finality_gives_fee_and_share_back_once(scene: FeesScene) -> None:
@@ -274,7 +276,8 @@ def test_a_transaction_that_ends_before_its_commit_leaves_nothing_and_comes_agai
     with blocker.cursor() as cursor:
         # Volumes are written last of all that concerns fees.
         cursor.execute(
-            "INSERT INTO orion_billing.fee_volume VALUES (%s, '2026-01-02', 'EUR', 0)", (MERCHANT,)
+            "INSERT INTO orion_billing.fee_volume VALUES (%s, '2026-01-02', 'EUR', 0, 0)",
+            (MERCHANT,),
         )
         progress = scene.progress()
         with ThreadPoolExecutor(1) as pool:
@@ -355,6 +358,7 @@ def test_a_merchant_who_bears_the_fee_asks_for_his_price(scene: FeesScene) -> No
 
 def test_an_invoice_that_is_refused_locks_no_fee(scene: FeesScene) -> None:
     scene.rows("DELETE FROM orion_billing.rate")
+    scene.no_market()
     with pytest.raises(RateUnavailable):
         scene.create("k1")
     assert scene.rows("SELECT 1 FROM orion_billing.invoice_fee") == []

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.engine
 NUMBER = int.from_bytes(MERCHANT)
 POSTED = "SELECT payload FROM orion_ledger.outbox WHERE destination = 'kafka:ledger.posted'"
 ASKED = "SELECT payload FROM orion_billing.outbox WHERE destination = 'kafka:ledger.transfers'"
+EVERY = {"fee", "referral_share", "deposit_final"}
 NAMES = {f"merchant:{MERCHANT.hex()}": "mine", "system:bitcoin": "house"}
 
 
@@ -261,14 +262,18 @@ def test_a_reversal_after_finality_leaves_nobody_with_anything(paid: Paid) -> No
         ("UPDATE {b}.invoice_fee SET fixed_units = 11", {"fee", "referral_share"}),
         ("UPDATE {b}.invoice_fee SET asked_units = asked_units + 1", {"fee", "referral_share"}),
         ("UPDATE {b}.invoice_fee SET volume_units = 1000000", {"fee", "referral_share"}),
-        ("UPDATE {b}.payment_option SET rate_units = rate_units + 1000000000000000",
-         {"fee", "referral_share"}),
+        ("UPDATE {b}.invoice_fee SET house_rates = REPLACE(house_rates, '6', '7')",
+         EVERY),
+        ("UPDATE {b}.invoice_fee SET house_rates = '{{}}'", EVERY),
+        ("UPDATE {b}.fee_assessment SET rate_units = rate_units + 1", EVERY),
+        ("UPDATE {b}.fee_assessment SET value_units = 10000000", EVERY),
+        ("UPDATE {b}.fee_assessment SET value_units = NULL", EVERY),
         ("UPDATE {b}.fee_plan SET body = REPLACE(body, '0.10', '0.20')",
          {"fee", "referral_share"}),
         ("DELETE FROM {b}.fee_assignment", {"fee", "referral_share"}),
         ("DELETE FROM {b}.referral", {"fee", "referral_share"}),
         ("UPDATE {b}.fee_assessment SET units = units + 100",
-         {"fee", "referral_share"}),
+         EVERY),
         ("DELETE FROM {b}.fee_assessment", {"fee", "referral_share", "deposit_final"}),
         ("DELETE FROM {b}.invoice_fee", {"fee", "referral_share"}),
         ("UPDATE {l}.transfer SET units = units - 1 WHERE code = 'fee'", {"fee"}),
@@ -284,6 +289,50 @@ def test_what_somebody_changed_is_found_where_it_shows(
     whole(paid)
     paid.change(statement.format(b="orion_billing", l="orion_ledger"))
     assert {code for _, code, _ in paid.untrue()} == codes
+
+
+OF_HIS_OWN = 600_000_000 * 10**12
+
+
+def test_a_fee_and_a_volume_that_were_computed_by_the_merchants_own_rate_are_found(
+    paid: Paid,
+) -> None:
+    """As a taker that believed the option's rate would have left everything behind, the ledger
+    among it.
+    """
+    paid.change(
+        f"UPDATE orion_billing.payment_option SET rate_source = 'fixed', rate_units = {OF_HIS_OWN}"
+    )
+    of_house = paid.fees.one("SELECT house_rates FROM orion_billing.invoice_fee")
+    forged = of_house.replace(str(60_000 * 10**12), str(OF_HIS_OWN))
+    paid.fees.rows("UPDATE orion_billing.invoice_fee SET house_rates = %s", forged)
+    whole(paid)
+    assert paid.codes()[2:] == [("fee", 416), ("referral_share", 83)]
+    paid.fees.rows("UPDATE orion_billing.invoice_fee SET house_rates = %s", of_house)
+    expected = f"rate assessed {60_000 * 10**12}"
+    assert sorted(paid.untrue()) == [
+        ("cause_differs", "deposit_final", expected),
+        ("cause_differs", "fee", expected),
+        ("cause_differs", "referral_share", expected),
+    ]
+    # Were the assessment put right too, the ledger alone would tell.
+    paid.change(
+        f"UPDATE orion_billing.fee_assessment SET rate_units = {60_000 * 10**12},"
+        " value_units = 2500"
+    )
+    assert sorted(paid.untrue()) == [
+        ("cause_differs", "fee", "units 582"),
+        ("cause_differs", "referral_share", "units 116"),
+    ]
+
+
+def test_the_rate_of_an_option_of_the_market_is_the_houses_less_the_spread(paid: Paid) -> None:
+    whole(paid)
+    option = "UPDATE orion_billing.payment_option SET rate_source = 'market', rate_spread_bps = 50"
+    paid.change(f"{option}, rate_units = {59_700 * 10**12}")
+    assert paid.untrue() == []
+    paid.change(f"{option}, rate_units = {59_700 * 10**12 + 1}")
+    assert {code for _, code, _ in paid.untrue()} == {"fee", "referral_share"}
 
 
 def test_a_final_deposit_that_billing_never_heard_of_is_found(paid: Paid) -> None:

@@ -117,6 +117,8 @@ def test_the_spread_is_the_merchants(scene: RatesScene) -> None:
     scene.keep(*scene.tickers("BTC/EUR", "60000.00", "60000.00"))
     scene.desk().put_choice(STRANGER, ["market"], 50, trace_id=TRACE)
     option = scene.option("BTC.bitcoin")
+    shown = scene.shown("BTC.bitcoin")
+    assert (shown["rate"], shown["house_rate"]) == ("59700.00", "60000.00")
     assert option["rate"] == "59700.00"
     assert option["amount"] == "0.00041877"
     assert option["rate_lock"]["spread_bps"] == 50
@@ -157,6 +159,7 @@ def test_a_missing_old_or_disputed_rate_refuses_the_invoice_and_writes_nothing(
         "currency": "EUR",
         "rate": None,
         "rate_lock": None,
+        "house_rate": None,
         "code": code,
         "reason": reason,
     }
@@ -249,10 +252,10 @@ def test_a_rate_is_forgotten_once_and_told_once(scene: RatesScene) -> None:
 
 def test_all_that_can_be_paid_here_is_shown_where_no_asset_is_named(scene: RatesScene) -> None:
     scene.keep(*scene.tickers("BTC/EUR", *BTC))
-    found: Any = scene.desk().show(MERCHANT, "EUR", None)["data"]
-    assert [(row["asset"], row["rate"]) for row in found] == [
-        ("BTC.bitcoin", "60000.00"),
-        ("ETH.ethereum", "2500.00"),
-        ("USDT.ethereum", "0.93"),
+    found: Any = scene.desk().show(MERCHANT, "standard", "EUR", None)["data"]
+    assert [(row["asset"], row["rate"], row["house_rate"]) for row in found] == [
+        ("BTC.bitcoin", "60000.00", "60010.00"),
+        ("ETH.ethereum", "2500.00", None),
+        ("USDT.ethereum", "0.93", None),
     ]
     assert Rate.parse(found[0]["rate"]).text() == "60000.00"
