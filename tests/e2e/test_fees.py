@@ -1,6 +1,8 @@
 """A merchant with a fee plan and a referrer is paid: everybody gets his part, to the satoshi."""
 
+import json
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,13 +13,16 @@ from demos.first_light.merchant import Api
 from demos.first_light.receiver import Receiver
 from infra.local import Stack
 from infra.local.deploy_aws import Account
-from orion.ids import public_id
+from infra.local.deployed import standard_url
+from orion.ids import parse_public_id, public_id
 from tests.e2e.scene import Shop, open_shop, pay, rows, transfers_of, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 ASSET = "BTC.bitcoin"
 FINAL_BLOCKS = 3
+# What the exchanges of the stack may lean to either side of 60000.00 EUR/BTC.
+LEAN = 0.001
 PLAN = {
     "v": 1,
     "name": "customer-pays",
@@ -58,6 +63,13 @@ def balance_of(stack: Stack, owner: str, purpose: str) -> int:
     return int(found[0][0]) if found else 0
 
 
+def house_rate(api: Api) -> str | None:
+    """By which a fee would be computed now."""
+    time.sleep(1)  # A round comes once a minute; who asks faster spends the merchant's quota.
+    (found,) = api.call("GET", f"/v1/rates?currency=EUR&assets={ASSET}")["data"]
+    return None if found["house_rate"] is None else str(found["house_rate"])
+
+
 def called(stack: Stack, call: Mapping[str, object]) -> Mapping[str, Any]:
     aws = stack.ministack
     account = Account(aws.url, aws.region, aws.environment())
@@ -76,14 +88,34 @@ def test_a_customer_pays_the_fee_and_everybody_gets_his_part(
         "SELECT merchant_id FROM orion_billing.invoice ORDER BY invoice_id DESC LIMIT 1",
     )
     merchant = public_id("mer", bytes(owner))
+    # The plan's fixed part is converted by the market's rate, which the schedule asks for.
+    wait_until(lambda: house_rate(own_shop.api) is not None, "the market to have a rate")
     assigned = called(running_stack, {"action": "assign", "merchant": merchant, "plan": PLAN})
     assert assigned["outcome"] == "assigned", assigned
-    referrer = secrets.token_bytes(16)
-    named = public_id("mer", referrer)
-    refer = {"action": "refer", "merchant": merchant, "referrer": named}
+    made = Api(standard_url(running_stack)).call("POST", "/v1/merchants", {"name": "Referrer"})
+    named = str(made["id"])
+    referrer = parse_public_id("mer", named)
+    nobody = public_id("mer", secrets.token_bytes(16))
+    refer = {"action": "refer", "merchant": merchant, "referrer": nobody}
+    refused = called(running_stack, refer)
+    assert (refused["outcome"], refused["code"]) == ("refused", "unknown_merchant")
+    refer["referrer"] = named
     assert called(running_stack, refer)["outcome"] == "stored"
     shown = own_shop.api.call("GET", "/v1/fees")
     assert (shown["bps"], shown["subject"], shown["referred_by"]) == (100, merchant, named)
+
+    # His own rate says what he asks for, and nothing of what he pays.
+    own_shop.api.call("PUT", f"/v1/rates/{ASSET}/EUR", {"rate": "600000000.00"})
+    dear = own_shop.invoice(ASSET, "250000.00")
+    assert dear["payment_options"][0]["rate"] == "600000000.00"
+    assert abs(float(house_rate(own_shop.api) or 0) / 60_000 - 1) < LEAN
+    [(kept,)] = rows(
+        running_stack,
+        "SELECT house_rates FROM orion_billing.invoice_fee WHERE invoice_id = %s",
+        (parse_public_id("inv", str(dear["id"])),),
+    )
+    assert abs(int(json.loads(kept)[ASSET]["units"]) / (60_000 * 10**12) - 1) < LEAN
+    own_shop.api.call("PUT", f"/v1/rates/{ASSET}/EUR", {"rate": "60000.00"})
 
     earned = balance_of(running_stack, "system:bitcoin", "fee_income")
     invoice = own_shop.invoice(ASSET)

@@ -36,7 +36,10 @@ class FeesScene(BillingScene):
 
     def prepare(self, wallets: int = 50) -> None:
         super().prepare(wallets)
-        self.rows("DELETE FROM orion_user.merchant")
+        self.rows(
+            "DELETE FROM orion_user.merchant"
+            " WHERE merchant_id NOT IN (SELECT merchant_id FROM orion_user.api_key)"
+        )
         self.register(MERCHANT, REFERRER)
         self.market("BTC/EUR", "60000.00")
 

@@ -197,7 +197,7 @@ def test_the_rate_of_the_house_costs_no_statement_while_memcached_knows_the_mark
     scene: FeesScene, memcached_server: Memcached
 ) -> None:
     server = (memcached_server.host, memcached_server.port)
-    cache = Cache([server], f"f{time.time_ns()}:", [].append)
+    cache = Cache([server], f"f{time.time_ns()}:", list[str]().append)
     TickerKeeping(MySqlRateStore(scene.database()), cache, lambda: scene.now).keep([])
     scene.no_market()
     asked_for = statements(scene, RateSource(cache), "k1")
@@ -206,7 +206,7 @@ def test_the_rate_of_the_house_costs_no_statement_while_memcached_knows_the_mark
     assert list(house_of(scene, invoice_id)) == ["BTC.bitcoin"]
     # What memcached forgot, the database knows.
     scene.market("BTC/EUR", "60000.00")
-    forgot = Cache([server], f"g{time.time_ns()}:", [].append)
+    forgot = Cache([server], f"g{time.time_ns()}:", list[str]().append)
     assert len(statements(scene, RateSource(forgot), "k2")) == len(asked_for) + 1
     assert len(statements(scene, RateSource(forgot), "k3")) == len(asked_for)
 
