@@ -6,7 +6,6 @@ accounts follow from the code (`orion.ledger.codes`), a merchant and an asset th
 
 from orion.ledger.codes import (
     CODES,
-    ENDS,
     OF_THE_CHAIN,
     OWNERS,
     Code,
@@ -61,12 +60,11 @@ def must_move(entry: CausedEntry, debit: AccountKey, credit: AccountKey) -> None
 
 
 def must_end(entry: CausedEntry, debit: AccountKey, credit: AccountKey) -> None:
-    """Whether `entry` ended a pending transfer between these accounts, with its shard's clearing
-    account as above. Whether there was one, and of how much, its own cause's rule has to say.
+    """Whether `entry`, of a kind that ends, names a pending transfer and these accounts, with its
+    shard's clearing account as above. What that transfer was, its own cause's rule has to say.
     """
-    ends = entry.kind in ENDS and entry.pending_id is not None
-    if not ends:
-        raise differs(f"{entry.kind} as it stands", "the end of a pending transfer")
+    if entry.pending_id is None:
+        raise differs(f"{entry.kind} of nothing", "the pending transfer that it ends")
     _must_join(entry, debit, credit)
 
 
