@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from infra.cloud.alarm_topic import AlarmSet
 from infra.cloud.consumers import Consumers
-from infra.cloud.function_row import FunctionRow, FunctionStackName, KafkaTrigger
+from infra.cloud.function_row import SERVERLESS, FunctionRow, FunctionStackName, KafkaTrigger
 from infra.cloud.functions import Functions
 from infra.cloud.names import Stage
 from infra.cloud.queues import Queues
@@ -32,6 +32,20 @@ class Counted:
 
 
 COUNTED: tuple[Counted, ...] = (
+    # Of all modules' relays: their logs name the row.
+    Counted(
+        SERVERLESS,
+        "outbox",
+        "Messages too large",
+        "An outbox holds a message that no queue takes: its key waits for a person.",
+    ),
+    Counted(
+        SERVERLESS,
+        "outbox",
+        "Destinations refusing",
+        "A relay's topic or queue refuses what is sent to it.",
+        minutes=STOPPED_MINUTES,
+    ),
     Counted(
         "books", "billing", "Legs late", "Legs between shards are in flight for over a minute."
     ),

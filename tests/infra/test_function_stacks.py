@@ -110,3 +110,21 @@ def test_all_alarms_tell_one_topic(function_stacks: Mapping[str, Template]) -> N
                 [told] = resource["Properties"]["AlarmActions"]
                 by_name = "Fn::Join" in told and told["Fn::Join"][1][-1] == ":orion-prod-alarms"
                 assert by_name != (stack == SERVERLESS)
+
+
+def test_what_a_relay_leaves_alone_raises_an_alarm(
+    function_stacks: Mapping[str, Template],
+) -> None:
+    found = {
+        resource["Properties"]["MetricName"]: resource["Properties"]
+        for resource in function_stacks[SERVERLESS]["Resources"].values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+        and resource["Properties"]["Namespace"] == "orion/outbox"
+    }
+    assert {name: alarm["EvaluationPeriods"] for name, alarm in found.items()} == {
+        "Messages too large": 1,
+        "Destinations refusing": 2,
+    }
+    for alarm in found.values():
+        assert alarm["Dimensions"] == [{"Name": "stage", "Value": "prod"}]
+        assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 0)

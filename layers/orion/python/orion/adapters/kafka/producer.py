@@ -63,23 +63,39 @@ class Producer:
         """Send all and await every acknowledgement.
 
         Raises BrokerUnavailable: any of them may be stored; its `acknowledged` has the places in
-        `messages` of those that are. The session is over then, so nothing of it arrives later.
+        `messages` of those that are. The session is over then, so nothing of it arrives later. A
+        topic that is refused costs one attempt, and those of other topics go out all the same.
         """
-        pending: list[FutureRecordMetadata] = []
+        pending: dict[int, FutureRecordMetadata] = {}
         try:
             producer = self._open()
-            # One by one, so that a failure leaves the futures of those before it.
-            pending.extend(_handed_over(producer, message) for message in messages)
+            self._hand_over(producer, messages, pending)
             producer.flush(timeout=ACKNOWLEDGED_WITHIN_S)
-            for future in pending:
+            for future in pending.values():
                 future.get(timeout=0)
         except (KafkaError, OSError) as exc:
             self.close()
             lost = BrokerUnavailable("Kafka did not acknowledge every record")
             lost.acknowledged = frozenset(
-                place for place, future in enumerate(pending) if future.succeeded()
+                place for place, future in pending.items() if future.succeeded()
             )
             raise lost from exc
+
+    def _hand_over(
+        self,
+        producer: KafkaProducer,
+        messages: Sequence[Message],
+        pending: dict[int, FutureRecordMetadata],
+    ) -> None:
+        """Fills `pending` one by one, so that a failure leaves the futures of those before it."""
+        refused: set[str] = set()
+        for place, message in enumerate(messages):
+            # The library answers with a future that has failed, after waiting for the topic's
+            # partitions: up to REQUEST_TIMEOUT_MS a record.
+            if message.topic not in refused:
+                pending[place] = _handed_over(producer, message)
+                if pending[place].failed():
+                    refused.add(message.topic)
 
     def close(self) -> None:
         """End the session and wait until nothing of it can be sent any more."""

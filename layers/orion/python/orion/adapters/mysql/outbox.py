@@ -1,6 +1,7 @@
 """The outbox: what a module tells others, stored in the transaction that makes it true."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -12,6 +13,8 @@ from orion.records import canonical_json, parse_json
 MAX_PAYLOAD_BYTES = 900_000  # Below Kafka's default limit of 1 MB for a record with its headers.
 _INSERT_ROWS = 500
 _COMPARED_ROWS = 50
+# Reading past rows that are left alone reads them: a bound for those who are left alone for long.
+LOOK_AHEAD_ROWS = 20_000
 # When and for which request an event was told again is not what it says.
 _CIRCUMSTANCES = ("trace_id", "at")
 
@@ -45,6 +48,17 @@ class Unsent:
 
     seq: int
     row: OutboxRow
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """What is not to be sent now: whole destinations, and single keys of others."""
+
+    destinations: AbstractSet[str] = frozenset()
+    keys: AbstractSet[tuple[str, bytes]] = frozenset()
+
+
+NOTHING_LEFT_ALONE = LeftAlone()
 
 
 def kafka_row(topic: str, key: str, body: Mapping[str, object], event_id: bytes) -> OutboxRow:
@@ -124,15 +138,21 @@ def _said(payload: bytes) -> dict[str, object]:
     return {name: value for name, value in body.items() if name not in _CIRCUMSTANCES}
 
 
-def unsent(cursor: Cursor, limit: int, limit_bytes: int) -> Sequence[Unsent]:
-    """The oldest unsent rows, at most `limit` and, but for the first, `limit_bytes` together.
+def unsent(
+    cursor: Cursor, limit: int, limit_bytes: int, left_alone: LeftAlone = NOTHING_LEFT_ALONE
+) -> Sequence[Unsent]:
+    """The oldest unsent rows, at most `limit` and, but for the first, `limit_bytes` together;
+    without those `left_alone`, of the oldest LOOK_AHEAD_ROWS then.
 
     Never by high-water mark: sequence numbers commit out of order.
     """
-    cursor.execute(
-        "SELECT seq, LENGTH(payload) FROM outbox WHERE sent_at IS NULL ORDER BY seq LIMIT %s",
-        (limit,),
-    )
+    if left_alone == NOTHING_LEFT_ALONE:
+        cursor.execute(
+            "SELECT seq, LENGTH(payload) FROM outbox WHERE sent_at IS NULL ORDER BY seq LIMIT %s",
+            (limit,),
+        )
+    else:
+        _unsent_but(cursor, limit, left_alone)
     chosen: list[int] = []
     for seq, size in cursor.fetchall():
         limit_bytes -= size
@@ -151,6 +171,28 @@ def unsent(cursor: Cursor, limit: int, limit_bytes: int) -> Sequence[Unsent]:
         Unsent(seq, OutboxRow(event_id, destination, key, payload))
         for seq, event_id, destination, key, payload in cursor.fetchall()
     ]
+
+
+def _unsent_but(cursor: Cursor, limit: int, left_alone: LeftAlone) -> None:
+    destinations, keys = sorted(left_alone.destinations), sorted(left_alone.keys)
+    conditions = []
+    if destinations:
+        conditions.append(f"head.destination NOT IN ({','.join(['%s'] * len(destinations))})")
+    if keys:
+        pairs = ",".join(["(%s, %s)"] * len(keys))
+        conditions.append(f"(head.destination, head.partition_key) NOT IN ({pairs})")
+    cursor.execute(
+        "SELECT head.seq, LENGTH(outbox.payload) FROM"  # noqa: S608 - only placeholders
+        " (SELECT seq, destination, partition_key FROM outbox WHERE sent_at IS NULL"
+        " ORDER BY seq LIMIT %s) AS head JOIN outbox ON outbox.seq = head.seq"
+        f" WHERE {' AND '.join(conditions)} ORDER BY head.seq LIMIT %s",
+        (
+            LOOK_AHEAD_ROWS,
+            *destinations,
+            *(part for pair in keys for part in pair),
+            limit,
+        ),
+    )
 
 
 def mark_sent(cursor: Cursor, sequences: Sequence[int], now: datetime) -> None:
