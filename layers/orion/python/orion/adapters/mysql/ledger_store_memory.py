@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from orion.adapters.mysql.ledger_store_rows import AccountRow
-from orion.ledger.codes import CODES
+from orion.ledger.codes import CODES, OF_THE_CHAIN
 from orion.ledger.model import AccountKey, Counters, Transfer
 from orion.ledger.sharding import ShardView
 from orion.ledger.working import Held
 
 # Three to four hundred bytes each.
 MAX_ACCOUNTS = 100_000
-# These codes touch a third account.
-_THREE_ACCOUNTS = frozenset(code for code, rule in CODES.items() if rule.owing)
+# The codes that touch a third account, what a merchant owes, and whether he is the debited one.
+_OWING = {code: rule.debit not in OF_THE_CHAIN for code, rule in CODES.items() if rule.owing}
 
 
 @dataclass(slots=True)
@@ -105,19 +105,21 @@ class KnownCounters(Mapping[AccountKey, Counters]):
 
     def unknown(self, records: Iterable[Sequence[Transfer]]) -> list[Transfer]:
         """The transfers that something has to be read for."""
-        remembered, looked, three = self._remembered, self.looked, _THREE_ACCOUNTS
+        remembered, looked, owing = self._remembered, self.looked, _OWING.get
         absent, knows = self._absent_before, self.knows
         found = []
         for record in records:
             for transfer in record:
                 _, _, code, _, debit, credit, _, _, _, _ = transfer
-                one, other = debit.id, credit.id
-                if (
-                    (one not in remembered and one not in looked)
-                    or (other not in remembered and other not in looked)
-                    or (code in three and debit.debt not in absent and not knows(debit.debt))
+                one, other, debited = debit.id, credit.id, owing(code)
+                if (one not in remembered and one not in looked) or (
+                    other not in remembered and other not in looked
                 ):
                     found.append(transfer)
+                elif debited is not None:
+                    debt = debit.debt if debited else credit.debt
+                    if debt not in absent and not knows(debt):
+                        found.append(transfer)
         return found
 
     def learn(self, asked: Iterable[AccountKey], found: Mapping[AccountKey, Counters]) -> None:
