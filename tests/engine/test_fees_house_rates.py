@@ -168,11 +168,12 @@ def test_a_payment_of_unknown_value_costs_its_percent_counts_nothing_and_is_name
     stored = "SELECT rate_units, value_units, fixed_taken FROM orion_billing.fee_assessment"
     assert scene.rows(stored) == [(None, None, 0)]
     assert scene.volume() == {}
-    assert scene.unvalued() == {("2026-01-02", "EUR"): 1}
+    paid(scene, invoice_id, 41_667, "d2")
+    assert scene.unvalued() == {("2026-01-02", "EUR"): 2}
     scene.now += timedelta(days=1)
     scene.progress().apply_posted([scene.reversal_posted()])
-    assert scene.sent()[2] == ("fee_returned", "system:bitcoin", "mine", 416)
-    assert scene.unvalued() == {("2026-01-02", "EUR"): 1, ("2026-01-03", "EUR"): -1}
+    assert scene.sent()[4] == ("fee_returned", "system:bitcoin", "mine", 416)
+    assert scene.unvalued() == {("2026-01-02", "EUR"): 2, ("2026-01-03", "EUR"): -1}
 
 
 def test_a_currency_that_no_market_reaches_has_a_percent_and_no_known_value(
