@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # A migration may run for as long as its function may.
 _CONFIG = Config(
-    connect_timeout=3, read_timeout=920, retries={"mode": "standard", "max_attempts": 3}
+    connect_timeout=3, read_timeout=920, retries={"mode": "standard", "total_max_attempts": 3}
 )
 _WALLET_TIMEOUT_S = 180
 _WALLET_POLL_S = 0.2

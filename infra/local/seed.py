@@ -49,6 +49,7 @@ _BY_CLASS = {
     "expensive": _KEYED,
     "open_read": _OPEN,
     "open_write": _OPEN,
+    "refused": _OPEN,
 }
 QUOTAS = {"standard": _BY_CLASS, "vip": _BY_CLASS}
 

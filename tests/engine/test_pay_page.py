@@ -29,6 +29,7 @@ QUOTAS = {
         "expensive": _KEYED,
         "open_read": _OPEN,
         "open_write": {"window_s": 60, "address": FORMS_A_MINUTE},
+        "refused": _OPEN,
     }
 }
 # Kept after the run, for people to look at.

@@ -154,6 +154,7 @@ _QUOTAS: Mapping[str, object] = {
     "expensive": _KEYED,
     "open_read": _OPEN,
     "open_write": _OPEN,
+    "refused": _OPEN,
 }
 
 

@@ -13,17 +13,17 @@ from orion.ids import public_id
 from orion.runtime.log import logger
 from orion.runtime.user import principal
 
-
-class RefusedKey(Exception):
-    """API Gateway answers 401 when the authorizer fails with exactly this word."""
-
-    def __init__(self) -> None:
-        super().__init__("Unauthorized")
+NOBODY = "nobody"
 
 
 def authorize(event: Mapping[str, object], lane: str) -> Mapping[str, object]:
     """Allow a merchant's key on the merchant's lane. A key of the other lane is denied: 403
     `wrong_lane`.
+
+    A wrong key may pass too, as nobody: without a merchant in its context a request gets a 401 from
+    the entry of every function (`orion.runtime.http`), which counts it by its address, says what is
+    left of the quota and speaks the caller's language. An authorizer can do none of this. It reads
+    one row, and none for what has not the form of a key.
     """
     log = logger()
     headers = cast(Mapping[str, str], event.get("headers") or {})
@@ -31,15 +31,25 @@ def authorize(event: Mapping[str, object], lane: str) -> Mapping[str, object]:
     found = principal(given)
     if found is None:
         log.info("key refused")
-        raise RefusedKey
-    allowed = found.lane == lane
-    log.info(
-        "key known", extra={"merchant": public_id("mer", found.merchant_id), "allowed": allowed}
-    )
+        return _answer(event, NOBODY, allowed=True, context={})
+    merchant, allowed = public_id("mer", found.merchant_id), found.lane == lane
+    log.info("key known", extra={"merchant": merchant, "allowed": allowed})
+    context = {
+        "merchant_id": merchant,
+        "key_id": public_id("key", found.key_id),
+        "scopes": " ".join(sorted(found.scopes)),
+        "lane": lane,
+    }
+    return _answer(event, merchant, allowed=allowed, context=context)
+
+
+def _answer(
+    event: Mapping[str, object], principal_id: str, *, allowed: bool, context: Mapping[str, str]
+) -> Mapping[str, object]:
     # arn:aws:execute-api:region:account:api/stage/method/path
     stage_arn = "/".join(str(event["methodArn"]).split("/")[:2])
     return {
-        "principalId": public_id("mer", found.merchant_id),
+        "principalId": principal_id,
         "policyDocument": {
             "Version": "2012-10-17",
             "Statement": [
@@ -50,10 +60,5 @@ def authorize(event: Mapping[str, object], lane: str) -> Mapping[str, object]:
                 }
             ],
         },
-        "context": {
-            "merchant_id": public_id("mer", found.merchant_id),
-            "key_id": public_id("key", found.key_id),
-            "scopes": " ".join(sorted(found.scopes)),
-            "lane": lane,
-        },
+        "context": dict(context),
     }

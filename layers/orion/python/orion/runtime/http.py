@@ -98,6 +98,8 @@ def _refusal(error: OrionError, reader: problems.Reader) -> Response:
         "Content-Language": reader.language,
         **NO_STORE,
     }
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, section 11.6.1: every 401 names a way.
     if status == 405:
         headers["Allow"] = str(error.fields.get("allowed", ""))
     if status in {429, 503}:
@@ -125,21 +127,30 @@ def _answer(
     quota_headers: dict[str, str],
 ) -> Response:
     """Fills `quota_headers` as soon as they are known: refusals have them too."""
+
+    def count(request: Request, rate_class: RateClass) -> None:
+        standings = (limits or rate_limits.live()).spend(request, rate_class)
+        quota_headers.update(rate_limits.headers(standings))
+        refused = rate_limits.refusal(standings)
+        if refused is not None:
+            raise refused
+
     known, handler = routes.find(*place), handlers.get(place)
     if known is None or handler is None:
+        if routes.counts(place[1]):
+            # Its body is nobody's to read.
+            count(_request({**event, "body": None}, *place, log_trace_id()), RateClass.REFUSED)
         allowed = sorted(method for method, path in handlers if path == place[1])
         if allowed and place[0] not in allowed:
             raise MethodNotAllowed("this address takes other methods", allowed=", ".join(allowed))
         raise NotFound("there is nothing here")
     request = _request(event, *place, log_trace_id())
     if known.scope is not None:
+        if request.merchant_id is None:
+            count(request, RateClass.REFUSED)
         request.merchant()
     if known.rate_class is not RateClass.NONE:
-        standings = (limits or rate_limits.live()).spend(request, known)
-        quota_headers.update(rate_limits.headers(standings))
-        refused = rate_limits.refusal(standings)
-        if refused is not None:
-            raise refused
+        count(request, known.rate_class)
     # After counting: else a key could ask without end for what it may not do.
     if known.scope is not None:
         _check_scope(request, known.scope)

@@ -13,7 +13,8 @@ from functools import cache as once
 from typing import TYPE_CHECKING, cast
 
 from orion.errors import OrionError, Retry
-from orion.runtime.route import RateClass, Route
+from orion.runtime.caller import network_of
+from orion.runtime.route import RateClass
 
 if TYPE_CHECKING:
     from orion.runtime.request import Request
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 PARAMETER = "policy/rate-limits"
 _LIMIT_MAX = 10_000_000
 _WINDOW_S_MAX = 86_400
-_OPEN = frozenset({RateClass.OPEN_READ, RateClass.OPEN_WRITE})
+_BY_ADDRESS = frozenset({RateClass.OPEN_READ, RateClass.OPEN_WRITE, RateClass.REFUSED})
 
 
 class RateLimited(OrionError):
@@ -82,7 +83,7 @@ def _read_lane(lane: str, value: object) -> Mapping[RateClass, Sequence[Quota]]:
 
 def _read_class(rate_class: RateClass, value: object) -> Sequence[Quota]:
     row = _mapping(value, rate_class.value)
-    subjects = ("address",) if rate_class in _OPEN else ("key", "merchant")
+    subjects = ("address",) if rate_class in _BY_ADDRESS else ("key", "merchant")
     if set(row) != {"window_s", *subjects}:
         raise MalformedQuotas("a class has a window and its limits", rate_class=rate_class.value)
     window_s = _whole(row["window_s"], _WINDOW_S_MAX)
@@ -122,11 +123,13 @@ class Limits:
         self._clock_s = clock_s
         self._on_unknown = on_unknown
 
-    def spend(self, request: "Request", route: Route) -> Sequence[Standing]:
-        """Count the request in each of its quotas. A refused one counts too, in its window only."""
+    def spend(self, request: "Request", rate_class: RateClass) -> Sequence[Standing]:
+        """Count the request in each quota of its class. A refused one counts too, in its window
+        only.
+        """
         now_s = int(self._clock_s())
         found = []
-        for quota in self._quotas.get(route.rate_class, ()):
+        for quota in self._quotas.get(rate_class, ()):
             subject = _subject(quota, request)
             # Windows begin at another second for each subject, so that not all are new at once.
             phase = int.from_bytes(hashlib.sha256(subject).digest()[:4], "big") % quota.window_s
@@ -143,7 +146,7 @@ def _subject(quota: Quota, request: "Request") -> bytes:
         return request.key_id or b""
     if quota.subject == "merchant":
         return request.merchant()
-    return request.source_ip.encode()
+    return network_of(request.source_ip).encode()
 
 
 def headers(standings: Sequence[Standing]) -> Mapping[str, str]:

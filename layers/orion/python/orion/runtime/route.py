@@ -14,7 +14,7 @@ class RateClass(StrEnum):
     """Which quota a request is counted in (docs/api.md, "Rate limits").
 
     The open ones are counted by source address, `none` is not, the others by API key and by
-    merchant.
+    merchant. `refused` is no route's: it counts by source address what reaches none.
     """
 
     READ = "read"
@@ -22,6 +22,7 @@ class RateClass(StrEnum):
     EXPENSIVE = "expensive"
     OPEN_READ = "open_read"
     OPEN_WRITE = "open_write"
+    REFUSED = "refused"
     NONE = "none"
 
 

@@ -31,8 +31,14 @@ ROUTES: tuple[Route, ...] = (
 )
 
 _BY_PLACE = {(route.method, route.path): route for route in ROUTES}
+_COUNTED = frozenset(route.path for route in ROUTES if route.rate_class is not RateClass.NONE)
 
 
 def find(method: str, path: str) -> Route | None:
     """The route of this method and path template."""
     return _BY_PLACE.get((method, path))
+
+
+def counts(path: str) -> bool:
+    """Whether callers of this path template are counted, by whichever method."""
+    return path in _COUNTED

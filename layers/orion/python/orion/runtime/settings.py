@@ -26,9 +26,15 @@ NOTHING = "none"
 # the proxy it is not set: a session variable would pin the connection to one caller.
 DIRECT_IDLE_S = 30
 _SYSTEM_TRUST = "system"
-# Short time-outs: the whole request has 10 s, and a retry is cheaper than a hanging socket.
+# Tries in all, the first among them. botocore's `max_attempts` of a client's configuration counts
+# the repeats only, and would make one more (botocore.args, `_compute_retry_max_attempts`).
+AWS_TRIES = 3
+# Of one try; what refuses at once is tried again within a second or two. A request has 10 s in all,
+# so what hangs there is answered with 503 by its first try.
 AWS_CLIENT = Config(
-    connect_timeout=2, read_timeout=8, retries={"mode": "standard", "max_attempts": 3}
+    connect_timeout=2,
+    read_timeout=8,
+    retries={"mode": "standard", "total_max_attempts": AWS_TRIES},
 )
 
 

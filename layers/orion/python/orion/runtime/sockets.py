@@ -16,6 +16,7 @@ from orion.errors import OrionError
 from orion.ids import MalformedId, parse_public_id
 from orion.records import parse_json
 from orion.runtime import counters, problems
+from orion.runtime.caller import network_of
 from orion.runtime.clock import now
 from orion.runtime.log import logger, new_trace_id, set_trace_id
 from orion.runtime.settings import mysql_config
@@ -60,7 +61,7 @@ def _connect(
     except MalformedId as exc:
         raise InvoiceNotFound("no such invoice") from exc
     address = str(_mapping(context.get("identity")).get("sourceIp"))
-    used = counters.count(f"sockets:{address}", WINDOW_S)
+    used = counters.count(f"sockets:{network_of(address)}", WINDOW_S)
     if used is not None and used > NEW_OF_ADDRESS:
         raise TooManySockets("too many new connections from this address")
     _sockets(direct=False).open(connection_id, invoice_id)
