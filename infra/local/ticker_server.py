@@ -10,18 +10,18 @@ sets dollars; `GET /asked` lists the questions since the last `DELETE /asked`.
 import argparse
 import json
 import re
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar, cast
+from http.server import BaseHTTPRequestHandler
+from typing import cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from infra.local import ticker_books as books
+from infra.local.bounded_server import BoundedServer
 from infra.local.layout import LOOPBACK
 
 READY = "tickers served"
@@ -223,34 +223,12 @@ class Handler(BaseHTTPRequestHandler):
         """Silent: GET /asked tells."""
 
 
-class Server(ThreadingHTTPServer):
-    """A thread a connection, at most _CONNECTIONS_MAX; those beyond are closed at once."""
-
-    daemon_threads = True
-    _busy: ClassVar[bytes] = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+class Server(BoundedServer):
+    """The exchanges on one port."""
 
     def __init__(self, port: int) -> None:
-        super().__init__((LOOPBACK, port), Handler)
+        super().__init__(port, Handler, connections_max=_CONNECTIONS_MAX)
         self.exchanges = Exchanges()
-        self._free = threading.Semaphore(_CONNECTIONS_MAX)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._free.acquire(blocking=False):
-            request.sendall(self._busy)
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no failure."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
 
 
 def _dollars_e6(text: str) -> int:

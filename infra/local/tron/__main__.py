@@ -17,7 +17,6 @@ from infra.local.tron.evm import Evm, EvmFailed
 from infra.local.tron.server import Server
 from infra.local.tron.state import Store
 
-_LOOPBACK = "127.0.0.1"
 _TICK_S = 0.05
 _POLL_S = 0.5
 
@@ -79,7 +78,7 @@ def main() -> int:
     try:
         evm.wait()
         chain.attach(evm)
-        server = Server((_LOOPBACK, chosen.port), chain, _fail)
+        server = Server(chosen.port, chain, _fail)
         threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True).start()
         producer = threading.Thread(target=_produce, args=(chain, stopping, server), daemon=True)
         producer.start()

@@ -1,13 +1,10 @@
 """The HTTP server: loopback, a bounded number of connections and bytes, Nagle's algorithm off."""
 
 import json
-import socketserver
-import sys
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from http.server import BaseHTTPRequestHandler
 
+from infra.local.bounded_server import BoundedServer
 from infra.local.tron import administration, building, reading
 from infra.local.tron.chain import Chain
 from infra.local.tron.evm import EvmFailed
@@ -95,35 +92,12 @@ class Handler(BaseHTTPRequestHandler):
         """Silent: requests are many, failures say so themselves."""
 
 
-class Server(ThreadingHTTPServer):
-    """A thread a connection, at most _CONNECTIONS_MAX; those beyond are closed at once."""
+class Server(BoundedServer):
+    """The node on one port; `fail` is told what it cannot mend."""
 
-    daemon_threads = True
     request_queue_size = 128
-    _refused: ClassVar[bytes] = (
-        b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    )
 
-    def __init__(self, address: tuple[str, int], chain: Chain, fail: Callable[[str], None]) -> None:
-        super().__init__(address, Handler)
+    def __init__(self, port: int, chain: Chain, fail: Callable[[str], None]) -> None:
+        super().__init__(port, Handler, connections_max=_CONNECTIONS_MAX)
         self.chain = chain
         self.fail = fail
-        self._free = threading.Semaphore(_CONNECTIONS_MAX)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._free.acquire(blocking=False):
-            request.sendall(self._refused)
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no failure; anything else is told in the log."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            socketserver.BaseServer.handle_error(self, request, client_address)
