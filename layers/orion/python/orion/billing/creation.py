@@ -1,4 +1,6 @@
-"""How an invoice is made: judged, priced, given a wallet, stored and told, in one transaction."""
+"""How an invoice is made, in one transaction: judged, priced and drafted with a wallet, and only
+then stored and told.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +8,7 @@ from datetime import timedelta
 
 from orion.billing.audit import Origin, audit
 from orion.billing.errors import NoAddressAvailable, UnknownCurrency
+from orion.billing.fees.ports import AgreedFee
 from orion.billing.fees.quote import quote_fee
 from orion.billing.invoice import Cause, Change, Invoice, Made, PaymentOption
 from orion.billing.merchant_settings import MerchantSettings
@@ -17,7 +20,7 @@ from orion.billing.payment_link import (
     payable_assets,
     payment_link,
 )
-from orion.billing.ports import Transaction
+from orion.billing.ports import Expected, FreeWallet, Transaction
 from orion.billing.quote import quote
 from orion.billing.rates.model import RateLock
 from orion.billing.rates.source import RateSource
@@ -91,6 +94,25 @@ def judge(asked: Asked, places: Networks) -> Judged:
     return Judged(asked, price, tuple(payable_asset(code, places) for code in asked.assets))
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A new invoice before it is stored, with its locked wallet, the fee that was agreed on, and
+    the rates of the house that fees follow.
+    """
+
+    invoice: Invoice
+    change: Change
+    wallet: FreeWallet
+    fee: AgreedFee | None
+    house: Mapping[str, RateLock]
+
+
+def expected(origin: Origin, judged: Judged) -> Expected:
+    """What making it will read."""
+    coins = tuple(coin.code for coin in judged.coins)
+    return Expected(origin.merchant_id, origin.lane, judged.price.asset.code, coins)
+
+
 class InvoiceMaker:
     """Makes invoices in transactions of others. `checkout_urls` is the base URL of each lane."""
 
@@ -102,9 +124,9 @@ class InvoiceMaker:
         self._rates = rates
         self._payable = payable_assets(places)
 
-    def make(self, tx: Transaction, origin: Origin, judged: Judged) -> Invoice:
-        """Raises RateUnavailable, RateStale, RateDisputed, NoAddressAvailable, AmountTooLarge:
-        nothing must be committed then.
+    def draft(self, tx: Transaction, origin: Origin, judged: Judged) -> Draft:
+        """The invoice as it will be, of what `tx` was told to expect; nothing is written. Raises
+        RateUnavailable, RateStale, RateDisputed, NoAddressAvailable, AmountTooLarge.
         """
         asked, invoice_id = judged.asked, random_id(origin.at)
         fee = quote_fee(tx, origin.merchant_id, origin.lane, judged.price, origin.at)
@@ -118,10 +140,8 @@ class InvoiceMaker:
             fee.house(self._payable),
         )
         locks = rates.options
-        # Every amount before a wallet is taken: that queues behind other invoices.
         dues = [quote(fee.asked, locks[coin.code].rate, coin) for coin in judged.coins]
-        wallet = tx.take_wallet(origin.merchant_id, invoice_id, origin.at)
-        settings = wallet.settings
+        wallet, settings = tx.free_wallet(), tx.settings(origin.merchant_id)
         cause = Cause(CauseType.CREATED, invoice_id, origin.at, origin.trace_id)
         change = Change(1, None, InvoiceStatus.NEW, cause)
         expires_in_s = asked.expires_in_s or settings.expires_in_s
@@ -145,11 +165,16 @@ class InvoiceMaker:
             # Without deposits, only the end of its time changes it.
             wakes_at=expires_at,
         )
-        tx.add_invoice(invoice, change)
-        if fee.agreed is not None:
-            tx.put_invoice_fee(invoice_id, fee.agreed, rates.house, origin.at)
-        self._tell(tx, origin, invoice, change)
-        return invoice
+        return Draft(invoice, change, wallet, fee.agreed, rates.house)
+
+    def store(self, tx: Transaction, origin: Origin, draft: Draft) -> None:
+        """Give the wallet away for ever, store the invoice and tell of it."""
+        invoice = draft.invoice
+        tx.assign_wallet(draft.wallet, origin.merchant_id, invoice.invoice_id, origin.at)
+        tx.add_invoice(invoice, draft.change)
+        if draft.fee is not None:
+            tx.put_invoice_fee(invoice.invoice_id, draft.fee, draft.house, origin.at)
+        self._tell(tx, origin, invoice, draft.change)
 
     def _tell(self, tx: Transaction, origin: Origin, invoice: Invoice, change: Change) -> None:
         announce(tx, invoice, change, self._checkout_urls)

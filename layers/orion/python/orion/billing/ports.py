@@ -10,6 +10,7 @@ from orion.billing.invoice import Change, Invoice
 from orion.billing.listing import Wanted
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.model import Deposit, Refund
+from orion.billing.payment_links.model import LinkPlace
 from orion.billing.rates.ports import RateTransaction
 from orion.billing.webhook_ports import WebhookTransaction
 from orion.records import Record
@@ -63,13 +64,22 @@ class AccountBalance:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenWallet:
-    """The canonical address of a wallet by chain, and what came in the same round trip: the
-    settings of the merchant who got it.
-    """
+class FreeWallet:
+    """A wallet that nobody has, and its canonical address by chain."""
 
+    group_no: int
+    wallet_index: int
     addresses: Mapping[str, str]
-    settings: MerchantSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """For what an invoice will be made: what is read for it can be read at once."""
+
+    merchant_id: bytes
+    lane: str
+    currency: str
+    assets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,17 @@ class DepositPlace:
     invoice_id: bytes | None
     posted_epochs: frozenset[int] = frozenset()
     deposit: Deposit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LostDeposit:
+    """A deposit whose block is gone since `since`, and nothing has come in its place."""
+
+    deposit_id: bytes
+    invoice_id: bytes
+    asset: str
+    txid: str
+    since: datetime
 
 
 class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol):
@@ -99,6 +120,25 @@ class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol)
         """
         ...
 
+    def once_expecting(
+        self,
+        request: KeyedRequest,
+        expected: Expected,
+        now: datetime,
+        work: Callable[[], tuple[Answer, Callable[[], None]]],
+    ) -> Answer:
+        """As `once`, in fewer round trips, for the ordinary making of an invoice: the key is looked
+        up together with what is expected. `work` only reads; what it gives beside its answer
+        writes, and is called when the key is stored with that answer.
+        """
+        ...
+
+    def expect(self, expected: Expected) -> None:
+        """Read in one round trip what making this invoice will ask for, a free wallet included,
+        which is locked. It changes nothing but the time that takes.
+        """
+        ...
+
     def settings(self, merchant_id: bytes) -> MerchantSettings:
         """The merchant's settings, or the defaults."""
         ...
@@ -107,11 +147,14 @@ class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol)
         """Store settings; False when they were so already."""
         ...
 
-    def take_wallet(self, merchant_id: bytes, invoice_id: bytes, now: datetime) -> TakenWallet:
-        """Assign one free wallet for ever. Two transactions never get the same.
+    def free_wallet(self) -> FreeWallet:
+        """A free wallet, locked. Two transactions never get the same. Raises NoAddressAvailable."""
+        ...
 
-        Raises NoAddressAvailable.
-        """
+    def assign_wallet(
+        self, wallet: FreeWallet, merchant_id: bytes, invoice_id: bytes, now: datetime
+    ) -> None:
+        """Give a locked free wallet away for ever."""
         ...
 
     def add_invoice(self, invoice: Invoice, change: Change) -> None:
@@ -148,8 +191,10 @@ class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol)
         """
         ...
 
-    def put_deposit(self, invoice: Invoice, deposit: Deposit) -> None:
-        """Replace the stored state of a locked deposit, which is `invoice`'s."""
+    def put_deposit(self, invoice: Invoice, deposit: Deposit, now: datetime) -> None:
+        """Replace the stored state of a locked deposit, which is `invoice`'s; one that is reversed
+        is so since `now`, unless it was before.
+        """
         ...
 
     def put_credit(
@@ -181,6 +226,36 @@ class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol)
     def put_change(self, invoice: Invoice, change: Change) -> None:
         """Record a change of the locked `invoice`, which already shows it: its status, when it
         wakes, when it was cancelled.
+        """
+        ...
+
+    def follow_place(self, link_id: bytes, invoice_id: bytes, place: LinkPlace) -> None:
+        """What this locked invoice is to its link by now. The counters of links change with it, at
+        the end of the transaction.
+        """
+        ...
+
+    def places_over(self, now: datetime, limit: int) -> Sequence[bytes]:
+        """Ids of at most `limit` invoices whose time of waiting for money, as their links count
+        it, is over.
+        """
+        ...
+
+    def sleeping(self, limit: int) -> Sequence[bytes]:
+        """Ids of at most `limit` invoices that time will end and that nothing wakes, because code
+        that knew no moment to wake at made them.
+        """
+        ...
+
+    def adopt_deposits(self, limit: int) -> int:
+        """Name the merchant of at most `limit` deposits that are of an invoice and of nobody,
+        because code that knew no merchant of a deposit stored them; how many.
+        """
+        ...
+
+    def reversed_since(self, before: datetime, now: datetime, limit: int) -> Sequence[LostDeposit]:
+        """At most `limit` deposits that have been reversed since a moment before `before`, longest
+        ago first. One of which nobody noted since when is reversed since `now`.
         """
         ...
 

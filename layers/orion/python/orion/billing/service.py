@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orion.billing.audit import Origin, audit
-from orion.billing.creation import Asked, InvoiceMaker, judge
+from orion.billing.creation import Asked, InvoiceMaker, expected, judge
 from orion.billing.errors import (
     InvoiceNotCancellable,
     InvoiceNotFound,
@@ -78,17 +78,26 @@ class Billing:
         judged = judge(asked, self._around.places)
         origin = Origin(request.merchant_id, lane, trace_id, self._clock())
 
-        def create(tx: Transaction) -> Answer:
-            return self._answer(201, self._maker.make(tx, origin, judged))
+        def drafted(tx: Transaction) -> tuple[Answer, Callable[[], None]]:
+            draft = self._maker.draft(tx, origin, judged)
+            return self._answer(201, draft.invoice), lambda: self._maker.store(tx, origin, draft)
 
-        return self._store.transact(lambda tx: tx.once(request, origin.at, lambda: create(tx)))
+        return self._store.transact(
+            lambda tx: tx.once_expecting(
+                request, expected(origin, judged), origin.at, lambda: drafted(tx)
+            )
+        )
 
     def new_invoice(self, tx: Transaction, origin: Origin, asked: Asked) -> Invoice:
         """Make an invoice inside the transaction of a payment link or a checkout session.
 
         Refuses as `create_invoice` does; the caller's transaction must then be rolled back.
         """
-        return self._maker.make(tx, origin, judge(asked, self._around.places))
+        judged = judge(asked, self._around.places)
+        tx.expect(expected(origin, judged))
+        draft = self._maker.draft(tx, origin, judged)
+        self._maker.store(tx, origin, draft)
+        return draft.invoice
 
     def cancel_invoice(self, request: KeyedRequest, invoice_id: bytes, *, trace_id: str) -> Answer:
         """End the invoice's time, once for the request's key; a cancelled one stays so.

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
+from orion.adapters.mysql.one_trip import Question
 from orion.billing.fees.house import read_house, write_house
 from orion.billing.fees.model import Assessment, Payer, Terms
 from orion.billing.fees.plan import lane_subject, merchant_subject
@@ -23,9 +24,9 @@ from orion.billing.fees.ports import (
 from orion.billing.quote import Rate
 from orion.billing.rates.model import RateLock
 
+_ASSIGNMENT = {"a.subject": str, "a.number": int, "a.plan_id": bytes, "p.body": bytes}
 _IN_FORCE = """
-SELECT a.subject, a.number, a.plan_id, p.body FROM fee_assignment a
-JOIN fee_plan p ON p.plan_id = a.plan_id
+FROM fee_assignment a JOIN fee_plan p ON p.plan_id = a.plan_id
 WHERE a.subject IN (%s, %s)
   AND a.number = (SELECT MAX(b.number) FROM fee_assignment b WHERE b.subject = a.subject)
 """
@@ -37,13 +38,19 @@ FROM fee_assessment WHERE deposit_id IN ({marks})
 """
 
 
+def plan_question(merchant_id: bytes, lane: str) -> Question:
+    """The newest assignments of a merchant and of a lane, where they are to a plan."""
+    return Question(_ASSIGNMENT, _IN_FORCE, (merchant_subject(merchant_id), lane_subject(lane)))
+
+
 class BillingFees(BillingCursor):
     """The port `FeeTransaction`."""
 
     def plan_in_force(self, merchant_id: bytes, lane: str) -> Assignment | None:
-        own, of_lane = merchant_subject(merchant_id), lane_subject(lane)
-        self._cursor.execute(_IN_FORCE, (own, of_lane))
-        found = {row[0]: Assignment(*row) for row in self._cursor.fetchall()}
+        question = plan_question(merchant_id, lane)
+        rows: Any = self._ask(question)
+        found = {row[0]: Assignment(*row) for row in rows}
+        own, of_lane = question.values
         return found.get(own) or found.get(of_lane)
 
     def referrer(self, merchant_id: bytes) -> bytes | None:

@@ -2,53 +2,61 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from orion.adapters.mysql.billing_rates import lock_values
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, maybe_stored, stored
+from orion.adapters.mysql.one_trip import Question
 from orion.billing.errors import NoAddressAvailable
 from orion.billing.invoice import Change, Invoice
 from orion.billing.merchant_settings import MerchantSettings
-from orion.billing.ports import AccountBalance, TakenWallet
+from orion.billing.ports import AccountBalance, FreeWallet
 from orion.records import canonical_json
 
 _PURPOSES = ("available", "reversal_receivable", "settling")
 
 
+# A free wallet, locked, and its addresses. SKIP LOCKED: concurrent invoices pass over each other's
+# wallets instead of queueing for one row. It locks within the derived table only (MySQL 8.0
+# Reference Manual, 15.2.13), so the addresses stay unlocked.
+FREE_WALLET = Question(
+    {"w.group_no": int, "w.wallet_index": int, "a.chain": str, "a.address": str},
+    "FROM (SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"
+    " ORDER BY group_no, wallet_index LIMIT 1 FOR UPDATE SKIP LOCKED) w"
+    " LEFT JOIN orion_moneyin.address a"
+    " ON a.group_no = w.group_no AND a.wallet_index = w.wallet_index",
+)
+
+
+def settings_question(merchant_id: bytes) -> Question:
+    """What a merchant's new invoices take where their request says nothing."""
+    columns = {"tolerance_bps": int, "expires_in_s": int}
+    return Question(columns, "FROM merchant_setting WHERE merchant_id = %s", (merchant_id,))
+
+
 class BillingInvoices(BillingCursor):
     """The part of the port `Transaction` that creates, and reads what others own."""
 
-    def take_wallet(self, merchant_id: bytes, invoice_id: bytes, now: datetime) -> TakenWallet:
-        # SKIP LOCKED: concurrent invoices pass over each other's wallets instead of queueing for
-        # one row. It locks within the derived table only (MySQL 8.0 Reference Manual, 15.2.13),
-        # so the wallet comes with its addresses and the settings in one round trip, and these stay
-        # unlocked.
-        self._cursor.execute(
-            "SELECT w.group_no, w.wallet_index, a.chain, a.address, s.tolerance_bps, s.expires_in_s"
-            " FROM (SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"
-            " ORDER BY group_no, wallet_index LIMIT 1 FOR UPDATE SKIP LOCKED) w"
-            " LEFT JOIN orion_moneyin.address a"
-            " ON a.group_no = w.group_no AND a.wallet_index = w.wallet_index"
-            " LEFT JOIN merchant_setting s ON s.merchant_id = %s",
-            (merchant_id,),
-        )
-        rows = self._cursor.fetchall()
+    def free_wallet(self) -> FreeWallet:
+        rows: Any = self._ask(FREE_WALLET)
         if not rows:
             raise NoAddressAvailable("no free address at the moment")
         group_no, wallet_index = rows[0][:2]
+        addresses = {row[2]: row[3] for row in rows if row[2] is not None}
+        return FreeWallet(group_no, wallet_index, addresses)
+
+    def assign_wallet(
+        self, wallet: FreeWallet, merchant_id: bytes, invoice_id: bytes, now: datetime
+    ) -> None:
         self._cursor.execute(
             "UPDATE orion_moneyin.wallet SET state = 'assigned', merchant_id = %s, invoice_id = %s,"
             " assigned_at = %s WHERE group_no = %s AND wallet_index = %s",
-            (merchant_id, invoice_id, stored(now), group_no, wallet_index),
+            (merchant_id, invoice_id, stored(now), wallet.group_no, wallet.wallet_index),
         )
-        addresses = {row[2]: row[3] for row in rows if row[2] is not None}
-        return TakenWallet(addresses, _settings(rows[0][4:]))
 
     def settings(self, merchant_id: bytes) -> MerchantSettings:
-        self._cursor.execute(
-            "SELECT tolerance_bps, expires_in_s FROM merchant_setting WHERE merchant_id = %s",
-            (merchant_id,),
-        )
-        return _settings(self._cursor.fetchone() or (None, None))
+        rows: Any = self._ask(settings_question(merchant_id))
+        return MerchantSettings(*rows[0]) if rows else MerchantSettings()
 
     def put_settings(self, merchant_id: bytes, settings: MerchantSettings, now: datetime) -> bool:
         # The time moves only with a value, so an unchanged row counts as not affected.
@@ -120,10 +128,3 @@ class BillingInvoices(BillingCursor):
         return [
             AccountBalance(asset, purpose, int(u)) for asset, purpose, u in self._cursor.fetchall()
         ]
-
-
-def _settings(row: Sequence[int | None]) -> MerchantSettings:
-    tolerance_bps, expires_in_s = row
-    if tolerance_bps is None or expires_in_s is None:
-        return MerchantSettings()
-    return MerchantSettings(int(tolerance_bps), int(expires_in_s))

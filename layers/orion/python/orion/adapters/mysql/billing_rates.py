@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
+from orion.adapters.mysql.one_trip import Question
 from orion.adapters.mysql.session import Database
 from orion.billing.quote import Rate
 from orion.billing.rates.model import RateLock, Source, Ticker
@@ -16,28 +17,30 @@ T = TypeVar("T")
 LOCK = "rate_source, rate_providers, rate_path, rate_spread_bps, rate_observed_at"
 
 
+def choice_question(merchant_id: bytes) -> Question:
+    """A merchant's sources and spread."""
+    columns = {"sources": str, "spread_bps": int}
+    return Question(columns, "FROM rate_setting WHERE merchant_id = %s", (merchant_id,))
+
+
+def fixed_question(merchant_id: bytes, currency: str, assets: Sequence[str]) -> Question:
+    """A merchant's fixed rates of these assets in a currency."""
+    return Question(
+        {"asset": str, "rate_units": int, "set_at": datetime},
+        f"FROM rate WHERE merchant_id = %s AND currency = %s AND asset IN ({marks(assets)})",
+        (merchant_id, currency, *assets),
+    )
+
+
 class BillingRates(BillingCursor):
     """The port `RateTransaction`."""
 
     def merchant_rates(
         self, merchant_id: bytes, currency: str, assets: Sequence[str]
     ) -> MerchantRates:
-        # One statement: every invoice asks it.
-        self._cursor.execute(
-            "SELECT NULL, sources, spread_bps, NULL, set_at FROM rate_setting"  # noqa: S608 - only placeholders
-            " WHERE merchant_id = %s"
-            " UNION ALL SELECT asset, NULL, NULL, rate_units, set_at FROM rate"
-            f" WHERE merchant_id = %s AND currency = %s AND asset IN ({marks(assets)})",
-            (merchant_id, merchant_id, currency, *assets),
-        )
-        choice = RateChoice()
-        fixed: dict[str, FixedRate] = {}
-        for asset, sources, spread_bps, units, set_at in self._cursor.fetchall():
-            if asset is None:
-                choice = _choice(sources, spread_bps)
-            else:
-                fixed[asset] = FixedRate(Rate(int(units)), read(set_at))
-        return MerchantRates(choice, fixed)
+        rows: Any = self._ask(fixed_question(merchant_id, currency, assets))
+        fixed = {asset: FixedRate(Rate(units), read(set_at)) for asset, units, set_at in rows}
+        return MerchantRates(self.rate_choice(merchant_id), fixed)
 
     def put_rate(
         self, merchant_id: bytes, asset: str, currency: str, rate: Rate, now: datetime
@@ -62,11 +65,8 @@ class BillingRates(BillingCursor):
         )
 
     def rate_choice(self, merchant_id: bytes) -> RateChoice:
-        self._cursor.execute(
-            "SELECT sources, spread_bps FROM rate_setting WHERE merchant_id = %s", (merchant_id,)
-        )
-        row = self._cursor.fetchone()
-        return RateChoice() if row is None else _choice(*row)
+        rows: Any = self._ask(choice_question(merchant_id))
+        return _choice(*rows[0]) if rows else RateChoice()
 
     def put_rate_choice(self, merchant_id: bytes, choice: RateChoice, now: datetime) -> bool:
         sources = ",".join(source.value for source in choice.sources)
@@ -117,7 +117,7 @@ class BillingRates(BillingCursor):
 
 
 def _choice(sources: str, spread_bps: int) -> RateChoice:
-    return RateChoice(tuple(Source(name) for name in sources.split(",")), int(spread_bps))
+    return RateChoice(tuple(Source(name) for name in sources.split(",")), spread_bps)
 
 
 def lock_values(lock: RateLock | None) -> tuple[object, ...]:

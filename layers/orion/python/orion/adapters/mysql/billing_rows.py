@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from orion.adapters.mysql.one_trip import Question, Row, ask
 from orion.adapters.mysql.session import Cursor
 from orion.billing.invoice import Change
 
@@ -12,6 +13,16 @@ class BillingCursor:
 
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
+        self._ahead: dict[tuple[object, ...], Sequence[Row]] = {}
+
+    def _read_ahead(self, questions: Sequence[Question]) -> None:
+        """Ask all of these in one round trip. Each answer is given once, to whom asks first."""
+        for question, rows in zip(questions, ask(self._cursor, questions), strict=True):
+            self._ahead[question.key] = rows
+
+    def _ask(self, question: Question) -> Sequence[Row]:
+        rows = self._ahead.pop(question.key, None)
+        return ask(self._cursor, [question])[0] if rows is None else rows
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> Sequence[tuple[object, ...]]:
         self._cursor.execute(sql, values)

@@ -9,27 +9,46 @@ import pymysql
 from orion.adapters.mysql.billing_deliveries import BillingDeliveries
 from orion.adapters.mysql.billing_events import BillingEvents
 from orion.adapters.mysql.billing_rows import maybe_read, maybe_stored, read, stored
+from orion.adapters.mysql.one_trip import Question
 from orion.billing.delivery import MAX_ENDPOINTS, Endpoint
 from orion.billing.errors import TooManyEndpoints
 from orion.billing.webhook_pace import DisabledReason, Lane, Pace
 
 _DUPLICATE = 1062
-_ENDPOINT = (
-    "SELECT endpoint_id, merchant_id, url, event_types, secret_ciphertext, created_at, changes,"
-    " disabled_reason, disabled_at, previous_secret_ciphertext, previous_secret_until, lane,"
-    " share, failures, failing_since, last_sent_at, slot FROM webhook_endpoint"
-)
+_COLUMNS = {
+    "endpoint_id": bytes,
+    "merchant_id": bytes,
+    "url": str,
+    "event_types": str,
+    "secret_ciphertext": bytes,
+    "created_at": datetime,
+    "changes": int,
+    "disabled_reason": str,
+    "disabled_at": datetime,
+    "previous_secret_ciphertext": bytes,
+    "previous_secret_until": datetime,
+    "lane": str,
+    "share": int,
+    "failures": int,
+    "failing_since": datetime,
+    "last_sent_at": datetime,
+    "slot": int,
+}
+_ENDPOINT = f"SELECT {', '.join(_COLUMNS)} FROM webhook_endpoint"  # noqa: S608 - only our names
+
+
+def endpoints_question(merchant_id: bytes) -> Question:
+    """A merchant's endpoints that are not deleted, in no order."""
+    rest = "FROM webhook_endpoint WHERE merchant_id = %s AND slot IS NOT NULL"
+    return Question(_COLUMNS, rest, (merchant_id,))
 
 
 class BillingWebhooks(BillingEvents, BillingDeliveries):
     """The part of the port `Transaction` that tells merchants."""
 
     def endpoints(self, merchant_id: bytes) -> Sequence[Endpoint]:
-        self._cursor.execute(
-            f"{_ENDPOINT} WHERE merchant_id = %s AND slot IS NOT NULL ORDER BY endpoint_id",
-            (merchant_id,),
-        )
-        return [_endpoint(row) for row in self._cursor.fetchall()]
+        rows: Any = self._ask(endpoints_question(merchant_id))
+        return [_endpoint(row) for row in sorted(rows)]
 
     def lock_endpoints(self, merchant_id: bytes) -> Sequence[Endpoint]:
         # By any other index (small tables tempt the optimizer to the primary key's) it would wait

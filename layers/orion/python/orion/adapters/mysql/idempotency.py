@@ -9,13 +9,14 @@ key works once the cause is mended; and a process that dies leaves no key behind
 transaction never commits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pymysql
 
-from orion.adapters.mysql.session import Cursor
+from orion.adapters.mysql.one_trip import Question, Row, ask
+from orion.adapters.mysql.session import BeginAgain, Cursor
 from orion.errors import OrionError, Retry
 
 _DUPLICATE, _LOCK_WAIT = 1062, 1205
@@ -74,17 +75,73 @@ def once(
             (answer.status, answer.kept, scope, key),
         )
         return answer
-    cursor.execute(
-        "SELECT route, request_hash, status, response FROM idempotency"
-        " WHERE scope = %s AND idempotency_key = %s",
+    found = kept(ask(cursor, [question(scope, key)])[0], route, request_hash)
+    if found is None:
+        raise IdempotencyKeyInFlight("the first request with this key has not finished")
+    return found
+
+
+def question(scope: bytes, key: str) -> Question:
+    """What `kept` reads."""
+    return Question(
+        {"route": str, "request_hash": bytes, "status": int, "response": bytes},
+        "FROM idempotency WHERE scope = %s AND idempotency_key = %s",
         (scope, key),
     )
-    row = cursor.fetchone()
-    if row is None or row[2] is None:
-        raise IdempotencyKeyInFlight("the first request with this key has not finished")
-    if row[0] != route or row[1] != request_hash:
-        raise IdempotencyKeyReused("this key was used for another request")
-    return Answer(int(row[2]), bytes(row[3]), bytes(row[3]), replayed=True)
+
+
+def kept(rows: Sequence[Row], route: str, request_hash: bytes) -> Answer | None:
+    """The answer that this key has, None of a new one. Raises IdempotencyKeyInFlight,
+    IdempotencyKeyReused.
+    """
+    for key_route, key_hash, status, response in rows:
+        if not isinstance(status, int) or not isinstance(response, bytes):
+            raise IdempotencyKeyInFlight("the first request with this key has not finished")
+        if key_route != route or key_hash != request_hash:
+            raise IdempotencyKeyReused("this key was used for another request")
+        return Answer(status, response, response, replayed=True)
+    return None
+
+
+def keep(
+    cursor: Cursor,
+    *,
+    scope: bytes,
+    key: str,
+    route: str,
+    request_hash: bytes,
+    now: datetime,
+    answer: Answer,
+) -> None:
+    """Store a new key with its answer, before anything else is written in the transaction that
+    looked the key up first and found nothing: a statement fewer than `once`, where the answer is
+    known by reading.
+
+    Waits for a concurrent first request as `once` does, and raises BeginAgain when that has
+    finished; IdempotencyKeyInFlight when it has not.
+    """
+    try:
+        cursor.execute(
+            "INSERT INTO idempotency (scope, idempotency_key, route, request_hash, created_at,"
+            " status, response) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (
+                scope,
+                key,
+                route,
+                request_hash,
+                now.replace(tzinfo=None),
+                answer.status,
+                answer.kept,
+            ),
+        )
+    except pymysql.err.IntegrityError as exc:
+        if exc.args[0] != _DUPLICATE:
+            raise
+        raise BeginAgain from exc
+    except pymysql.err.OperationalError as exc:
+        if exc.args[0] != _LOCK_WAIT:
+            raise
+        raise IdempotencyKeyInFlight("the first request with this key has not finished") from exc
 
 
 def _claim(

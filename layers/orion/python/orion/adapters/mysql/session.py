@@ -13,7 +13,7 @@ from pymysql.cursors import Cursor
 
 from orion.errors import OrionError, Retry
 
-__all__ = ["Cursor", "Database", "DatabaseUnavailable", "MySqlConfig"]
+__all__ = ["BeginAgain", "Cursor", "Database", "DatabaseUnavailable", "MySqlConfig"]
 
 T = TypeVar("T")
 
@@ -48,6 +48,12 @@ def _connection_lost(error: pymysql.err.OperationalError) -> bool:
 
 def _idle(idle_s: int | None) -> str:
     return "" if idle_s is None else f", wait_timeout = {idle_s:d}"
+
+
+class BeginAgain(Exception):
+    """Somebody else did meanwhile what this transaction was about to do: it is undone, and its work
+    looks again.
+    """
 
 
 class DatabaseUnavailable(OrionError):
@@ -119,21 +125,20 @@ class Database:
             raise
 
     def run(self, work: Callable[[Cursor], T], *, attempts: int = 3) -> T:
-        """`work` in one transaction, whole again after a deadlock or a lock time-out, at most
-        `attempts` times.
+        """`work` in one transaction, whole again after a deadlock, a lock time-out or BeginAgain,
+        at most `attempts` times.
         """
         for attempt in range(1, attempts + 1):
             try:
                 with self.transaction() as cursor:
                     return work(cursor)
-            except pymysql.err.OperationalError as exc:
-                if exc.args[0] not in (_DEADLOCK, _LOCK_WAIT):
+            except (pymysql.err.OperationalError, BeginAgain) as exc:
+                number = exc.args[0] if exc.args else 0
+                if not isinstance(exc, BeginAgain) and number not in (_DEADLOCK, _LOCK_WAIT):
                     raise
                 if attempt == attempts:
                     raise DatabaseUnavailable("the rows stayed locked by others") from exc
-                _log.info(
-                    "transaction repeated", extra={"attempt": attempt, "mysql_error": exc.args[0]}
-                )
+                _log.info("transaction repeated", extra={"attempt": attempt, "mysql_error": number})
         raise ValueError("attempts must be at least 1")
 
     def close(self) -> None:
