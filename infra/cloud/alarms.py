@@ -74,6 +74,12 @@ COUNTED: tuple[Counted, ...] = (
         above=1_000,
     ),
     Counted(
+        SERVERLESS,
+        "billing",
+        "Deposits reversed long",
+        "Payments whose block is gone for over two hours: docs/operations/invoices.md.",
+    ),
+    Counted(
         "books",
         "log",
         "Reconciliation differences",

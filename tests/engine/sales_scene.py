@@ -23,7 +23,7 @@ from tests.engine.billing_scene import (
 )
 
 PLACES = Networks({"bitcoin": "regtest", "ethereum": "31337"}, {"USDT.ethereum": TOKEN})
-SALES_TABLES = ("payment_link", "payment_link_place", "payment_link_visitor", "checkout_session")
+SALES_TABLES = ("payment_link", "payment_link_invoice", "payment_link_visitor", "checkout_session")
 
 
 class SalesScene:

@@ -281,7 +281,7 @@ def test_a_part_of_an_invoice_that_was_never_paid_whole_is_refunded(scene: Billi
 
 def test_an_invoice_that_wakes_for_nothing_is_not_woken_again(scene: BillingScene) -> None:
     invoice_id = new_invoice(scene)
-    settle(scene, invoice_id)
+    scene.progress().apply_deposits([in_mempool(scene, invoice_id)])
     scene.rows("UPDATE orion_billing.invoice SET wakes_at = created_at")
     assert scene.progress().expire() == 0
     assert wakes(scene, invoice_id) is None

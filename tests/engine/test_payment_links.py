@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from orion.billing.errors import NoAddressAvailable
-from orion.billing.model import InvoiceStatus
 from orion.billing.payment_links.errors import (
     AmountOutOfBounds,
     PaymentLinkEnded,
@@ -16,7 +15,7 @@ from orion.billing.payment_links.errors import (
     PaymentLinkNotFound,
     PaymentLinkUsedUp,
 )
-from orion.billing.payment_links.model import LinkStatus, keeps_place
+from orion.billing.payment_links.model import LinkStatus
 from orion.billing.payment_links.service import LinkChange
 from orion.ids import public_id
 from tests.engine.billing_scene import MERCHANT, STRANGER, TRACE
@@ -111,18 +110,15 @@ def test_a_page_that_is_opened_after_paying_begins_another_purchase(scene: Sales
 
 def test_without_a_lock_two_visitors_would_share_the_last_place(scene: SalesScene) -> None:
     link_id = scene.link(use_limit=1)
-    unguarded = (
-        "SELECT COUNT(*) FROM payment_link_place p JOIN invoice i ON i.invoice_id = p.invoice_id"
-        " WHERE p.link_id = %s AND p.held = 1"
-    )
-    take = "INSERT INTO payment_link_place (link_id, invoice_id, held) VALUES (%s, %s, 1)"
+    unguarded = "SELECT held < use_limit FROM payment_link WHERE link_id = %s"
+    take = "INSERT INTO payment_link_invoice (link_id, invoice_id, held) VALUES (%s, %s, 1)"
     databases = scene.billing.database(), scene.billing.database()
     with databases[0].transaction() as one, databases[1].transaction() as two:
         for cursor, invoice_id in ((one, ANN), (two, BOB)):
             cursor.execute(unguarded, (link_id,))
-            assert cursor.fetchone() == (0,)
+            assert cursor.fetchone() == (1,)
             cursor.execute(take, (link_id, invoice_id))
-    held = "SELECT COUNT(*) FROM orion_billing.payment_link_place WHERE held = 1"
+    held = "SELECT COUNT(*) FROM orion_billing.payment_link_invoice WHERE held = 1"
     assert scene.billing.one(held) == 2
 
 
@@ -149,39 +145,6 @@ def test_one_visitors_clicks_at_once_make_one_invoice(scene: SalesScene) -> None
         found = set(pool.map(lambda _: scene.pay(link_id, ANN), range(12)))
     assert len(found) == 1
     assert scene.invoices() == scene.taken_wallets() == 1
-
-
-def test_a_place_comes_back_from_an_invoice_that_ended_without_money(scene: SalesScene) -> None:
-    link_id = scene.link(use_limit=2, expires_in_s=60)
-    first, second = scene.pay(link_id, ANN), scene.pay(link_id, BOB)
-    scene.billing.rows(
-        "UPDATE orion_billing.invoice SET status = 'settled' WHERE invoice_id = %s", second
-    )
-    with pytest.raises(PaymentLinkUsedUp):
-        scene.pay(link_id, CEM)
-    scene.billing.now += timedelta(seconds=60)
-    assert scene.view(link_id)["uses"] == 1
-    third = scene.pay(link_id, CEM)
-    # Paid late after its place was given away: the money counts, the place does not.
-    scene.billing.rows(
-        "UPDATE orion_billing.invoice SET status = 'paid_late' WHERE invoice_id = %s", first
-    )
-    assert scene.view(link_id)["uses"] == 2
-    with pytest.raises(PaymentLinkUsedUp):
-        scene.pay(link_id, b"d" * 16)
-    assert scene.pay(link_id, CEM) == third
-
-
-def test_the_database_counts_places_as_the_model_does(scene: SalesScene) -> None:
-    link_id = scene.link(use_limit=1)
-    expires_at = scene.billing.now + timedelta(seconds=900)
-    scene.pay(link_id, ANN)
-    for status in InvoiceStatus:
-        scene.billing.rows("UPDATE orion_billing.invoice SET status = %s", status.value)
-        for now in (expires_at - timedelta(seconds=1), expires_at):
-            scene.billing.now = now
-            wanted = int(keeps_place(status, expires_at, now))
-            assert scene.view(link_id)["uses"] == wanted, (status, now)
 
 
 def test_a_refused_visitor_leaves_nothing_behind(scene: SalesScene) -> None:

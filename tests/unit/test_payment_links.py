@@ -9,11 +9,14 @@ from orion.billing.model import InvoiceStatus
 from orion.billing.payment_links.errors import (
     AmountBoundsRefused,
     AmountOutOfBounds,
+    PaymentLinkBusy,
     PaymentLinkEnded,
     PaymentLinkInactive,
     PaymentLinkUsedUp,
 )
 from orion.billing.payment_links.model import (
+    UNPAID_MAX,
+    LinkPlace,
     LinkStatus,
     PaymentLink,
     Price,
@@ -21,10 +24,11 @@ from orion.billing.payment_links.model import (
     check_open,
     keeps_place,
     link_status,
+    place_of,
     read_price,
 )
 from orion.billing.payment_links.typed import typed_amount
-from orion.errors import OrionError
+from orion.errors import OrionError, Retry
 from orion.money import (
     Amount,
     AmountNotPositive,
@@ -156,8 +160,8 @@ def test_every_part_of_a_price_is_positive(number: int) -> None:
 def test_the_first_reason_that_holds_is_the_status(
     active: bool, ended: bool, used_up: bool
 ) -> None:
-    found = link(active=active, ends_at=NOW if ended else NOW + SECOND, use_limit=2)
-    taken = 2 if used_up else 1
+    held = 2 if used_up else 1
+    found = link(active=active, ends_at=NOW if ended else NOW + SECOND, use_limit=2, held=held)
     refusal: type[OrionError]
     if not active:
         wanted, refusal = LinkStatus.INACTIVE, PaymentLinkInactive
@@ -166,16 +170,35 @@ def test_the_first_reason_that_holds_is_the_status(
     elif used_up:
         wanted, refusal = LinkStatus.USED_UP, PaymentLinkUsedUp
     else:
-        assert link_status(found, taken, NOW) is LinkStatus.ACTIVE
-        check_open(found, taken, NOW)
+        assert link_status(found, NOW) is LinkStatus.ACTIVE
+        check_open(found, NOW)
         return
-    assert link_status(found, taken, NOW) is wanted
+    assert link_status(found, NOW) is wanted
     with pytest.raises(refusal):
-        check_open(found, taken, NOW)
+        check_open(found, NOW)
 
 
 def test_a_link_without_limit_or_end_is_active_for_ever() -> None:
-    assert link_status(link(), 10**6, NOW + timedelta(days=36_500)) is LinkStatus.ACTIVE
+    found = link(held=10**6)
+    assert link_status(found, NOW + timedelta(days=36_500)) is LinkStatus.ACTIVE
+
+
+def test_a_link_of_which_too_many_invoices_wait_makes_no_more_for_now() -> None:
+    check_open(link(unpaid=UNPAID_MAX - 1), NOW)
+    with pytest.raises(PaymentLinkBusy) as refusal:
+        check_open(link(unpaid=UNPAID_MAX), NOW)
+    assert refusal.value.retry is Retry.LATER
+    assert refusal.value.fields == {"limit": UNPAID_MAX, "retry_after_s": 60}
+    with pytest.raises(PaymentLinkUsedUp):
+        check_open(link(use_limit=1, held=1, unpaid=UNPAID_MAX), NOW)
+
+
+@pytest.mark.parametrize("status", InvoiceStatus)
+def test_an_invoice_waits_for_its_first_money_until_it_expires(status: InvoiceStatus) -> None:
+    for now in (NOW - SECOND, NOW):
+        waits = status in ("new", "invalid") and now < NOW
+        place = place_of(status, NOW, now)
+        assert place == LinkPlace(keeps_place(status, NOW, now), NOW if waits else None)
 
 
 @pytest.mark.parametrize("status", InvoiceStatus)

@@ -12,6 +12,7 @@ from orion.billing.model import (
     next_moment,
     next_status,
 )
+from orion.billing.payment_links.model import place_of
 from orion.billing.ports import Transaction
 from orion.billing.webhooks import announce
 
@@ -33,6 +34,8 @@ def follow_facts(
     cause = replace(cause, at=max(cause.at, invoice.cause.at))
     facts = invoice.facts()
     new, wakes_at = next_status(facts, cause.at), next_moment(facts, cause.at)
+    if new is not invoice.status or cause.type is CauseType.EXPIRY:
+        _follow_place(tx, replace(invoice, status=new), cause)
     if new is invoice.status and not report:
         return _wake(tx, replace(invoice, wakes_at=wakes_at), invoice)
     if new is not invoice.status:
@@ -44,6 +47,14 @@ def follow_facts(
     tx.put_change(moved, change)
     announce(tx, moved, change, checkout_urls)
     return moved
+
+
+def _follow_place(tx: Transaction, invoice: Invoice, cause: Cause) -> None:
+    """What holds a place of a link, and what waits, follows from the status and the time."""
+    link_id = invoice.made.payment_link_id
+    if link_id is not None:
+        place = place_of(invoice.status, invoice.expires_at, cause.at)
+        tx.follow_place(link_id, invoice.invoice_id, place)
 
 
 def _wake(tx: Transaction, after: Invoice, before: Invoice) -> Invoice:

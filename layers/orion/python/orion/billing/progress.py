@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orion.billing.errors import DepositOfUnknownInvoice, RefundOfUnknownInvoice
 from orion.billing.fact_records import (
@@ -17,11 +17,13 @@ from orion.billing.fees.taking import FeeTaking
 from orion.billing.invoice import Cause, Invoice
 from orion.billing.model import CauseType, Deposit, DepositState, reported
 from orion.billing.moving import follow_facts
-from orion.billing.ports import BillingStore, DepositPlace, Message, Transaction
+from orion.billing.ports import BillingStore, DepositPlace, LostDeposit, Message, Transaction
 from orion.records import Record
 
 EXPIRY_BATCH = 100
 EXPIRY_BATCHES = 20
+REVERSED_MAX = timedelta(hours=2)
+LOST_MAX = 1_000
 _TRANSFERS = "kafka:ledger.transfers"
 _CAUSES = {DepositState.REVERSED: CauseType.REORG, DepositState.INVALID: CauseType.INVALID}
 
@@ -53,16 +55,24 @@ class InvoiceProgress:
         return self._store.transact(lambda tx: self._apply_posted(tx, records))
 
     def expire(self) -> int:
-        """Move invoices whose time is over, at most EXPIRY_BATCH × EXPIRY_BATCHES; how many
-        changed.
+        """Move invoices whose time is over, at most EXPIRY_BATCH × EXPIRY_BATCHES of each kind; how
+        many changed. Also mends what code older than a migration left.
         """
         changed = 0
         for _ in range(EXPIRY_BATCHES):
-            found, moved = self._store.transact(self._expire)
+            more, moved = self._store.transact(self._expire)
             changed += moved
-            if found < EXPIRY_BATCH:
+            if not more:
                 break
+        self._store.transact(lambda tx: tx.adopt_deposits(EXPIRY_BATCH))
         return changed
+
+    def lost_deposits(self) -> Sequence[LostDeposit]:
+        """Deposits that have been reversed for longer than REVERSED_MAX, at most LOST_MAX: a lost
+        block's payments are normally in the next ones.
+        """
+        now = self._clock()
+        return self._store.transact(lambda tx: tx.reversed_since(now - REVERSED_MAX, now, LOST_MAX))
 
     def _apply_deposits(self, tx: Transaction, records: Sequence[Record]) -> int:
         now = self._clock()
@@ -115,12 +125,19 @@ class InvoiceProgress:
         tx.tell(messages, now)
         return len(messages)
 
-    def _expire(self, tx: Transaction) -> tuple[int, int]:
+    def _expire(self, tx: Transaction) -> tuple[bool, int]:
+        """Whether there may be more, and how many changed."""
         now = self._clock()
-        ids = tx.waking(now, EXPIRY_BATCH)
+        found = (
+            tx.waking(now, EXPIRY_BATCH),
+            # Of links: what time ends without a change of status, or what old code ended.
+            tx.places_over(now, EXPIRY_BATCH),
+            tx.sleeping(EXPIRY_BATCH),
+        )
+        ids = {invoice_id for some in found for invoice_id in some}
         work = _Work(tx, now, self._checkout_urls, tx.lock_invoices(sorted(ids)))
         work.expire()
-        return len(ids), work.changes
+        return any(len(some) == EXPIRY_BATCH for some in found), work.changes
 
 
 class _Work:
@@ -235,7 +252,8 @@ class _Work:
         for deposit_id in sorted(self._deposits):
             place = self._places[deposit_id]
             if place.deposit is not None and place.invoice_id is not None:
-                self._tx.put_deposit(self._invoices[place.invoice_id], place.deposit)
+                home = self._invoices[place.invoice_id]
+                self._tx.put_deposit(home, place.deposit, self._now)
         for invoice_id in sorted(self._summed):
             self._tx.put_sums(self._invoices[invoice_id])
 

@@ -21,12 +21,13 @@ from orion.billing.payment_link import Networks
 from orion.billing.progress import InvoiceProgress
 from orion.billing.rates.desk import RateDesk
 from orion.billing.service import PAGE_DEFAULT, Billing, Surroundings
-from orion.ids import MalformedId, parse_public_id
+from orion.ids import MalformedId, parse_public_id, public_id
 from orion.runtime import rates
 from orion.runtime.clock import now
 from orion.runtime.kafka import Record, each_partition
 from orion.runtime.keyed import created, keyed
 from orion.runtime.log import logger
+from orion.runtime.metrics import count
 from orion.runtime.request import Handler, Request, Response, json_response
 from orion.runtime.settings import (
     Settings,
@@ -37,6 +38,7 @@ from orion.runtime.status_cache import statuses
 from orion.runtime.wakeup import wake
 
 _MODULE = "billing"
+_NAMED = 20  # Lost deposits that one pass names in the log; the metric counts all.
 
 
 @cache
@@ -123,9 +125,23 @@ def ledger_posted(event: Mapping[str, object]) -> Mapping[str, int]:
 
 
 def expire() -> Mapping[str, int]:
-    """Invoices whose time is over; run by the schedule."""
+    """Invoices whose time is over, and payments whose block stays gone; run by the schedule."""
     logger()
-    return _told(progress().expire())
+    told = _told(progress().expire())
+    lost = progress().lost_deposits()
+    count(_MODULE, "Deposits reversed long", len(lost))
+    for one in lost[:_NAMED]:
+        logger().warning(
+            "a deposit stays reversed",
+            extra={
+                "deposit": public_id("dep", one.deposit_id),
+                "invoice": public_id("inv", one.invoice_id),
+                "asset": one.asset,
+                "txid": one.txid,
+                "since": one.since.isoformat(),
+            },
+        )
+    return told
 
 
 def _each(

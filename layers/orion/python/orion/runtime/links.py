@@ -7,6 +7,7 @@ from functools import cache
 from orion.adapters.mysql.billing_sessions import MySqlSalesStore
 from orion.adapters.mysql.session import Database
 from orion.billing.payment_links.errors import PaymentLinkNotFound
+from orion.billing.payment_links.model import UNPAID_MAX
 from orion.billing.payment_links.service import LinkAsked, LinkChange, PaymentLinks
 from orion.billing.payment_links.visiting import LinkVisits
 from orion.billing.sessions.errors import CheckoutSessionNotFound
@@ -21,6 +22,7 @@ from orion.runtime.settings import mysql_config, settings
 from orion.runtime.wakeup import wake
 
 LANES = ("standard", "vip")
+_UNPAID_MAX = "policy/payment-link-unpaid-max"
 _CHANGEABLE = ("title", "active", "use_limit", "ends_at", "success_url", "metadata")
 
 
@@ -44,7 +46,13 @@ def links() -> PaymentLinks:
 @cache
 def visits() -> LinkVisits:
     """The visitor's side of payment links."""
-    return LinkVisits(_store(), invoices(), now, os.urandom)
+    return LinkVisits(_store(), invoices(), now, os.urandom, _unpaid_max())
+
+
+def _unpaid_max() -> int:
+    """How many invoices of one link may wait for money; the stage may say another number."""
+    known = settings()
+    return UNPAID_MAX if known.optional(_UNPAID_MAX) is None else known.number(_UNPAID_MAX)
 
 
 @cache

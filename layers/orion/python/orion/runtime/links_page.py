@@ -6,6 +6,7 @@ Whatever a visitor is refused with is a page in their language, never a problem 
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -76,7 +77,9 @@ def handlers(page: Callable[[], LinkPage]) -> Mapping[tuple[str, str], Handler]:
             if status == 500:
                 raise
             visit = visits().look(link_id, visitor)
-            return _shown(page(), request, visit, status, Refused(typed, refusal.code))
+            retry_after_s = refusal.fields.get("retry_after_s", problems.RETRY_AFTER_S)
+            shown = _shown(page(), request, visit, status, Refused(typed, refusal.code))
+            return _later(shown, retry_after_s)
         wake("billing")
         # Relative, so that it is the form's own origin whatever stands before our paths.
         location = f"../checkout/{public_id('inv', invoice_id)}?lang={language}"
@@ -125,9 +128,15 @@ def _shown(
         "Content-Language": language,
         "Set-Cookie": _set_cookie(request, visit),
     }
-    if status == 503:
-        headers["Retry-After"] = str(problems.RETRY_AFTER_S)
     return Response(status, page.render(visit, language, refused), headers)
+
+
+def _later(response: Response, retry_after_s: object) -> Response:
+    """With `Retry-After` where the same form may be taken later."""
+    if response.status not in {429, 503}:
+        return response
+    headers = {**response.headers, "Retry-After": str(retry_after_s)}
+    return replace(response, headers=headers)
 
 
 def _language(request: Request) -> str:

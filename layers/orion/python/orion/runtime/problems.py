@@ -44,6 +44,7 @@ STATUS: Mapping[str, int] = {
     "invoice_not_cancellable": 409,
     "idempotency_key_in_flight": 409,
     "payment_link_used_up": 409,
+    "payment_link_busy": 429,
     "webhook_endpoint_disabled": 409,
     "webhook_endpoint_closing": 409,
     "webhook_delivery_under_way": 409,

@@ -14,8 +14,14 @@ from orion.adapters.mysql.billing_reading import (
 )
 from orion.adapters.mysql.billing_rows import marks, maybe_stored, stored
 from orion.billing.invoice import SHOWN, Change, Invoice
-from orion.billing.model import Deposit, Refund
+from orion.billing.model import WAKING, Deposit, DepositState, Refund
 from orion.billing.ports import DepositPlace
+
+_DUE = (
+    "(SELECT invoice_id, wakes_at FROM invoice WHERE status = %s AND wakes_at <= %s"
+    " ORDER BY wakes_at LIMIT %s)"
+)
+_WAKING = sorted(status.value for status in WAKING)
 
 
 class BillingFacts(BillingReading):
@@ -32,9 +38,12 @@ class BillingFacts(BillingReading):
         return self._locked(invoice_ids)
 
     def waking(self, now: datetime, limit: int) -> Sequence[bytes]:
+        # A range of the index for each status, and never more of it than is asked for.
+        due = " UNION ALL ".join([_DUE] * len(_WAKING))
         self._cursor.execute(
-            "SELECT invoice_id FROM invoice WHERE wakes_at <= %s ORDER BY wakes_at LIMIT %s",
-            (stored(now), limit),
+            f"SELECT invoice_id FROM ({due}) due"  # noqa: S608 - only placeholders
+            " ORDER BY wakes_at LIMIT %s",
+            (*(part for status in _WAKING for part in (status, stored(now), limit)), limit),
         )
         return [row[0] for row in self._cursor.fetchall()]
 
@@ -106,12 +115,12 @@ class BillingFacts(BillingReading):
         # A plain read after the lock: all epochs that are committed by now.
         return _places(rows, self._posted_epochs(deposit_ids))
 
-    def put_deposit(self, invoice: Invoice, deposit: Deposit) -> None:
+    def put_deposit(self, invoice: Invoice, deposit: Deposit, now: datetime) -> None:
         self._cursor.execute(
             "UPDATE deposit SET version = %s, merchant_id = %s, invoice_id = %s, asset = %s,"
             " units = %s, state = %s, confirmations = %s, confirmations_settled = %s,"
-            " credit_epoch = %s, block_time = %s, first_seen_at = %s, txid = %s"
-            " WHERE deposit_id = %s",
+            " credit_epoch = %s, block_time = %s, first_seen_at = %s, txid = %s,"
+            " reversed_at = IF(%s, COALESCE(reversed_at, %s), NULL) WHERE deposit_id = %s",
             (
                 deposit.version,
                 invoice.merchant_id,
@@ -125,6 +134,8 @@ class BillingFacts(BillingReading):
                 maybe_stored(deposit.block_time),
                 stored(deposit.first_seen_at),
                 deposit.txid,
+                deposit.state is DepositState.REVERSED,
+                stored(now),
                 deposit.deposit_id,
             ),
         )

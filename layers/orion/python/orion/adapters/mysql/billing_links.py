@@ -1,12 +1,11 @@
-"""Payment links, their places and their visitors on MySQL."""
+"""Payment links and their visitors on MySQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
-from orion.billing.payment_links.model import ENDED, WAITING, PaymentLink, Price
-from orion.billing.payment_links.ports import Places
+from orion.billing.payment_links.model import PaymentLink, Price
 from orion.money import Amount, Asset, asset
 from orion.records import canonical_json, parse_json
 
@@ -14,14 +13,8 @@ _COLUMNS = (
     "link_id, merchant_id, lane, title, currency, fixed_units, min_units, max_units, assets,"
     " expires_in_s, use_limit, ends_at, active, success_url, metadata, created_at, updated_at"
 )
-_LINK = f"SELECT {_COLUMNS} FROM payment_link"  # noqa: S608 - only names of columns
-# As `keeps_place` decides, for rows that are only counted; a test holds the two together.
-_ENDED_STATUSES = sorted(status.value for status in ENDED)
-_WAITING_STATUSES = sorted(status.value for status in WAITING)
-_ENDED = (
-    f"(i.status IN ({marks(_ENDED_STATUSES)})"
-    f" OR (i.status IN ({marks(_WAITING_STATUSES)}) AND i.expires_at <= %s))"
-)
+# The counters are written by BillingPlaces alone.
+_LINK = f"SELECT {_COLUMNS}, held, unpaid FROM payment_link"  # noqa: S608 - only names of columns
 
 
 class BillingLinks(BillingCursor):
@@ -83,40 +76,6 @@ class BillingLinks(BillingCursor):
         )
         return [_link(row) for row in rows]
 
-    def places(self, link_id: bytes, now: datetime) -> Places:
-        rows = self._rows(
-            f"SELECT p.invoice_id, {_ENDED} FROM payment_link_place p"  # noqa: S608
-            " JOIN invoice i ON i.invoice_id = p.invoice_id WHERE p.link_id = %s AND p.held = 1"
-            " ORDER BY p.invoice_id",
-            (*_ended_values(now), link_id),
-        )
-        ended = [_bytes(invoice_id) for invoice_id, is_over in rows if is_over]
-        return Places(len(rows) - len(ended), ended)
-
-    def give_back(self, link_id: bytes, invoice_ids: Sequence[bytes]) -> None:
-        self._cursor.executemany(
-            "UPDATE payment_link_place SET held = 0 WHERE link_id = %s AND invoice_id = %s",
-            [(link_id, invoice_id) for invoice_id in invoice_ids],
-        )
-
-    def take_place(self, link_id: bytes, invoice_id: bytes) -> None:
-        self._cursor.execute(
-            "INSERT INTO payment_link_place (link_id, invoice_id, held) VALUES (%s, %s, 1)",
-            (link_id, invoice_id),
-        )
-
-    def places_held(self, link_ids: Sequence[bytes], now: datetime) -> Mapping[bytes, int]:
-        if not link_ids:
-            return {}
-        rows = self._rows(
-            "SELECT p.link_id, COUNT(*) FROM payment_link_place p"  # noqa: S608
-            " JOIN invoice i ON i.invoice_id = p.invoice_id"
-            f" WHERE p.link_id IN ({marks(link_ids)}) AND p.held = 1 AND NOT {_ENDED}"
-            " GROUP BY p.link_id",
-            (*link_ids, *_ended_values(now)),
-        )
-        return {_bytes(link_id): int(str(held)) for link_id, held in rows}
-
     def lock_visitor(self, link_id: bytes, visitor: bytes) -> bytes | None:
         # This locks the row, also an empty one, so two forms of one visitor cannot pass each other;
         # whoever waited here reads what the other one has committed.
@@ -145,13 +104,10 @@ class BillingLinks(BillingCursor):
         return _link(rows[0]) if rows else None
 
 
-def _ended_values(now: datetime) -> tuple[object, ...]:
-    return (*_ENDED_STATUSES, *_WAITING_STATUSES, stored(now))
-
-
 def _link(row: Sequence[Any]) -> PaymentLink:
     (link_id, merchant_id, lane, title, code, fixed, minimum, maximum, assets, expires_in_s,
-     use_limit, ends_at, active, success_url, metadata, created_at, updated_at) = row  # fmt: skip
+     use_limit, ends_at, active, success_url, metadata, created_at, updated_at, held,
+     unpaid) = row  # fmt: skip
     currency = asset(code)
     return PaymentLink(
         link_id=link_id,
@@ -173,6 +129,8 @@ def _link(row: Sequence[Any]) -> PaymentLink:
         metadata={name: str(text) for name, text in parse_json(metadata.encode()).items()},
         created_at=read(created_at),
         updated_at=read(updated_at),
+        held=held,
+        unpaid=unpaid,
     )
 
 

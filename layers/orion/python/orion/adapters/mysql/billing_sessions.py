@@ -8,7 +8,7 @@ from typing import TypeVar
 from orion.adapters.mysql.billing import MySqlBillingTransaction
 from orion.adapters.mysql.billing_links import BillingLinks
 from orion.adapters.mysql.billing_rows import BillingCursor, read, stored
-from orion.adapters.mysql.session import Database
+from orion.adapters.mysql.session import Cursor, Database
 from orion.billing.sessions.model import CheckoutSession
 
 T = TypeVar("T")
@@ -55,4 +55,10 @@ class MySqlSalesStore:
         self._database = database
 
     def transact(self, work: Callable[[MySqlSalesTransaction], T]) -> T:
-        return self._database.run(lambda cursor: work(MySqlSalesTransaction(cursor)))
+        def whole(cursor: Cursor) -> T:
+            tx = MySqlSalesTransaction(cursor)
+            found = work(tx)
+            tx.settle_places()
+            return found
+
+        return self._database.run(whole)

@@ -28,6 +28,15 @@ class PaymentLinkUsedUp(OrionError):
     retry = Retry.LATER
 
 
+class PaymentLinkBusy(OrionError):
+    """`limit` invoices of the link wait to be paid. One may be paid, or end, within
+    `retry_after_s`.
+    """
+
+    code = "payment_link_busy"
+    retry = Retry.LATER
+
+
 class PaymentLinkEndPassed(OrionError):
     """The end that was asked for is not in the future."""
 

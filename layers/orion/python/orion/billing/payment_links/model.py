@@ -9,6 +9,7 @@ from orion.billing.model import InvoiceStatus
 from orion.billing.payment_links.errors import (
     AmountBoundsRefused,
     AmountOutOfBounds,
+    PaymentLinkBusy,
     PaymentLinkEnded,
     PaymentLinkInactive,
     PaymentLinkUsedUp,
@@ -18,6 +19,11 @@ from orion.money import Amount, Asset
 
 TITLE_MAX_LENGTH = 120
 USE_LIMIT_MAX = 10_000
+# Invoices of one link that wait for their first money at the same time, where the stage says
+# nothing. Each uses up a wallet for good.
+UNPAID_MAX = 200
+# How long a visitor who found that many is asked to wait: so often a pass ends invoices.
+BUSY_RETRY_AFTER_S = 60
 
 
 class LinkStatus(StrEnum):
@@ -43,7 +49,9 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PaymentLink:
-    """One link. Times are aware UTC."""
+    """One link. Times are aware UTC. `held` places are taken; `unpaid` of its invoices wait for
+    their first money.
+    """
 
     link_id: bytes
     merchant_id: bytes
@@ -59,6 +67,8 @@ class PaymentLink:
     metadata: Mapping[str, str]
     created_at: datetime
     updated_at: datetime
+    held: int = 0
+    unpaid: int = 0
 
 
 def read_price(
@@ -103,20 +113,22 @@ def asked_amount(price: Price, typed: str) -> Amount:
     return amount
 
 
-def link_status(link: PaymentLink, taken: int, now: datetime) -> LinkStatus:
-    """The first reason that holds, in the order of the specification; `taken` places."""
+def link_status(link: PaymentLink, now: datetime) -> LinkStatus:
+    """The first reason that holds, in the order of the specification."""
     if not link.active:
         return LinkStatus.INACTIVE
     if link.ends_at is not None and now >= link.ends_at:
         return LinkStatus.ENDED
-    if link.use_limit is not None and taken >= link.use_limit:
+    if link.use_limit is not None and link.held >= link.use_limit:
         return LinkStatus.USED_UP
     return LinkStatus.ACTIVE
 
 
-def check_open(link: PaymentLink, taken: int, now: datetime) -> None:
-    """Raise why no invoice is made: PaymentLinkInactive, PaymentLinkEnded, PaymentLinkUsedUp."""
-    match link_status(link, taken, now):
+def check_open(link: PaymentLink, now: datetime, unpaid_max: int = UNPAID_MAX) -> None:
+    """Raise why no invoice is made: PaymentLinkInactive, PaymentLinkEnded, PaymentLinkUsedUp,
+    PaymentLinkBusy.
+    """
+    match link_status(link, now):
         case LinkStatus.INACTIVE:
             raise PaymentLinkInactive("this payment link is switched off")
         case LinkStatus.ENDED:
@@ -124,7 +136,12 @@ def check_open(link: PaymentLink, taken: int, now: datetime) -> None:
         case LinkStatus.USED_UP:
             raise PaymentLinkUsedUp("all places of this payment link are taken")
         case LinkStatus.ACTIVE:
-            return
+            if link.unpaid >= unpaid_max:
+                raise PaymentLinkBusy(
+                    "too many invoices of this payment link wait to be paid",
+                    limit=unpaid_max,
+                    retry_after_s=BUSY_RETRY_AFTER_S,
+                )
 
 
 # Ended without money, for good; and what has ended without money once its time is over. Before that
@@ -138,3 +155,19 @@ def keeps_place(status: InvoiceStatus, expires_at: datetime, now: datetime) -> b
     if status in WAITING:
         return now < expires_at
     return status not in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPlace:
+    """What an invoice is to its link: `held`, whether it holds a place; `until`, when time ends its
+    waiting for money, None where it does not wait.
+    """
+
+    held: bool
+    until: datetime | None
+
+
+def place_of(status: InvoiceStatus, expires_at: datetime, now: datetime) -> LinkPlace:
+    """The place of an invoice of this status."""
+    waits = status in WAITING and now < expires_at
+    return LinkPlace(keeps_place(status, expires_at, now), expires_at if waits else None)

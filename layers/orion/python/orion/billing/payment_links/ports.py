@@ -2,8 +2,7 @@
 way in which invoices are made.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -11,16 +10,6 @@ from orion.billing.payment_links.model import PaymentLink
 from orion.billing.ports import Transaction
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The places of one link: how many are held, and the invoices that ended without money since
-    somebody last looked.
-    """
-
-    held: int
-    ended: Sequence[bytes]
 
 
 class LinkTransaction(Transaction, Protocol):
@@ -48,20 +37,16 @@ class LinkTransaction(Transaction, Protocol):
         """The merchant's links, newest first, with ids below `before`; at most `limit`."""
         ...
 
-    def places(self, link_id: bytes, now: datetime) -> Places:
-        """The places of a locked link."""
-        ...
+    def take_place(
+        self, link_id: bytes, invoice_id: bytes, until: datetime, now: datetime, unpaid_max: int
+    ) -> bool:
+        """A new invoice, which waits for money until `until`, is counted in its link, and takes a
+        place where the link has a limit. False where the link makes no invoice now (switched off,
+        ended, used up, or `unpaid_max` wait): the transaction must then be rolled back.
 
-    def give_back(self, link_id: bytes, invoice_ids: Sequence[bytes]) -> None:
-        """These invoices of a locked link hold their places no longer."""
-        ...
-
-    def take_place(self, link_id: bytes, invoice_id: bytes) -> None:
-        """A new invoice takes a place of a locked link."""
-        ...
-
-    def places_held(self, link_ids: Sequence[bytes], now: datetime) -> Mapping[bytes, int]:
-        """How many places of these links are held, not locked; links without any are absent."""
+        Last in the transaction: from here on nobody else gets an invoice of the link before its
+        end.
+        """
         ...
 
     def lock_visitor(self, link_id: bytes, visitor: bytes) -> bytes | None:

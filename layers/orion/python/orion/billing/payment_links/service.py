@@ -1,6 +1,6 @@
 """What merchants ask of payment links: to make, read, list and change them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -88,7 +88,7 @@ class PaymentLinks:
             details = {"currency": link.price.currency.code, "assets": list(link.assets)}
             subject = public_id("pl", link.link_id)
             tx.tell([audit("payment_link.created", origin, subject, details)], origin.at)
-            body = canonical_json(self._view(link, 0, origin.at))
+            body = canonical_json(self._view(link, origin.at))
             return Answer(201, body, body)
 
         return self._store.transact(lambda tx: tx.once(request, origin.at, lambda: make(tx)))
@@ -120,7 +120,7 @@ class PaymentLinks:
 
         def read(tx: LinkTransaction) -> Mapping[str, object]:
             found = _own(tx.payment_link(link_id), merchant_id)
-            return self._views(tx, [found], now)[0]
+            return self._view(found, now)
 
         return self._store.transact(read)
 
@@ -135,7 +135,7 @@ class PaymentLinks:
             rows = tx.links_before(merchant_id, before, limit + 1)
             page = rows[:limit]
             return {
-                "data": self._views(tx, page, now),
+                "data": [self._view(link, now) for link in page],
                 "next_cursor": cursor_of(page[-1].link_id) if len(rows) > limit else None,
             }
 
@@ -159,23 +159,16 @@ class PaymentLinks:
                 subject = public_id("pl", link_id)
                 details = {"fields": sorted(change.named)}
                 tx.tell([audit("payment_link.changed", origin, subject, details)], origin.at)
-            return self._views(tx, [new], origin.at)[0]
+            return self._view(new, origin.at)
 
         return self._store.transact(work)
 
-    def _views(
-        self, tx: LinkTransaction, links: Sequence[PaymentLink], now: datetime
-    ) -> list[Mapping[str, object]]:
-        limited = [link.link_id for link in links if link.use_limit is not None]
-        held = tx.places_held(limited, now)
-        return [self._view(link, held.get(link.link_id, 0), now) for link in links]
-
-    def _view(self, link: PaymentLink, taken: int, now: datetime) -> Mapping[str, object]:
+    def _view(self, link: PaymentLink, now: datetime) -> Mapping[str, object]:
         identity, price = public_id("pl", link.link_id), link.price
         return {
             "id": identity,
             "url": f"{self._lane_urls[link.lane]}/pay/{identity}",
-            "status": link_status(link, taken, now).value,
+            "status": link_status(link, now).value,
             "title": link.title,
             "currency": price.currency.code,
             "amount": _text(price.fixed),
@@ -184,7 +177,7 @@ class PaymentLinks:
             "assets": list(link.assets),
             "expires_in_s": link.expires_in_s,
             "use_limit": link.use_limit,
-            "uses": None if link.use_limit is None else taken,
+            "uses": None if link.use_limit is None else link.held,
             "ends_at": None if link.ends_at is None else moment(link.ends_at),
             "active": link.active,
             "success_url": link.success_url,

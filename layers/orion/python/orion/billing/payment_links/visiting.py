@@ -8,8 +8,9 @@ from orion.billing.audit import Origin
 from orion.billing.creation import Asked
 from orion.billing.invoice import Invoice
 from orion.billing.model import InvoiceStatus
-from orion.billing.payment_links.errors import PaymentLinkNotFound
+from orion.billing.payment_links.errors import PaymentLinkNotFound, PaymentLinkUsedUp
 from orion.billing.payment_links.model import (
+    UNPAID_MAX,
     LinkStatus,
     PaymentLink,
     asked_amount,
@@ -56,11 +57,13 @@ class LinkVisits:
         invoices: Invoices,
         clock: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
+        unpaid_max: int = UNPAID_MAX,
     ) -> None:
         self._store = store
         self._invoices = invoices
         self._clock = clock
         self._random_bytes = random_bytes
+        self._unpaid_max = unpaid_max
 
     def look(self, link_id: bytes, visitor: bytes | None) -> Visit:
         """The page of a link. A token whose invoice was paid is used up: the next form is another
@@ -69,19 +72,14 @@ class LinkVisits:
         now = self._clock()
 
         def read(tx: LinkTransaction) -> Visit:
-            link = tx.payment_link(link_id)
-            if link is None:
-                raise PaymentLinkNotFound("no such payment link")
-            held = 0
-            if link.use_limit is not None:
-                held = tx.places_held([link_id], now).get(link_id, 0)
+            link = _found(tx, link_id)
             last = self._last(tx, link_id, visitor)
             kept = last is not None and keeps_place(last.status, last.expires_at, now)
             waiting = last if kept and last is not None and last.status in OPEN else None
             paid = kept and waiting is None
             return Visit(
                 link,
-                link_status(link, held, now),
+                link_status(link, now),
                 self._random_bytes(VISITOR_BYTES) if visitor is None or paid else visitor,
                 None if waiting is None else waiting.invoice_id,
             )
@@ -98,8 +96,8 @@ class LinkVisits:
         """The invoice of this visitor: the one that the same form made before, or a new one.
 
         Refuses, with nothing written: PaymentLinkNotFound, PaymentLinkInactive, PaymentLinkEnded,
-        PaymentLinkUsedUp, AmountOutOfBounds, what amounts refuse, and what making an invoice
-        refuses (RateUnavailable, UnknownAsset, NoAddressAvailable).
+        PaymentLinkUsedUp, PaymentLinkBusy, AmountOutOfBounds, what amounts refuse, and what making
+        an invoice refuses (RateUnavailable, UnknownAsset, NoAddressAvailable).
         """
         now = self._clock()
 
@@ -110,22 +108,24 @@ class LinkVisits:
             before = None if last is None else tx.invoice(last)
             if before is not None and _still_good(before, price, now):
                 return before.invoice_id
-            _take_care_of_places(tx, link, now)
+            check_open(link, now, self._unpaid_max)
             origin = Origin(link.merchant_id, link.lane, trace_id, now)
             invoice = self._invoices.new_invoice(tx, origin, _asked(link, price, language))
-            if link.use_limit is not None:
-                tx.take_place(link_id, invoice.invoice_id)
             tx.put_visitor(link_id, visitor, invoice.invoice_id)
+            taken = tx.take_place(
+                link_id, invoice.invoice_id, invoice.expires_at, now, self._unpaid_max
+            )
+            if not taken:
+                # Somebody was faster since the link was read.
+                check_open(_found(tx, link_id), now, self._unpaid_max)
+                raise PaymentLinkUsedUp("the last place was taken at this moment")
             return invoice.invoice_id
 
         return self._store.transact(work)
 
 
 def _found(tx: LinkTransaction, link_id: bytes) -> PaymentLink:
-    """The link; one with a limit is locked, so that whoever counts its places counts all."""
     link = tx.payment_link(link_id)
-    if link is not None and link.use_limit is not None:
-        link = tx.lock_link(link_id)
     if link is None:
         raise PaymentLinkNotFound("no such payment link")
     return link
@@ -133,16 +133,6 @@ def _found(tx: LinkTransaction, link_id: bytes) -> PaymentLink:
 
 def _still_good(invoice: Invoice, price: Amount, now: datetime) -> bool:
     return invoice.price == price and keeps_place(invoice.status, invoice.expires_at, now)
-
-
-def _take_care_of_places(tx: LinkTransaction, link: PaymentLink, now: datetime) -> None:
-    """Give back the places of what has ended, then see whether one is left."""
-    held = 0
-    if link.use_limit is not None:
-        places = tx.places(link.link_id, now)
-        tx.give_back(link.link_id, places.ended)
-        held = places.held
-    check_open(link, held, now)
 
 
 def _asked(link: PaymentLink, price: Amount, language: str) -> Asked:
