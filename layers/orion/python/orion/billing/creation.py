@@ -10,7 +10,7 @@ from orion.billing.audit import Origin, audit
 from orion.billing.errors import NoAddressAvailable, UnknownCurrency
 from orion.billing.fees.ports import AgreedFee
 from orion.billing.fees.quote import quote_fee
-from orion.billing.invoice import Cause, Change, Invoice, Made, PaymentOption
+from orion.billing.invoice import Cause, Change, Invoice, Made, PaymentOption, merchant_view
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.model import CauseType, InvoiceStatus
 from orion.billing.payment_link import (
@@ -96,11 +96,12 @@ def judge(asked: Asked, places: Networks) -> Judged:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new invoice before it is stored, with its locked wallet, the fee that was agreed on, and
-    the rates of the house that fees follow.
+    """A new invoice before it is stored, as its merchant will see it, with its locked wallet, the
+    fee that was agreed on, and the rates of the house that fees follow.
     """
 
     invoice: Invoice
+    view: Mapping[str, object]
     change: Change
     wallet: FreeWallet
     fee: AgreedFee | None
@@ -165,7 +166,8 @@ class InvoiceMaker:
             # Without deposits, only the end of its time changes it.
             wakes_at=expires_at,
         )
-        return Draft(invoice, change, wallet, fee.agreed, rates.house)
+        view = merchant_view(invoice, self._checkout_urls[invoice.lane])
+        return Draft(invoice, view, change, wallet, fee.agreed, rates.house)
 
     def store(self, tx: Transaction, origin: Origin, draft: Draft) -> None:
         """Give the wallet away for ever, store the invoice and tell of it."""
@@ -174,10 +176,7 @@ class InvoiceMaker:
         tx.add_invoice(invoice, draft.change)
         if draft.fee is not None:
             tx.put_invoice_fee(invoice.invoice_id, draft.fee, draft.house, origin.at)
-        self._tell(tx, origin, invoice, draft.change)
-
-    def _tell(self, tx: Transaction, origin: Origin, invoice: Invoice, change: Change) -> None:
-        announce(tx, invoice, change, self._checkout_urls)
+        announce(tx, invoice, draft.change, draft.view)
         details = {"amount": invoice.price.text(), "currency": invoice.price.asset.code}
         subject = public_id("inv", invoice.invoice_id)
         tx.tell([audit("invoice.created", origin, subject, details)], origin.at)

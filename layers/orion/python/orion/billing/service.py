@@ -80,7 +80,7 @@ class Billing:
 
         def drafted(tx: Transaction) -> tuple[Answer, Callable[[], None]]:
             draft = self._maker.draft(tx, origin, judged)
-            return self._answer(201, draft.invoice), lambda: self._maker.store(tx, origin, draft)
+            return _answer(201, draft.view), lambda: self._maker.store(tx, origin, draft)
 
         return self._store.transact(
             lambda tx: tx.once_expecting(
@@ -108,7 +108,8 @@ class Billing:
         origin = Origin(request.merchant_id, "", trace_id, self._clock())
 
         def cancel(tx: Transaction) -> Answer:
-            return self._answer(200, self._cancelled(tx, origin, invoice_id))
+            invoice = self._cancelled(tx, origin, invoice_id)
+            return _answer(200, merchant_view(invoice, self._around.checkout_urls[invoice.lane]))
 
         return self._store.transact(lambda tx: tx.once(request, origin.at, lambda: cancel(tx)))
 
@@ -132,10 +133,6 @@ class Billing:
         subject = public_id("inv", invoice_id)
         tx.tell([audit("invoice.cancelled", origin, subject, {})], origin.at)
         return moved
-
-    def _answer(self, status: int, invoice: Invoice) -> Answer:
-        body = canonical_json(merchant_view(invoice, self._around.checkout_urls[invoice.lane]))
-        return Answer(status, body, body)
 
     def settings(self, merchant_id: bytes) -> Mapping[str, object]:
         """What new invoices take where their request says nothing."""
@@ -207,6 +204,11 @@ class Billing:
         for row in rows:
             by_asset.setdefault(row.asset, {})[row.purpose] = row.units
         return {"data": [_balance(code, found) for code, found in sorted(by_asset.items())]}
+
+
+def _answer(status: int, view: Mapping[str, object]) -> Answer:
+    body = canonical_json(view)
+    return Answer(status, body, body)
 
 
 def _balance(code: str, found: Mapping[str, int]) -> Mapping[str, object]:

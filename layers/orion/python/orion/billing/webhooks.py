@@ -13,7 +13,7 @@ from orion.billing.delivery import (
     event_id,
     new_delivery,
 )
-from orion.billing.invoice import Change, Invoice, merchant_view, moment
+from orion.billing.invoice import Change, Invoice, moment
 from orion.billing.model import EVENT_TYPES as INVOICE_EVENT_TYPES
 from orion.billing.model import event_type
 from orion.billing.ports import Message, Transaction
@@ -29,18 +29,16 @@ SENDER_QUEUES: Mapping[Lane, str] = {Lane.FAST: "sqs:webhooks", Lane.SLOW: "sqs:
 DISPATCH_QUEUE = "sqs:webhook-dispatch"
 
 
-def announce(
-    tx: Transaction, invoice: Invoice, change: Change, checkout_urls: Mapping[str, str]
-) -> None:
+def announce(tx: Transaction, invoice: Invoice, change: Change, view: Mapping[str, object]) -> None:
     """Store the event of `change`, and a delivery to each endpoint that wants it.
 
-    `invoice` is locked or new, and already shows the change.
+    `invoice` is locked or new, and already shows the change; so does `view`, the merchant's.
     """
     kind = event_type(change.old, change.new)
     event = new_event(
         (invoice.merchant_id, invoice.invoice_id, change.number),
         kind,
-        merchant_view(invoice, checkout_urls[invoice.lane]),
+        view,
         change.cause.at,
         change.cause.trace_id,
     )
