@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from orion.billing.invoice import Cause, Change, Invoice
+from orion.billing.invoice import Cause, Change, Invoice, merchant_view
 from orion.billing.model import (
     PAID,
     REFUNDS,
@@ -45,7 +45,7 @@ def follow_facts(
     change = Change(invoice.changes + 1, invoice.status, new, cause)
     moved = replace(invoice, status=new, changes=change.number, cause=cause, wakes_at=wakes_at)
     tx.put_change(moved, change)
-    announce(tx, moved, change, checkout_urls)
+    announce(tx, moved, change, merchant_view(moved, checkout_urls[moved.lane]))
     return moved
 
 
