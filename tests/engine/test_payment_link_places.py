@@ -4,7 +4,7 @@ cost the same however many places are taken.
 
 import random
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -224,7 +224,7 @@ def test_counters_stay_right_while_everything_happens_at_once(scene: SalesScene)
             scene.pay(links[number % 2], bytes([100 + number]) * 16)
 
     with ThreadPoolExecutor(8) as pool:
-        running = [pool.submit(money, number) for number in range(0, 8, 2)]
+        running: list[Future[Any]] = [pool.submit(money, number) for number in range(0, 8, 2)]
         running += [pool.submit(visit, number) for number in range(8)]
         running += [pool.submit(scene.billing.progress().expire) for _ in range(3)]
         for each in running:
