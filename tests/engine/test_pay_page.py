@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from demos.first_light.browser import chromium
 from infra.setup.tools import TOOLS
 from orion import i18n
+from orion.billing.payment_links.model import UNPAID_MAX
 from orion.billing.payment_links.service import LinkChange
 from orion.ids import public_id
 from tests.engine.billing_scene import MERCHANT, TRACE
@@ -74,6 +75,21 @@ def test_a_form_makes_an_invoice_and_leads_to_its_page(scene: SalesScene) -> Non
         .headers["Location"]
         .startswith(f"../checkout/{match[1]}")
     )
+    assert scene.invoices() == 1
+
+
+def test_a_link_of_which_too_many_invoices_wait_says_when_to_come_again(
+    scene: SalesScene,
+) -> None:
+    link_id = scene.link()
+    first = ask("GET", path_of(link_id))
+    assert ask("POST", path_of(link_id), form(first.visitor)).status == 303
+    scene.billing.rows("UPDATE orion_billing.payment_link SET unpaid = %s", UNPAID_MAX)
+    visitor = ask("GET", path_of(link_id)).visitor
+    refused = ask("POST", path_of(link_id), form(visitor))
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "60")
+    assert i18n.texts("pay", "en")["unpayable"] in refused.text
+    assert ask("POST", path_of(link_id), form(first.visitor)).status == 303, "who has one keeps it"
     assert scene.invoices() == 1
 
 

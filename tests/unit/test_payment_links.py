@@ -37,6 +37,8 @@ from orion.money import (
     MalformedAmount,
     asset,
 )
+from orion.runtime.links import unpaid_max
+from orion.runtime.settings import MissingSetting, Settings
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -210,3 +212,11 @@ def test_only_what_ended_without_money_gives_its_place_back(status: InvoiceStatu
         assert (before, after) == (True, False)
     else:
         assert (before, after) == (True, True)
+
+
+def test_a_stage_says_how_many_invoices_of_a_link_may_wait() -> None:
+    name = "policy/payment-link-unpaid-max"
+    for values, wanted in (({}, UNPAID_MAX), ({name: "none"}, UNPAID_MAX), ({name: "7"}, 7)):
+        assert unpaid_max(Settings("dev", values)) == wanted
+    with pytest.raises(MissingSetting):
+        unpaid_max(Settings("dev", {name: "-7"}))

@@ -18,7 +18,7 @@ from orion.runtime.billing import invoices, places
 from orion.runtime.clock import now
 from orion.runtime.keyed import created, keyed
 from orion.runtime.request import Handler, Request, Response, json_response
-from orion.runtime.settings import mysql_config, settings
+from orion.runtime.settings import Settings, mysql_config, settings
 from orion.runtime.wakeup import wake
 
 LANES = ("standard", "vip")
@@ -46,12 +46,13 @@ def links() -> PaymentLinks:
 @cache
 def visits() -> LinkVisits:
     """The visitor's side of payment links."""
-    return LinkVisits(_store(), invoices(), now, os.urandom, _unpaid_max())
+    return LinkVisits(_store(), invoices(), now, os.urandom, unpaid_max(settings()))
 
 
-def _unpaid_max() -> int:
-    """How many invoices of one link may wait for money; the stage may say another number."""
-    known = settings()
+def unpaid_max(known: Settings) -> int:
+    """How many invoices of one link may wait for money; a stage may say another number. Raises
+    MissingSetting where that is none.
+    """
     return UNPAID_MAX if known.optional(_UNPAID_MAX) is None else known.number(_UNPAID_MAX)
 
 
