@@ -229,6 +229,7 @@ def test_a_test_event_goes_to_its_endpoint_alone_whatever_it_wants(
     assert Webhook(made["secret"]).verify(body, headers)["type"] == "webhook_endpoint.test"
     event = call("GET", "/v1/events/{event_id}", path={"event_id": sent["event_id"]})[1]
     assert (event["position"], event["data"]["id"]) == (1, made["id"])
+    assert (event["data"]["host"], "url" in event["data"]) == ("127.0.0.1", False)
 
 
 def test_the_log_shows_each_attempt_and_a_redelivery_has_the_same_event_id(
@@ -284,6 +285,35 @@ def test_a_changed_endpoint_is_told_what_it_wants_now_and_a_closed_one_nothing(
     told_of = ["webhook_endpoint.disabled", "webhook_endpoint.enabled"]
     created = ["invoice.created"] * 2
     assert types == [created[0], told_of[0], created[0], told_of[1], *created]
+
+
+def test_an_endpoint_is_not_enabled_before_the_schedule_has_given_up_what_waited(
+    scene: BillingScene, receiver: Got
+) -> None:
+    made = add(receiver[0])
+    path = {"endpoint_id": made["id"]}
+    call("POST", "/v1/invoices", ASKED, key="k1")
+    call("PATCH", ENDPOINT, {"enabled": False}, path=path)
+    # As a transaction leaves it that had seen the endpoint before.
+    scene.rows(
+        "UPDATE orion_billing.webhook_delivery SET state = 'waiting', due_at = %s", scene.now
+    )
+    refused = call("PATCH", ENDPOINT, {"enabled": True}, path=path)
+    assert (refused[0], refused[1]["code"]) == (409, "webhook_endpoint_closing")
+    assert run("webhook_due", {}) == {"changes": 1}
+    assert call("PATCH", ENDPOINT, {"enabled": True}, path=path)[1]["enabled"]
+
+
+def test_the_schedule_ends_what_was_stored_beside_the_deletion_of_its_endpoint(
+    scene: BillingScene, receiver: Got
+) -> None:
+    made = add(receiver[0])
+    call("POST", "/v1/invoices", ASKED, key="k1")
+    scene.rows("DELETE FROM orion_billing.webhook_endpoint")
+    assert run("webhook_due", {}) == {"changes": 1}
+    states = "SELECT state, last_error FROM orion_billing.webhook_delivery"
+    assert scene.rows(states) == [("given_up", "endpoint_deleted")]
+    assert call("GET", ENDPOINT, path={"endpoint_id": made["id"]})[0] == 404
 
 
 def test_a_stranger_sees_neither_endpoint_nor_delivery_nor_event(

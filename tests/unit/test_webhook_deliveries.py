@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from orion.billing.delivery import (
     ANSWER_WITHIN,
     ATTEMPTS_OF_ONE_DELIVERY,
+    ENDPOINT_DELETED,
+    ENDPOINT_DISABLED,
     FINISHED,
     MAX_ATTEMPTS,
     RETRY_AFTER_S,
@@ -21,6 +23,7 @@ from orion.billing.delivery import (
     answered,
     enqueue,
     event_id,
+    last_attempt,
     new_delivery,
     redelivered,
     unanswered,
@@ -156,3 +159,38 @@ def test_redeliveries_end() -> None:
     last = replace(first(), attempt=ATTEMPTS_OF_ONE_DELIVERY, schedule_from=95)
     failed = answered(last, result(last, Outcome.FAILED), NOW)
     assert failed.state == DeliveryState.GIVEN_UP
+
+
+def closing() -> Delivery:
+    return last_attempt(first(), ENDPOINT_DISABLED)
+
+
+def test_closing_leaves_what_is_out_where_it_is() -> None:
+    assert closing() == replace(first(), closing=ENDPOINT_DISABLED)
+    assert last_attempt(closing(), ENDPOINT_DELETED) == closing(), "the first reason stays"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REFUSED, None])
+def test_what_was_out_when_its_endpoint_closed_ends_for_that_reason(
+    outcome: Outcome | None,
+) -> None:
+    out = closing()
+    ended = unanswered(out, NOW) if outcome is None else answered(out, result(out, outcome), NOW)
+    assert (ended.state, ended.last_error) == (DeliveryState.GIVEN_UP, ENDPOINT_DISABLED)
+    assert (ended.due_at, ended.finished_at, ended.closing) == (None, NOW, None)
+
+
+def test_a_success_counts_after_the_endpoint_was_closed() -> None:
+    done = answered(closing(), result(first(), Outcome.DELIVERED), NOW)
+    assert (done.state, done.last_error, done.closing) == (DeliveryState.DELIVERED, None, None)
+
+
+def test_an_earlier_failure_does_not_end_what_is_out_at_a_closed_endpoint() -> None:
+    out = last_attempt(again(unanswered(first(), NOW)), ENDPOINT_DISABLED)
+    assert answered(out, result(out, Outcome.FAILED, attempt=1), NOW) is out
+
+
+def test_a_redelivery_after_a_closing_is_tried_again_like_any_other() -> None:
+    ended = unanswered(closing(), NOW)
+    asked = again(redelivered(ended, NOW))
+    assert answered(asked, result(asked, Outcome.FAILED), NOW).state == DeliveryState.WAITING

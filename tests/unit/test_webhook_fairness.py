@@ -21,6 +21,7 @@ from orion.billing.webhook_pace import (
     Pace,
     after_answer,
     disabling,
+    enabled_again,
     grants,
     unanswered,
 )
@@ -207,3 +208,10 @@ def test_an_endpoint_is_disabled_after_enough_failures_over_enough_days() -> Non
     assert disabling(few, 500, late) is None
     assert disabling(answer(pace, True), 500, late) is None
     assert disabling(BEGINNING, 410, NOW) == DisabledReason.GONE
+
+
+def test_an_endpoint_that_is_enabled_again_has_neither_blame_nor_share_and_keeps_its_lane() -> None:
+    served = NOW + timedelta(seconds=1)
+    slow = Pace(Lane.SLOW, 4, 12, NOW - DISABLED_AFTER, served)
+    assert enabled_again(slow) == Pace(Lane.SLOW, 1, 0, None, served)
+    assert disabling(answer(enabled_again(slow), False), 500, NOW) is None
