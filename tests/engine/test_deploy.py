@@ -125,6 +125,18 @@ def test_the_gateway_itself_answers_with_problem_documents(deployed: Outputs) ->
     assert (status, problem["code"]) == (401, "unauthorized")
 
 
+def test_a_wrong_key_is_refused_by_a_function_that_counts_its_address(deployed: Outputs) -> None:
+    asked = urllib.request.Request(
+        f"{deployed.api_urls['vip']}/v1/balances",
+        headers={"Authorization": "Bearer ok_nonsense", "Accept-Language": "ja"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as refusal, urllib.request.urlopen(asked):
+        pass
+    assert (refusal.value.code, refusal.value.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert refusal.value.headers["Content-Language"] == "ja"
+    assert refusal.value.headers["RateLimit"].startswith('"refused-address";r=')
+
+
 def test_the_lanes_urls_are_where_the_functions_look_for_them(
     rollout: Rollout, deployed: Outputs
 ) -> None:

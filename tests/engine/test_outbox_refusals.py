@@ -97,8 +97,7 @@ def left(database: Database) -> list[str]:
 
 def refused_records(count: int) -> list[OutboxRow]:
     return [
-        kafka_row(FOREIGN_TOPIC, "k", {"v": 1, "n": number}, random_id())
-        for number in range(count)
+        kafka_row(FOREIGN_TOPIC, "k", {"v": 1, "n": number}, random_id()) for number in range(count)
     ]
 
 
@@ -122,6 +121,8 @@ def test_a_queue_that_is_back_within_the_run_gets_what_waited_in_order(
     purpose = f"late-{random_id().hex()[:8]}"
     store(database, *(message(purpose, number) for number in range(12)))
     relay = start_relay(surroundings, works_s=30)
+    assert relay.stdout is not None
+    assert any('"message":"refused"' in line for line in relay.stdout), "it began without a queue"
     boto3.client("sqs").create_queue(QueueName=f"orion-{STAGE}-{purpose}")
     assert finish(relay) == 12
     assert queued(purpose) == list(range(12))
@@ -146,6 +147,19 @@ def test_a_message_that_no_queue_takes_waits_with_its_key_only_and_raises_an_ala
     assert queued("webhooks") == [1, 4]
     assert queued(SMALL_QUEUE) == [5]
     assert left(database) == ["sqs:webhooks"] * 2
+
+
+def test_more_of_them_than_a_batch_holds_hold_up_nobody_either(
+    database: Database, surroundings: Mapping[str, str]
+) -> None:
+    # Nine of these are all that a batch may read.
+    large = [message("webhooks", n, key=f"k{n}", bytes_more=890_000) for n in range(10)]
+    for row in large:
+        store(database, row)
+    store(database, message("webhooks", 11, key="other"))
+    assert finish(start_relay(surroundings)) == 1
+    assert queued("webhooks") == [11]
+    assert waiting(database) == len(large)
 
 
 def test_large_messages_travel_in_more_calls(

@@ -67,9 +67,9 @@ def test_a_connection_too_many_is_refused_at_once_and_its_place_is_new_when_one_
     HELD.set()
     for held in (first, second):
         assert b" 204 " in answer(held)
-    # Its thread ends after its last byte: a place is free once somebody gets it.
-    while not (found := answer(asked(server))).startswith(b"HTTP/1.0 204"):
-        assert found.startswith(b"HTTP/1.1 503")
+    # Its thread ends after its last byte: a place is free within a few tries.
+    again = (answer(asked(server)) for _ in range(500))
+    assert any(found.startswith(b"HTTP/1.0 204") for found in again)
 
 
 def test_a_client_that_goes_away_is_no_failure_and_a_mistake_is_told(
