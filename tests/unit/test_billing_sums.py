@@ -97,7 +97,7 @@ one_refund = st.builds(refund, st.integers(1, 10**39), st.sampled_from(["A", "C"
 one_fact = one_deposit | one_refund | st.integers(0, 5)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(st.lists(one_fact, max_size=30))
 def test_sums_kept_fact_by_fact_equal_the_sums_of_what_is_there(
     told: list[Deposit | Refund | int],
@@ -120,7 +120,7 @@ def test_sums_kept_fact_by_fact_equal_the_sums_of_what_is_there(
     assert NOTHING not in found.sums.values()
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(one_deposit, max_size=6, unique_by=lambda one: one.deposit_id))
 def test_paid_and_unconfirmed_are_what_the_states_say(told: list[Deposit]) -> None:
     for code, sums in sums_of(told, (), EXPIRES).items():
@@ -184,7 +184,7 @@ a_small_deposit = st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     st.lists(a_small_deposit, max_size=3),
     st.lists(st.builds(refund, st.integers(1, 3), st.sampled_from(["A", "C"])), max_size=2),
