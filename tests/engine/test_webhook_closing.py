@@ -201,6 +201,27 @@ def test_an_endpoint_that_is_enabled_again_keeps_its_lane_and_begins_with_one_pl
     assert (len(tasks(scene)), len(tasks(scene, SLOW))) == (0, 1)
 
 
+def test_what_was_out_before_an_endpoint_was_enabled_again_does_not_disable_it(
+    scene: BillingScene,
+) -> None:
+    endpoint_id = listen(scene)
+    scene.rows("UPDATE orion_billing.webhook_endpoint SET share = 2")
+    happens(scene, 1)
+    happens(scene, 2)
+    dispatch(scene)
+    first, second = tasks(scene)
+    answer(scene, first, Outcome.FAILED, status=410, error="status")
+    assert scene.endpoints().get(MERCHANT, endpoint_id)["disabled_reason"] == "gone"
+    switch(scene, endpoint_id, on=True)
+    answer(scene, second, Outcome.FAILED, status=410, error="status")
+    found = scene.endpoints().get(MERCHANT, endpoint_id)
+    assert (found["enabled"], found["failing_since"] is None) == (True, False)
+    happens(scene, 3)
+    dispatch(scene)
+    answer(scene, tasks(scene)[-1], Outcome.FAILED, status=410, error="status")
+    assert not scene.endpoints().get(MERCHANT, endpoint_id)["enabled"]
+
+
 def test_an_endpoint_is_enabled_again_only_when_all_that_waited_is_given_up(
     scene: BillingScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,7 +186,7 @@ class WebhookDeliveries:
             return False
         tx.put_delivery(after)
         if before.endpoint_id in endpoints:
-            judged = _judge(tx, list(endpoints.values()), after, result, now)
+            judged = _judge(tx, list(endpoints.values()), before, result, now)
             endpoints[judged.endpoint_id] = judged
         _release_next(tx, before, after, now)
         hand_over(tx, list(endpoints.values()), now)
@@ -293,7 +293,10 @@ def _judge(
     result: Result,
     now: datetime,
 ) -> Endpoint:
-    """The delivery's endpoint after this answer; perhaps disabled, of which the others are told."""
+    """The delivery's endpoint after this answer; perhaps disabled, of which the others are told.
+    What was out when the endpoint was closed is no reason to disable it, should it be enabled again
+    by now.
+    """
     [endpoint] = [one for one in endpoints if one.endpoint_id == delivery.endpoint_id]
     if result.error in _OURS:
         return endpoint
@@ -301,7 +304,7 @@ def _judge(
     pace = after_answer(endpoint.pace, delivered=delivered, duration_ms=result.duration_ms, now=now)
     endpoint = replace(endpoint, pace=pace)
     reason = None if delivered else disabling(pace, result.status, now)
-    if reason is None or not endpoint.open:
+    if reason is None or not endpoint.open or delivery.closing is not None:
         tx.put_pace(endpoint.endpoint_id, pace)
         return endpoint
     return disable(tx, endpoints, endpoint, reason, (now, delivery.trace_id))
