@@ -112,7 +112,7 @@ class WebhookEndpoints(Resource):
         return cast(WebhookEndpoint, self._json("PATCH", path, body=body))
 
     def delete(self, endpoint_id: str) -> None:
-        """Remove it; what was on its way is given up."""
+        """Remove it; what waits for it is given up."""
         self._transport.send("DELETE", at("/v1/webhook-endpoints/{id}", id=endpoint_id))
 
     def rotate_secret(
