@@ -157,6 +157,31 @@ def test_readers_of_an_invoice_and_of_lists_read_the_newest_deposits_and_no_more
     assert scene.billing().invoices(b"m" * 16)["data"] == [shown]
 
 
+def test_many_invoices_are_read_together_as_each_is_alone(scene: BillingScene) -> None:
+    """Ordinary ones, one with as many as are shown, and so many with dust that they are read
+    apart.
+    """
+    invoices = [new_invoice(scene, f"k{number}") for number in range(12)]
+    for place, invoice_id in enumerate(invoices[:4]):
+        dust(scene, invoice_id, range(place * 1_000, place * 1_000 + (1, 3, SHOWN, DUST)[place]))
+    store = MySqlBillingStore(scene.database())
+
+    def together() -> list[Invoice]:
+        return list(store.transact(lambda tx: tx.lock_invoices(sorted(invoices))))
+
+    assert together() == [loaded(scene, invoice_id) for invoice_id in sorted(invoices)]
+    for place, invoice_id in enumerate(invoices[4:7], start=4):
+        dust(scene, invoice_id, range(place * 1_000, place * 1_000 + SHOWN + 1))
+    scene.progress().apply_posted(
+        [refund(scene, invoices[0], "1", f"{number:02x}") for number in range(SHOWN + 2)]
+    )
+    found = together()
+    assert found == [loaded(scene, invoice_id) for invoice_id in sorted(invoices)]
+    assert max(len(one.deposits) for one in found) == SHOWN
+    for one in found:
+        assert one.sums == of_rows(scene, one.invoice_id)
+
+
 def test_of_dust_only_the_first_are_events_and_what_follows_from_it_always_is(
     scene: BillingScene,
 ) -> None:

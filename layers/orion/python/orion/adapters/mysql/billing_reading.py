@@ -43,18 +43,21 @@ DEPOSIT_COLUMNS = (
 _DEPOSITS = (
     f"SELECT d.invoice_id, c.credit_epoch, {DEPOSIT_COLUMNS} FROM deposit d"  # noqa: S608 - only names of columns
     " LEFT JOIN deposit_credit c ON c.deposit_id = d.deposit_id AND c.credit_epoch = d.credit_epoch"
-    " WHERE d.invoice_id = %s"
+    " WHERE d.invoice_id"
 )
 _REFUNDS = (
     "SELECT invoice_id, transfer_id, refund_id, asset, units, posted_at FROM invoice_refund"
-    " WHERE invoice_id = %s"
+    " WHERE invoice_id"
 )
 # One more than is shown says that there are more. Each is a range of the invoice's own index, read
 # from its end.
 _NEWEST_DEPOSITS = (
-    f"({_DEPOSITS} ORDER BY d.first_seen_at DESC, d.deposit_id DESC LIMIT {SHOWN + 1})"
+    f"({_DEPOSITS} = %s ORDER BY d.first_seen_at DESC, d.deposit_id DESC LIMIT {SHOWN + 1})"
 )
-_NEWEST_REFUNDS = f"({_REFUNDS} ORDER BY posted_at DESC, transfer_id DESC LIMIT {SHOWN + 1})"
+_NEWEST_REFUNDS = f"({_REFUNDS} = %s ORDER BY posted_at DESC, transfer_id DESC LIMIT {SHOWN + 1})"
+# An ordinary invoice has fewer: then one range for each of many invoices is one plain statement.
+_FEW = 10
+_RANGES_AT_ONCE = 100
 SUM_COLUMNS = "deposits, standing, mined, settled, in_time, in_a_block, refunds, refunded"
 
 
@@ -127,9 +130,10 @@ class BillingReading(BillingCursor):
 
     def _sums_of_rows(self, invoice_id: bytes, expires_at: datetime) -> SumsByAsset:
         deposits = [
-            deposit_of(row[2:], _epochs(row)) for row in self._rows(_DEPOSITS, (invoice_id,))
+            deposit_of(row[2:], _epochs(row))
+            for row in self._rows(f"{_DEPOSITS} = %s", (invoice_id,))
         ]
-        refunds = [_refund(row) for row in self._rows(_REFUNDS, (invoice_id,))]
+        refunds = [_refund(row) for row in self._rows(f"{_REFUNDS} = %s", (invoice_id,))]
         return sums_of(deposits, refunds, expires_at)
 
     def _options(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, list[PaymentOption]]:
@@ -147,21 +151,37 @@ class BillingReading(BillingCursor):
         return options
 
     def _deposits(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, list[Deposit]]:
-        rows = self._newest(_NEWEST_DEPOSITS, invoice_ids)
         deposits: dict[bytes, list[Deposit]] = defaultdict(list)
-        for row in reversed(rows):
+        for row in self._newest(_DEPOSITS, _NEWEST_DEPOSITS, invoice_ids):
             deposits[row[0]].append(deposit_of(row[2:], _epochs(row)))
+        for found in deposits.values():
+            found.sort(key=lambda one: (one.first_seen_at, one.deposit_id))
         return deposits
 
     def _refunds(self, invoice_ids: Sequence[bytes]) -> Mapping[bytes, list[Refund]]:
         refunds: dict[bytes, list[Refund]] = defaultdict(list)
-        for row in reversed(self._newest(_NEWEST_REFUNDS, invoice_ids)):
+        for row in self._newest(_REFUNDS, _NEWEST_REFUNDS, invoice_ids):
             refunds[row[0]].append(_refund(row))
+        for found in refunds.values():
+            found.sort(key=lambda one: (one.posted_at, one.transfer_id))
         return refunds
 
-    def _newest(self, of_one: str, invoice_ids: Sequence[bytes]) -> Sequence[tuple[Any, ...]]:
-        """Rows of all these invoices, of each the newest first."""
-        return self._rows(" UNION ALL ".join([of_one] * len(invoice_ids)), invoice_ids)
+    def _newest(
+        self, of_all: str, of_one: str, invoice_ids: Sequence[bytes]
+    ) -> Sequence[tuple[Any, ...]]:
+        """Of each of these invoices at least the newest SHOWN + 1 rows, or all, in any order."""
+        if len(invoice_ids) > 1:
+            few = _FEW * len(invoice_ids) + SHOWN
+            rows: Sequence[tuple[Any, ...]] = self._rows(
+                f"{of_all} IN ({marks(invoice_ids)}) LIMIT %s", (*invoice_ids, few)
+            )
+            if len(rows) < few:
+                return rows
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(invoice_ids), _RANGES_AT_ONCE):
+            some = invoice_ids[start : start + _RANGES_AT_ONCE]
+            found += self._rows(" UNION ALL ".join([of_one] * len(some)), some)
+        return found
 
 
 def _invoice(
