@@ -312,7 +312,7 @@ def test_places_order_and_an_end_for_everything_whatever_happens(scene: BillingS
     run_state_machine_as_test(
         Walk,
         settings=settings(
-            max_examples=25,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             phases=[Phase.generate],  # To shrink a walk over a database takes minutes.
