@@ -7,8 +7,10 @@ import boto3
 import pytest
 
 from infra.local.kafka import Kafka
+from infra.local.kafka_admin import KafkaAdmin
 from infra.local.mariadb import MariaDb
 from infra.local.ministack import MiniStack
+from infra.local.topics import Operation, Resource, Rule, load
 from orion.adapters.mysql import outbox
 from orion.adapters.mysql.outbox import LeftAlone, OutboxRow, kafka_row, sqs_row
 from orion.adapters.mysql.session import Cursor, Database
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.engine
 NO_QUEUE, SMALL_QUEUE = "never-made", "small"
 # A topic that the user module's principal may not write.
 FOREIGN_TOPIC = "moneyin.deposits"
+_PRODUCING = (Operation.WRITE, Operation.DESCRIBE)
 
 
 @pytest.fixture
@@ -215,3 +218,34 @@ def test_what_is_left_alone_is_passed_over_by_destination_and_by_key(database: D
             lambda cursor, alone=alone: outbox.unsent(cursor, 500, 10_000, alone)  # type: ignore[misc]
         )
         assert [unsent.row for unsent in found] == expected
+
+
+@pytest.fixture
+def unknown_topics(kafka_cluster: Kafka) -> Iterator[list[str]]:
+    """Topics that nobody made and that the user module's principal may write."""
+    plan, prefix = load(), "never.made."
+    more = {Rule("user", Resource.TOPIC, prefix, True, each) for each in _PRODUCING}
+    with KafkaAdmin(
+        kafka_cluster.bootstrap_servers, kafka_cluster.ca_path, kafka_cluster.admin
+    ) as admin:
+        admin.ensure_rules(plan.rules | more)
+        yield [f"{prefix}{number}" for number in range(7)]
+        admin.ensure_rules(plan.rules)
+
+
+def test_topics_that_do_not_answer_cost_a_batch_the_wait_for_one(
+    database: Database,
+    kafka_cluster: Kafka,
+    surroundings: Mapping[str, str],
+    unknown_topics: list[str],
+) -> None:
+    # The client waits 5 s for the partitions of each: all of them would outlast the session that
+    # holds the relay's lock, and nothing could be marked.
+    unknown = [kafka_row(topic, "k", {"v": 1}, random_id()) for topic in unknown_topics]
+    told = some_rows(2)
+    store(database, *told[:1], *unknown, *told[1:])
+    output = fail(start_relay(surroundings, works_s=3))
+    assert "LockLost" not in output, output
+    mine = [row.event_id.hex() for row in told]
+    assert [record[0] for record in audit_records(kafka_cluster) if record[0] in mine] == mine
+    assert left(database) == [f"kafka:{topic}" for topic in unknown_topics]

@@ -1,8 +1,9 @@
 """One run of a relay: what waits goes out batch by batch, and what is refused waits alone.
 
-A destination that refuses is left alone until the others have theirs. Which one it was, a batch for
-several topics does not say: its session is given up whole, and each topic is tried by itself in the
-next batch. That is read anew, so that nothing is routed by a shard map older than its rows.
+A destination that refuses is left alone until the others have theirs. Where a batch for several
+topics is not acknowledged, and no topic said no, its session is given up whole, and each topic is
+tried by itself in the next batch. That is read anew, so that nothing is routed by a shard map older
+than its rows.
 """
 
 import logging
@@ -224,8 +225,10 @@ class Run:
                 if place not in error.acknowledged
             }
             _log.warning("refused", extra={"to": sorted(missing), "error": str(error)})
-            if len(missing) == 1:
-                self._refusing.update(dict.fromkeys(missing, error))
+            refused = {f"{_KAFKA}{topic}" for topic in error.refused}
+            if refused or len(missing) == 1:
+                # The others have not been asked, or go out with the next batch.
+                self._refusing.update(dict.fromkeys(refused or missing, error))
             else:
                 self._suspected |= missing
         else:

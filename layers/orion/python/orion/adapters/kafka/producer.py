@@ -2,11 +2,12 @@
 
 import logging
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 
 from orion.adapters.kafka.config import KafkaConfig
@@ -20,14 +21,20 @@ ACKNOWLEDGED_WITHIN_S = 10
 # of its partition pass it: we give up a whole session instead.
 DELIVERY_TIMEOUT_MS = 900_000
 _SENDER_ENDS_WITHIN_S = 6
+# One topic that does not answer is waited for, a second one not: a send is over within the time
+# that its caller's database session may idle (bootstrap, one topic, acknowledgements, end: 26 s).
+_ASKS_FOR_S = 4
 
 
 class BrokerUnavailable(OrionError):
-    """A record was not acknowledged: it may or may not be stored."""
+    """A record was not acknowledged: it may or may not be stored. `refused` topics took none of
+    those that were not.
+    """
 
     code = "temporarily_unavailable"
     retry = Retry.SAME_KEY
     acknowledged: frozenset[int] = frozenset()
+    refused: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +71,22 @@ class Producer:
 
         Raises BrokerUnavailable: any of them may be stored; its `acknowledged` has the places in
         `messages` of those that are. The session is over then, so nothing of it arrives later. A
-        topic that is refused costs one attempt, and those of other topics go out all the same.
+        topic that is refused costs one wait, and those of others that answer go out all the same.
         """
         pending: dict[int, FutureRecordMetadata] = {}
+        refused: set[str] = set()
         try:
             producer = self._open()
-            self._hand_over(producer, messages, pending)
+            self._hand_over(producer, messages, pending, refused)
             producer.flush(timeout=ACKNOWLEDGED_WITHIN_S)
             for future in pending.values():
                 future.get(timeout=0)
+            if len(pending) < len(messages):
+                raise KafkaTimeoutError("some topics were not asked in time")
         except (KafkaError, OSError) as exc:
             self.close()
             lost = BrokerUnavailable("Kafka did not acknowledge every record")
+            lost.refused = frozenset(refused)
             lost.acknowledged = frozenset(
                 place for place, future in pending.items() if future.succeeded()
             )
@@ -86,16 +97,28 @@ class Producer:
         producer: KafkaProducer,
         messages: Sequence[Message],
         pending: dict[int, FutureRecordMetadata],
+        refused: set[str],
     ) -> None:
-        """Fills `pending` one by one, so that a failure leaves the futures of those before it."""
-        refused: set[str] = set()
+        """Fills `pending` one by one and `refused` with topics, so that a failure leaves what was
+        before it. What is not handed over is not acknowledged: its caller sends it again.
+        """
+        taken: set[str] = set()
+        until_s = time.monotonic() + _ASKS_FOR_S
         for place, message in enumerate(messages):
-            # The library answers with a future that has failed, after waiting for the topic's
-            # partitions: up to REQUEST_TIMEOUT_MS a record.
-            if message.topic not in refused:
+            late = time.monotonic() > until_s and message.topic not in taken
+            if late or message.topic in refused:
+                continue
+            # The library waits for the topic's partitions, up to REQUEST_TIMEOUT_MS a record, then
+            # raises, or answers with a future that has failed.
+            try:
                 pending[place] = _handed_over(producer, message)
-                if pending[place].failed():
-                    refused.add(message.topic)
+            except KafkaTimeoutError as exc:
+                _log.warning(
+                    "topic not handed over", extra={"topic": message.topic, "why": str(exc)}
+                )
+                refused.add(message.topic)
+            else:
+                (refused if pending[place].failed() else taken).add(message.topic)
 
     def close(self) -> None:
         """End the session and wait until nothing of it can be sent any more."""
