@@ -51,6 +51,7 @@ from infra.local.deploy_aws import (
     missing_parameters,
     write_secret_arns,
 )
+from infra.local.deploy_quotas import check_quotas
 from infra.setup.tools import tool
 
 DEPLOYED_DIGEST = "deployment/inputs"
@@ -100,6 +101,7 @@ def deploy(
     account = Account(endpoint_url, region, environment or {})
     write_secret_arns(account, named, topic_principals())
     check_code_signing(account, named, unsigned=unsigned_custodians)
+    check_quotas(account, named, report)
     assembly = _synthesized(stage, var, report, unsigned_custodians=unsigned_custodians)
     bodies = _templates(assembly)
     missing = sorted({name for each in bodies for name in missing_parameters(account, each, named)})

@@ -187,6 +187,26 @@ def test_a_deployment_without_its_secrets_names_the_one_that_is_missing(
         rollout.deploy("rollout2")
 
 
+def test_a_deployment_stops_before_it_changes_anything_when_functions_could_not_read_the_quotas(
+    rollout: Rollout,
+) -> None:
+    ssm = rollout.session.client("ssm", endpoint_url=rollout.stack.ministack.url)
+    name = STAGE.parameter("policy/rate-limits")
+    right = ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    wrong = {**json.loads(right), "vip": {}}
+    rollout.told.clear()
+    try:
+        ssm.put_parameter(Name=name, Value=json.dumps(wrong), Overwrite=True)
+        with pytest.raises(DeployFailed, match=r"at vip\.read: a lane needs this class"):
+            rollout.deploy()
+        ssm.delete_parameter(Name=name)
+        with pytest.raises(DeployFailed, match=r"must exist first: \S*rate-limits"):
+            rollout.deploy()
+    finally:
+        ssm.put_parameter(Name=name, Value=right, Type="String", Overwrite=True)
+    assert rollout.told == []
+
+
 def test_a_deployment_whose_migration_fails_says_so(rollout: Rollout, deployed: Outputs) -> None:
     vault = rollout.session.client("secretsmanager", endpoint_url=rollout.stack.ministack.url)
     name = STAGE.mysql_secret("arch")

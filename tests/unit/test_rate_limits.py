@@ -8,6 +8,8 @@ import pytest
 
 from orion.ids import public_id, random_id
 from orion.runtime.rate_limits import (
+    COUNTED,
+    DEFAULTS,
     Limits,
     MalformedQuotas,
     Quota,
@@ -168,13 +170,41 @@ def test_quotas_are_read_by_lane_and_class() -> None:
 WRONG: Sequence[Mapping[str, object]] = [
     {"standard": None},
     {"standard": {}},
-    {"standard": {**_QUOTAS, "other": {}}},
+    {"standard": {**_QUOTAS, "refused": None}},
+    {"standard": {**_QUOTAS, "refused": {"window_s": 10}}},
     {"standard": {**_QUOTAS, "read": {"window_s": 10, "key": 1}}},
     {"standard": {**_QUOTAS, "read": {"window_s": 10, "key": 1, "merchant": 1, "address": 1}}},
     {"standard": {**_QUOTAS, "read": {"window_s": 0, "key": 1, "merchant": 1}}},
     {"standard": {**_QUOTAS, "read": {"window_s": 10, "key": True, "merchant": 1}}},
     {"standard": {**_QUOTAS, "read": {"window_s": 10, "key": "1", "merchant": 1}}},
 ]
+
+
+# What the first form of the parameter had: no stage may lack these.
+_FIRST = ("read", "write", "expensive", "open_read", "open_write")
+
+
+def test_a_class_younger_than_the_parameter_counts_by_its_built_in_numbers() -> None:
+    older = {name: _QUOTAS[name] for name in _FIRST}
+    found = read_quotas({"standard": older})["standard"]
+    assert found[RateClass.REFUSED] == (Quota(RateClass.REFUSED, "address", 60, 600),)
+    assert found[READ] == (Quota(READ, "key", 1, 10), Quota(READ, "merchant", 2, 10))
+
+
+def test_every_class_is_of_the_first_form_or_has_built_in_numbers() -> None:
+    assert {each.value for each in COUNTED} == {*_FIRST, *(each.value for each in DEFAULTS)}
+
+
+def test_a_class_that_this_code_does_not_know_is_ignored_whatever_it_says() -> None:
+    newer = {"standard": {**_QUOTAS, "other": {"window_h": "1"}, "another": None}}
+    assert read_quotas(newer) == read_quotas({"standard": _QUOTAS})
+
+
+@pytest.mark.parametrize("name", _FIRST)
+def test_a_class_of_the_first_form_must_be_there(name: str) -> None:
+    lacking = {each: row for each, row in _QUOTAS.items() if each != name}
+    with pytest.raises(MalformedQuotas, match=f"place='vip.{name}'"):
+        read_quotas({"standard": _QUOTAS, "vip": lacking})
 
 
 @pytest.mark.parametrize("document", WRONG)

@@ -84,6 +84,44 @@ def test_a_body_that_cannot_be_read_is_counted_before_a_method_is_refused() -> N
     assert [answer_of(asked, HANDLERS, known)["statusCode"] for _ in range(2)] == [405, 429]
 
 
+def test_the_body_of_a_wrong_key_is_decoded_by_nobody() -> None:
+    body = {"body": "%", "isBase64Encoded": True}
+    known = limits(1)
+    asked = {**from_address("192.0.2.1", principalId="nobody"), **body}
+    assert [answer_of(asked, HANDLERS, known)["statusCode"] for _ in range(2)] == [401, 429]
+
+
+def test_a_right_key_pays_for_a_body_that_cannot_be_decoded() -> None:
+    quota = Quota(RateClass.READ, "merchant", 2, 60)
+    used: list[str] = []
+
+    def count(key: str, expires_s: int) -> int:
+        used.append(key)
+        return len(used)
+
+    known = Limits({RateClass.READ: (quota,)}, count, lambda: 1_000.0, lambda: None)
+    body = {"body": "%", "isBase64Encoded": True}
+    refused = answer_of({**event(*PLACE, scopes="keys:write"), **body}, HANDLERS, known)
+    assert refused["statusCode"] == 403
+    statuses = [
+        answer_of({**event(*PLACE), **body}, HANDLERS, known)["statusCode"] for _ in range(2)
+    ]
+    assert statuses == [400, 429]
+
+
+def test_what_is_sent_in_base_64_reaches_its_handler_as_it_was() -> None:
+    seen: list[bytes] = []
+
+    def handler(request: Request) -> Response:
+        seen.append(request.body)
+        return json_response(200, {"data": []})
+
+    for body in ({"body": "aMOp", "isBase64Encoded": True}, {"body": "h\u00e9"}):
+        asked = {**event(*PLACE), **body}
+        assert answer_of(asked, {PLACE: handler}, limits(9))["statusCode"] == 200
+    assert seen == ["h\u00e9".encode()] * 2
+
+
 def test_where_no_request_is_counted_a_wrong_method_is_not_either() -> None:
     # Pages' files are served outside the network in which counters live.
     free = next(route for route in ROUTES if route.rate_class is RateClass.NONE)

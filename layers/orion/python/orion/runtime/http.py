@@ -138,8 +138,7 @@ def _answer(
     known, handler = routes.find(*place), handlers.get(place)
     if known is None or handler is None:
         if routes.counts(place[1]):
-            # Its body is nobody's to read.
-            count(_request({**event, "body": None}, *place, log_trace_id()), RateClass.REFUSED)
+            count(_request(event, *place, log_trace_id()), RateClass.REFUSED)
         allowed = sorted(method for method, path in handlers if path == place[1])
         if allowed and place[0] not in allowed:
             raise MethodNotAllowed("this address takes other methods", allowed=", ".join(allowed))
@@ -154,6 +153,8 @@ def _answer(
     # After counting: else a key could ask without end for what it may not do.
     if known.scope is not None:
         _check_scope(request, known.scope)
+    # Last, because it costs: a body of many megabytes is decoded for nobody who is refused.
+    request = replace(request, body=_body(event))
     response = handler(_read(request, known))
     return _unless_known(request, response) if known.has_etag else response
 
@@ -186,6 +187,7 @@ def _check_scope(request: Request, scope: Scope) -> None:
 
 
 def _request(event: Mapping[str, object], method: str, route: str, trace_id: str) -> Request:
+    """All but the body."""
     context = _mapping(event.get("requestContext"))
     authorizer = _texts(context.get("authorizer"))
     merchant, key = authorizer.get("merchant_id"), authorizer.get("key_id")
@@ -195,7 +197,7 @@ def _request(event: Mapping[str, object], method: str, route: str, trace_id: str
         path_params=_texts(event.get("pathParameters")),
         query=_texts(event.get("queryStringParameters")),
         headers={name.lower(): value for name, value in _texts(event.get("headers")).items()},
-        body=_body(event),
+        body=b"",
         merchant_id=parse_public_id("mer", merchant) if merchant else None,
         key_id=parse_public_id("key", key) if key else None,
         scopes=frozenset((authorizer.get("scopes") or "").split()),

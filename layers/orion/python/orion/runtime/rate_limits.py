@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from orion.runtime.request import Request
 
 PARAMETER = "policy/rate-limits"
+COUNTED = tuple(each for each in RateClass if each is not RateClass.NONE)
 _LIMIT_MAX = 10_000_000
 _WINDOW_S_MAX = 86_400
 _BY_ADDRESS = frozenset({RateClass.OPEN_READ, RateClass.OPEN_WRITE, RateClass.REFUSED})
+# For stages whose parameter is older than the class (docs/api.md, "Rate limits"): a parameter and
+# the functions that read it never change at the same moment.
+DEFAULTS: Mapping[RateClass, Mapping[str, object]] = {
+    RateClass.REFUSED: {"window_s": 600, "address": 60},
+}
 
 
 class RateLimited(OrionError):
@@ -69,26 +75,32 @@ Quotas = Mapping[str, Mapping[RateClass, Sequence[Quota]]]
 
 
 def read_quotas(document: Mapping[str, object]) -> Quotas:
-    """The quotas by lane and class. Raises MalformedQuotas, also where a lane lacks a class."""
+    """The quotas by lane and class. Raises MalformedQuotas, also where a lane lacks a class that
+    has no row in DEFAULTS. Classes that are not known are ignored.
+    """
     return {lane: _read_lane(lane, value) for lane, value in document.items()}
 
 
 def _read_lane(lane: str, value: object) -> Mapping[RateClass, Sequence[Quota]]:
     classes = _mapping(value, lane)
-    counted = [each for each in RateClass if each is not RateClass.NONE]
-    if set(classes) != {each.value for each in counted}:
-        raise MalformedQuotas("a lane has a row for each class", lane=lane)
-    return {each: _read_class(each, classes[each.value]) for each in counted}
+    found: dict[RateClass, Sequence[Quota]] = {}
+    for each in COUNTED:
+        row = classes.get(each.value, DEFAULTS.get(each))
+        if each.value not in classes and row is None:
+            raise MalformedQuotas("a lane needs this class", place=f"{lane}.{each.value}")
+        found[each] = _read_class(each, row, f"{lane}.{each.value}")
+    return found
 
 
-def _read_class(rate_class: RateClass, value: object) -> Sequence[Quota]:
-    row = _mapping(value, rate_class.value)
+def _read_class(rate_class: RateClass, value: object, place: str) -> Sequence[Quota]:
+    row = _mapping(value, place)
     subjects = ("address",) if rate_class in _BY_ADDRESS else ("key", "merchant")
-    if set(row) != {"window_s", *subjects}:
-        raise MalformedQuotas("a class has a window and its limits", rate_class=rate_class.value)
-    window_s = _whole(row["window_s"], _WINDOW_S_MAX)
+    wanted = ("window_s", *subjects)
+    if set(row) != set(wanted):
+        raise MalformedQuotas(f"the members are {', '.join(wanted)}", place=place)
+    window_s = _whole(row["window_s"], _WINDOW_S_MAX, f"{place}.window_s")
     return tuple(
-        Quota(rate_class, subject, _whole(row[subject], _LIMIT_MAX), window_s)
+        Quota(rate_class, subject, _whole(row[subject], _LIMIT_MAX, f"{place}.{subject}"), window_s)
         for subject in subjects
     )
 
@@ -99,9 +111,9 @@ def _mapping(value: object, place: str) -> Mapping[str, object]:
     return cast(Mapping[str, object], value)
 
 
-def _whole(value: object, most: int) -> int:
+def _whole(value: object, most: int, place: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise MalformedQuotas(f"a whole number from 1 to {most} is wanted")
+        raise MalformedQuotas(f"a whole number from 1 to {most} is wanted", place=place)
     return value
 
 
