@@ -20,6 +20,7 @@ from orion.ids import ID_BYTES, public_id, random_id
 from tests.bench.invoices_stage import COINS, Stage
 
 WARM_UP = 40
+WALLET_AT = 7  # Of the values that store an invoice: behind its key and answer.
 WARM_WITHIN_S = 120.0
 _KEY = re.compile("[0-9a-f]{32}", re.ASCII)  # Of a request, and of a trace.
 
@@ -186,8 +187,8 @@ def _replay(stage: Stage, statements: Sequence[Statement]) -> None:
                 cursor.executemany(statement.sql, [fresh.values(row) for row in statement.rows])
                 continue
             values = fresh.values(statement.values)
-            if statement.sql.startswith("UPDATE orion_moneyin.wallet"):
-                values = values[: -len(wallet)] + wallet
+            if statement.sql.startswith("CALL store_invoice"):
+                values = (*values[:WALLET_AT], *wallet, *values[WALLET_AT + len(wallet) :])
             cursor.execute(statement.sql, values)
             rows = cursor.fetchall()
             if "SKIP LOCKED" in statement.sql:

@@ -153,6 +153,21 @@ def test_a_second_request_does_not_wait_for_ever_for_the_first(scene: BillingSce
         assert first.result().status == 201
 
 
+def test_a_request_repeated_while_the_first_takes_the_last_wallet_gets_the_firsts_answer(
+    scene: BillingScene,
+) -> None:
+    scene.rows("UPDATE orion_moneyin.wallet SET state = 'assigned' WHERE wallet_index > 0")
+    taken = assigned(scene)
+    with ThreadPoolExecutor(2) as pool:
+        with locked(scene, "invoice_change"):
+            first = pool.submit(scene.create)
+            wait_until(lambda: waiting(scene, "INSERT INTO invoice_change"))
+            second = pool.submit(scene.create)
+            wait_until(lambda: waiting(scene, "INSERT INTO idempotency"))
+        assert replace(first.result(), replayed=True) == second.result()
+    assert assigned(scene) == taken + 1
+
+
 def test_unlocked_reading_would_give_two_invoices_one_wallet(scene: BillingScene) -> None:
     unguarded = (
         "SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"

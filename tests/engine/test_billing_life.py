@@ -218,6 +218,15 @@ def test_refunds_that_the_ledger_posts_are_set_against_what_settled(scene: Billi
     assert causes(scene, invoice_id)[-1] == "refund"
 
 
+def test_a_refund_that_leaves_the_status_is_told_as_a_refund(scene: BillingScene) -> None:
+    invoice_id, progress = new_invoice(scene), scene.progress()
+    settle(scene, invoice_id, units=DUE)
+    progress.apply_posted([refund(scene, invoice_id, "100")])
+    progress.apply_posted([refund(scene, invoice_id, "200", "f2")])
+    types = scene.rows("SELECT type FROM orion_billing.webhook_event ORDER BY number")
+    assert types[-2:] == [("invoice.partially_refunded",), ("invoice.refund_posted",)]
+
+
 def test_a_refund_of_an_unknown_invoice_stops_its_shard(scene: BillingScene) -> None:
     with pytest.raises(RefundOfUnknownInvoice):
         scene.progress().apply_posted([refund(scene, b"x" * 16, DUE)])

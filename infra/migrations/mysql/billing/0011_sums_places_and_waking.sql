@@ -27,6 +27,11 @@ ALTER TABLE payment_link_invoice
   DROP KEY held,
   ADD KEY waiting (until);
 
+-- Whose money came holds a place, also one that was given back before the money came.
+UPDATE payment_link_invoice p JOIN invoice i ON i.invoice_id = p.invoice_id
+SET p.held = 1
+WHERE p.held = 0 AND i.status NOT IN ('new', 'invalid', 'expired', 'cancelled');
+
 -- Ended ones among them are given back by the first pass of the expiry.
 UPDATE payment_link_invoice p JOIN invoice i ON i.invoice_id = p.invoice_id
 SET p.until = i.expires_at

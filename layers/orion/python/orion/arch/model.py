@@ -15,6 +15,9 @@ from orion.errors import OrionError, Retry
 MAX_FILE_BYTES = 1_000_000
 MAX_FILES = 4_000
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+# In its own schema a principal also runs the procedures, which have no rights but its own
+# (SQL SECURITY INVOKER).
+OWN_RIGHTS = (*RIGHTS, "EXECUTE")
 # Schemas of the external database that principals may be let into.
 POSTGRES_SCHEMAS = ("external_book",)
 

@@ -20,12 +20,12 @@ from orion.billing.payment_link import (
     payable_assets,
     payment_link,
 )
-from orion.billing.ports import Expected, FreeWallet, Transaction
+from orion.billing.ports import Expected, FreeWallet, KeyedAnswer, NewInvoice, Transaction
 from orion.billing.quote import quote
 from orion.billing.rates.model import RateLock
 from orion.billing.rates.source import RateSource
 from orion.billing.sessions.return_url import check_return_url
-from orion.billing.webhooks import announce
+from orion.billing.webhooks import deliver, event_of, wanting
 from orion.ids import public_id, random_id
 from orion.money import ASSETS, Amount, Asset
 
@@ -169,17 +169,18 @@ class InvoiceMaker:
         view = merchant_view(invoice, self._checkout_urls[invoice.lane])
         return Draft(invoice, view, change, wallet, fee.agreed, rates.house)
 
-    def store(self, tx: Transaction, origin: Origin, draft: Draft) -> None:
+    def store(
+        self, tx: Transaction, origin: Origin, draft: Draft, keyed: KeyedAnswer | None = None
+    ) -> None:
         """Give the wallet away for ever, store the invoice and tell of it."""
         invoice = draft.invoice
-        tx.assign_wallet(draft.wallet, origin.merchant_id, invoice.invoice_id, origin.at)
-        tx.add_invoice(invoice, draft.change)
+        event = event_of(invoice, draft.change, draft.view)
+        details = {"amount": invoice.price.text(), "currency": invoice.price.asset.code}
+        told = audit("invoice.created", origin, public_id("inv", invoice.invoice_id), details)
+        tx.add_new(NewInvoice(invoice, draft.wallet, event, told), keyed)
         if draft.fee is not None:
             tx.put_invoice_fee(invoice.invoice_id, draft.fee, draft.house, origin.at)
-        announce(tx, invoice, draft.change, draft.view)
-        details = {"amount": invoice.price.text(), "currency": invoice.price.asset.code}
-        subject = public_id("inv", invoice.invoice_id)
-        tx.tell([audit("invoice.created", origin, subject, details)], origin.at)
+        deliver(tx, event, wanting(tx, event))
 
     def _option(self, due: Amount, lock: RateLock, addresses: Mapping[str, str]) -> PaymentOption:
         chain = due.asset.chain or ""

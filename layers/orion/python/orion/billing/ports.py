@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from orion.billing.delivery import WebhookEvent
 from orion.billing.fees.ports import FeeTransaction
 from orion.billing.invoice import Change, Invoice
 from orion.billing.listing import Wanted
@@ -40,6 +41,14 @@ class Answer:
     body: bytes
     kept: bytes
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedAnswer:
+    """What a request was answered with, to be kept under its key."""
+
+    request: KeyedRequest
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,18 @@ class Expected:
     lane: str
     currency: str
     assets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewInvoice:
+    """An invoice after its first change, its locked wallet, the event of that change, and the
+    message that tells of it.
+    """
+
+    invoice: Invoice
+    wallet: FreeWallet
+    event: WebhookEvent
+    told: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +145,11 @@ class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol)
         self,
         request: KeyedRequest,
         expected: Expected,
-        now: datetime,
-        work: Callable[[], tuple[Answer, Callable[[], None]]],
+        work: Callable[[], tuple[Answer, Callable[[KeyedAnswer], None]]],
     ) -> Answer:
         """As `once`, in fewer round trips, for the ordinary making of an invoice: the key is looked
         up together with what is expected. `work` only reads; what it gives beside its answer
-        writes, and is called when the key is stored with that answer.
+        writes, the key with that answer before all else (`add_new`).
         """
         ...
 
@@ -151,14 +171,11 @@ class Transaction(FeeTransaction, RateTransaction, WebhookTransaction, Protocol)
         """A free wallet, locked. Two transactions never get the same. Raises NoAddressAvailable."""
         ...
 
-    def assign_wallet(
-        self, wallet: FreeWallet, merchant_id: bytes, invoice_id: bytes, now: datetime
-    ) -> None:
-        """Give a locked free wallet away for ever."""
-        ...
-
-    def add_invoice(self, invoice: Invoice, change: Change) -> None:
-        """Store a new invoice with its options and its first change."""
+    def add_new(self, new: NewInvoice, keyed: KeyedAnswer | None = None) -> None:
+        """Store a new invoice and give its wallet away for ever, in one round trip; `keyed` is
+        stored before all else. Errors: `idempotency_key_in_flight`. Where another request was the
+        first with its key, the transaction begins again.
+        """
         ...
 
     def invoice(self, invoice_id: bytes) -> Invoice | None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from orion.billing.audit import Origin, audit
 from orion.billing.creation import Asked, InvoiceMaker, expected, judge
@@ -20,7 +21,7 @@ from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.model import CauseType, InvoiceStatus, cancellable
 from orion.billing.moving import follow_facts
 from orion.billing.payment_link import Networks
-from orion.billing.ports import Answer, BillingStore, KeyedRequest, Transaction
+from orion.billing.ports import Answer, BillingStore, KeyedAnswer, KeyedRequest, Transaction
 from orion.billing.rates.source import RateSource
 from orion.ids import public_id
 from orion.money import Amount, asset
@@ -78,14 +79,12 @@ class Billing:
         judged = judge(asked, self._around.places)
         origin = Origin(request.merchant_id, lane, trace_id, self._clock())
 
-        def drafted(tx: Transaction) -> tuple[Answer, Callable[[], None]]:
+        def drafted(tx: Transaction) -> tuple[Answer, Callable[[KeyedAnswer], None]]:
             draft = self._maker.draft(tx, origin, judged)
-            return _answer(201, draft.view), lambda: self._maker.store(tx, origin, draft)
+            return _answer(201, draft.view), partial(self._maker.store, tx, origin, draft)
 
         return self._store.transact(
-            lambda tx: tx.once_expecting(
-                request, expected(origin, judged), origin.at, lambda: drafted(tx)
-            )
+            lambda tx: tx.once_expecting(request, expected(origin, judged), lambda: drafted(tx))
         )
 
     def new_invoice(self, tx: Transaction, origin: Origin, asked: Asked) -> Invoice:

@@ -13,8 +13,12 @@ from orion.billing.webhook_pace import Lane, Pace
 class EventTransaction(Protocol):
     """Events and the merchant's stream of them."""
 
-    def add_event(self, event: WebhookEvent, deliveries: Sequence[Delivery]) -> None:
-        """Store an event, without a position, and its deliveries."""
+    def add_event(self, event: WebhookEvent) -> None:
+        """Store an event, without a position."""
+        ...
+
+    def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Store at least one delivery of a stored event."""
         ...
 
     def event(self, merchant_id: bytes, event_id: bytes) -> WebhookEvent | None:

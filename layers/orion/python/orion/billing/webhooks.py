@@ -32,18 +32,26 @@ DISPATCH_QUEUE = "sqs:webhook-dispatch"
 def announce(tx: Transaction, invoice: Invoice, change: Change, view: Mapping[str, object]) -> None:
     """Store the event of `change`, and a delivery to each endpoint that wants it.
 
-    `invoice` is locked or new, and already shows the change; so does `view`, the merchant's.
+    `invoice` is locked and already shows the change; so does `view`, the merchant's.
     """
-    kind = event_type(change.old, change.new)
-    event = new_event(
+    event = event_of(invoice, change, view)
+    publish(tx, event, wanting(tx, event))
+
+
+def event_of(invoice: Invoice, change: Change, view: Mapping[str, object]) -> WebhookEvent:
+    """The event of an invoice's change."""
+    return new_event(
         (invoice.merchant_id, invoice.invoice_id, change.number),
-        kind,
+        event_type(change.old, change.new, change.cause.type),
         view,
         change.cause.at,
         change.cause.trace_id,
     )
-    wanting = [one for one in tx.endpoints(invoice.merchant_id) if one.open and one.wants(kind)]
-    publish(tx, event, wanting)
+
+
+def wanting(tx: Transaction, event: WebhookEvent) -> Sequence[Endpoint]:
+    """The merchant's endpoints that get this event."""
+    return [one for one in tx.endpoints(event.merchant_id) if one.open and one.wants(event.type)]
 
 
 def new_event(
@@ -68,17 +76,27 @@ def new_event(
 
 
 def publish(
-    tx: Transaction, event: WebhookEvent, wanting: Sequence[Endpoint]
+    tx: Transaction, event: WebhookEvent, endpoints: Sequence[Endpoint]
 ) -> Sequence[Delivery]:
-    """Store `event` of a locked or new object, and a delivery to each of these endpoints. What may
-    leave at once is left to the dispatcher, who is told.
+    """Store `event` of a locked or new object, and a delivery to each of these endpoints."""
+    tx.add_event(event)
+    return deliver(tx, event, endpoints)
+
+
+def deliver(
+    tx: Transaction, event: WebhookEvent, endpoints: Sequence[Endpoint]
+) -> Sequence[Delivery]:
+    """Store a delivery of a stored event to each of these endpoints. What may leave at once is left
+    to the dispatcher, who is told.
     """
+    if not endpoints:
+        return ()
     # A first event has none before it.
-    busy = tx.busy_endpoints(event.object_id) if wanting and event.number > 1 else frozenset()
+    busy = tx.busy_endpoints(event.object_id) if event.number > 1 else frozenset()
     deliveries = [
-        new_delivery(event, one.endpoint_id, held=one.endpoint_id in busy) for one in wanting
+        new_delivery(event, one.endpoint_id, held=one.endpoint_id in busy) for one in endpoints
     ]
-    tx.add_event(event, deliveries)
+    tx.add_deliveries(deliveries)
     if any(delivery.state == DeliveryState.WAITING for delivery in deliveries):
         tx.tell([_dispatch_message(event)], event.created_at)
     return deliveries

@@ -9,15 +9,17 @@ from orion.adapters.mysql.billing_facts import BillingFacts
 from orion.adapters.mysql.billing_fees import BillingFees, plan_question
 from orion.adapters.mysql.billing_invoices import FREE_WALLET, BillingInvoices, settings_question
 from orion.adapters.mysql.billing_mending import BillingMending
+from orion.adapters.mysql.billing_new import BillingNew
 from orion.adapters.mysql.billing_places import BillingPlaces
 from orion.adapters.mysql.billing_rates import BillingRates, choice_question, fixed_question
 from orion.adapters.mysql.billing_sockets import BillingSockets
 from orion.adapters.mysql.billing_webhooks import BillingWebhooks, endpoints_question
 from orion.adapters.mysql.one_trip import Question
-from orion.adapters.mysql.session import Cursor, Database
+from orion.adapters.mysql.session import BeginAgain, Cursor, Database
 from orion.billing.invoice import Invoice
-from orion.billing.ports import Answer, Expected, KeyedRequest, Message, Transaction
+from orion.billing.ports import Answer, Expected, KeyedAnswer, KeyedRequest, Message, Transaction
 from orion.billing.sockets import SocketTransaction
+from orion.errors import OrionError
 from orion.records import Record, canonical_json
 
 T = TypeVar("T")
@@ -25,6 +27,7 @@ T = TypeVar("T")
 
 class MySqlBillingTransaction(
     BillingInvoices,
+    BillingNew,
     BillingFacts,
     BillingPlaces,
     BillingMending,
@@ -64,26 +67,29 @@ class MySqlBillingTransaction(
         self,
         request: KeyedRequest,
         expected: Expected,
-        now: datetime,
-        work: Callable[[], tuple[Answer, Callable[[], None]]],
+        work: Callable[[], tuple[Answer, Callable[[KeyedAnswer], None]]],
     ) -> Answer:
         key = idempotency.question(request.merchant_id, request.key)
         self._read_ahead([key, *_questions(expected)])
         stored = idempotency.kept(self._ask(key), request.route, request.request_hash)
         if stored is not None:
             return Answer(stored.status, stored.body, stored.kept, stored.replayed)
-        answer, write = work()
-        idempotency.keep(
-            self._cursor,
-            scope=request.merchant_id,
-            key=request.key,
-            route=request.route,
-            request_hash=request.request_hash,
-            now=now,
-            answer=idempotency.Answer(answer.status, answer.body, answer.kept),
-        )
-        write()
+        try:
+            answer, write = work()
+        except OrionError:
+            # What is refused now may be what the first request with this key has taken.
+            self._wait_for_first(request)
+            raise
+        write(KeyedAnswer(request, answer))
         return answer
+
+    def _wait_for_first(self, request: KeyedRequest) -> None:
+        now = datetime.now(UTC)
+        scope, key = request.merchant_id, request.key
+        if not idempotency.claim(
+            self._cursor, scope, key, request.route, request.request_hash, now
+        ):
+            raise BeginAgain
 
     def expect(self, expected: Expected) -> None:
         self._read_ahead(_questions(expected))

@@ -19,7 +19,7 @@ _PLACED_AT_ONCE = 100
 class BillingEvents(BillingCursor):
     """The port `EventTransaction`."""
 
-    def add_event(self, event: WebhookEvent, deliveries: Sequence[Delivery]) -> None:
+    def add_event(self, event: WebhookEvent) -> None:
         self._cursor.execute(
             "INSERT INTO webhook_event (event_id, object_id, number, merchant_id, type, body,"
             " created_at, trace_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
@@ -34,8 +34,8 @@ class BillingEvents(BillingCursor):
                 event.trace_id,
             ),
         )
-        if not deliveries:
-            return
+
+    def add_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         self._cursor.executemany(
             "INSERT INTO webhook_delivery (delivery_id, event_id, endpoint_id, object_id, number,"
             " state, attempt, due_at, trace_id, created_at)"

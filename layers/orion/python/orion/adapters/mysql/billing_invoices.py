@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from orion.adapters.mysql.billing_rates import lock_values
-from orion.adapters.mysql.billing_rows import BillingCursor, marks, maybe_stored, stored
+from orion.adapters.mysql.billing_rows import BillingCursor, marks, stored
 from orion.adapters.mysql.one_trip import Question
 from orion.billing.errors import NoAddressAvailable
-from orion.billing.invoice import Change, Invoice
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.ports import AccountBalance, FreeWallet
-from orion.records import canonical_json
 
 _PURPOSES = ("available", "reversal_receivable", "settling")
 
@@ -45,15 +42,6 @@ class BillingInvoices(BillingCursor):
         addresses = {row[2]: row[3] for row in rows if row[2] is not None}
         return FreeWallet(group_no, wallet_index, addresses)
 
-    def assign_wallet(
-        self, wallet: FreeWallet, merchant_id: bytes, invoice_id: bytes, now: datetime
-    ) -> None:
-        self._cursor.execute(
-            "UPDATE orion_moneyin.wallet SET state = 'assigned', merchant_id = %s, invoice_id = %s,"
-            " assigned_at = %s WHERE group_no = %s AND wallet_index = %s",
-            (merchant_id, invoice_id, stored(now), wallet.group_no, wallet.wallet_index),
-        )
-
     def settings(self, merchant_id: bytes) -> MerchantSettings:
         rows: Any = self._ask(settings_question(merchant_id))
         return MerchantSettings(*rows[0]) if rows else MerchantSettings()
@@ -70,54 +58,6 @@ class BillingInvoices(BillingCursor):
                 (merchant_id, settings.tolerance_bps, settings.expires_in_s, stored(now)),
             )
         )
-
-    def add_invoice(self, invoice: Invoice, change: Change) -> None:
-        made = invoice.made
-        self._cursor.execute(
-            "INSERT INTO invoice (invoice_id, merchant_id, lane, status, currency, price_units,"  # noqa: S608
-            " reference, created_at, expires_at, changes, tolerance_bps, wakes_at, metadata,"
-            " payment_link_id, session_id, success_url, cancel_url, language)"
-            f" VALUES ({marks(range(18))})",
-            (
-                invoice.invoice_id,
-                invoice.merchant_id,
-                invoice.lane,
-                invoice.status.value,
-                invoice.price.asset.code,
-                invoice.price.units,
-                made.reference,
-                stored(invoice.created_at),
-                stored(invoice.expires_at),
-                invoice.changes,
-                invoice.tolerance_bps,
-                maybe_stored(invoice.wakes_at),
-                canonical_json(made.metadata).decode() if made.metadata else None,
-                made.payment_link_id,
-                made.session_id,
-                made.success_url,
-                made.cancel_url,
-                made.language,
-            ),
-        )
-        self._cursor.executemany(
-            "INSERT INTO payment_option (invoice_id, position, asset, due_units, rate_units,"
-            " address, payment_link, rate_source, rate_providers, rate_path, rate_spread_bps,"
-            " rate_observed_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (
-                    invoice.invoice_id,
-                    position,
-                    option.due.asset.code,
-                    option.due.units,
-                    option.rate.units,
-                    option.address,
-                    option.payment_link,
-                    *lock_values(option.rate_lock),
-                )
-                for position, option in enumerate(invoice.options)
-            ],
-        )
-        self._insert_change(invoice.invoice_id, change)
 
     def balances(self, merchant_id: bytes) -> Sequence[AccountBalance]:
         self._cursor.execute(

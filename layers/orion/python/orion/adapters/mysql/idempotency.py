@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import pymysql
 
 from orion.adapters.mysql.one_trip import Question, Row, ask
-from orion.adapters.mysql.session import BeginAgain, Cursor
+from orion.adapters.mysql.session import Cursor
 from orion.errors import OrionError, Retry
 
 _DUPLICATE, _LOCK_WAIT = 1062, 1205
@@ -67,7 +67,7 @@ def once(
     transaction back.
     Raises IdempotencyKeyInFlight, IdempotencyKeyReused.
     """
-    if _claim(cursor, scope, key, route, request_hash, now):
+    if claim(cursor, scope, key, route, request_hash, now):
         answer = work()
         cursor.execute(
             "UPDATE idempotency SET status = %s, response = %s"
@@ -103,50 +103,12 @@ def kept(rows: Sequence[Row], route: str, request_hash: bytes) -> Answer | None:
     return None
 
 
-def keep(
-    cursor: Cursor,
-    *,
-    scope: bytes,
-    key: str,
-    route: str,
-    request_hash: bytes,
-    now: datetime,
-    answer: Answer,
-) -> None:
-    """Store a new key with its answer, before anything else is written in the transaction that
-    looked the key up first and found nothing: a statement fewer than `once`, where the answer is
-    known by reading.
-
-    Waits for a concurrent first request as `once` does, and raises BeginAgain when that has
-    finished; IdempotencyKeyInFlight when it has not.
-    """
-    try:
-        cursor.execute(
-            "INSERT INTO idempotency (scope, idempotency_key, route, request_hash, created_at,"
-            " status, response) VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            (
-                scope,
-                key,
-                route,
-                request_hash,
-                now.replace(tzinfo=None),
-                answer.status,
-                answer.kept,
-            ),
-        )
-    except pymysql.err.IntegrityError as exc:
-        if exc.args[0] != _DUPLICATE:
-            raise
-        raise BeginAgain from exc
-    except pymysql.err.OperationalError as exc:
-        if exc.args[0] != _LOCK_WAIT:
-            raise
-        raise IdempotencyKeyInFlight("the first request with this key has not finished") from exc
-
-
-def _claim(
+def claim(
     cursor: Cursor, scope: bytes, key: str, route: str, request_hash: bytes, now: datetime
 ) -> bool:
+    """Whether the key is new; it is then this transaction's, without an answer yet. Waits for a
+    concurrent first request as `once` does. Raises IdempotencyKeyInFlight.
+    """
     try:
         cursor.execute(
             "INSERT INTO idempotency (scope, idempotency_key, route, request_hash, created_at)"

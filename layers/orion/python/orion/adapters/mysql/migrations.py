@@ -15,9 +15,9 @@ from typing import Any
 import pymysql
 from pymysql.cursors import Cursor
 
-from orion.adapters.mysql.session import MySqlConfig
+from orion.adapters.mysql.session import SESSION, MySqlConfig
 from orion.arch.model import (
-    RIGHTS,
+    OWN_RIGHTS,
     Applied,
     Grant,
     Migration,
@@ -67,7 +67,7 @@ class MySqlMigrations:
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=STATEMENT_TIMEOUT_S,
                 write_timeout=STATEMENT_TIMEOUT_S,
-                init_command="SET time_zone = '+00:00'",
+                init_command=SESSION,
             )
         except (pymysql.err.Error, OSError) as exc:
             raise Unavailable("the database does not answer") from exc
@@ -161,7 +161,7 @@ class MySqlMigrations:
     ) -> Sequence[str]:
         # In a right on a whole schema `_` is a wildcard unless it is escaped.
         wanted: set[_Right] = {
-            (schema.name.replace("_", r"\_"), "*", right) for schema in own for right in RIGHTS
+            (schema.name.replace("_", r"\_"), "*", right) for schema in own for right in OWN_RIGHTS
         }
         wanted |= {(grant.schema, grant.table, right) for grant in grants for right in grant.rights}
         held = self._held(username)

@@ -13,7 +13,7 @@ from pymysql.cursors import Cursor
 
 from orion.errors import OrionError, Retry
 
-__all__ = ["BeginAgain", "Cursor", "Database", "DatabaseUnavailable", "MySqlConfig"]
+__all__ = ["SESSION", "BeginAgain", "Cursor", "Database", "DatabaseUnavailable", "MySqlConfig"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,8 @@ _BELIEVED_S = 1.0
 _SERVER_GONE = frozenset(
     {0, 1040, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1290, 1317, 1836, 1927, 3024, 4031}
 )
-_SESSION = (
+# Of whoever stores rows, and of whoever makes procedures, which keep the mode they are made in.
+SESSION = (
     "SET time_zone = '+00:00',"
     " sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'"
 )
@@ -193,7 +194,7 @@ class Database:
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=READ_TIMEOUT_S,
                 write_timeout=READ_TIMEOUT_S,
-                init_command=_SESSION + _idle(config.idle_s),
+                init_command=SESSION + _idle(config.idle_s),
             )
             with self._connection.cursor() as cursor:
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
