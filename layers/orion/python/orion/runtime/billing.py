@@ -127,7 +127,12 @@ def ledger_posted(event: Mapping[str, object]) -> Mapping[str, int]:
 def expire() -> Mapping[str, int]:
     """Invoices whose time is over, and payments whose block stays gone; run by the schedule."""
     logger()
-    told = _told(progress().expire())
+    # First: it is told also where time cannot move an invoice.
+    _name_lost()
+    return _told(progress().expire())
+
+
+def _name_lost() -> None:
     lost = progress().lost_deposits()
     count(_MODULE, "Deposits reversed long", len(lost))
     for one in lost[:_NAMED]:
@@ -141,7 +146,6 @@ def expire() -> Mapping[str, int]:
                 "since": one.since.isoformat(),
             },
         )
-    return told
 
 
 def _each(

@@ -32,6 +32,8 @@ CONNECT_TIMEOUT_S = 5
 # Below the fifteen minutes of a function, so that a statement that never ends is named by us.
 STATEMENT_TIMEOUT_S = 840
 LOCK_WAIT_S = 30
+# For rows that the functions hold: theirs wait for 2 s, but a migration that gives up is half done.
+ROW_WAIT_S = 60
 _LOCK = "orion_migrations"
 
 _RECORD = """
@@ -67,8 +69,11 @@ class MySqlMigrations:
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=STATEMENT_TIMEOUT_S,
                 write_timeout=STATEMENT_TIMEOUT_S,
-                init_command=SESSION,
+                init_command=f"{SESSION}, innodb_lock_wait_timeout = {ROW_WAIT_S:d}",
             )
+            with self._connection.cursor() as cursor:
+                # A statement over a whole table must not lock the gaps of the tables that it reads.
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         except (pymysql.err.Error, OSError) as exc:
             raise Unavailable("the database does not answer") from exc
 
