@@ -36,7 +36,7 @@ COUNTED: tuple[Counted, ...] = (
     Counted(
         SERVERLESS,
         "outbox",
-        "Messages too large",
+        "Messages refused",
         "An outbox holds a message that no queue takes: its key waits for a person.",
     ),
     Counted(
@@ -44,6 +44,13 @@ COUNTED: tuple[Counted, ...] = (
         "outbox",
         "Destinations refusing",
         "A relay's topic or queue refuses what is sent to it.",
+        minutes=STOPPED_MINUTES,
+    ),
+    Counted(
+        SERVERLESS,
+        "outbox",
+        "Rows out of sight",
+        "All that a relay looks at is left alone, and more stands behind it.",
         minutes=STOPPED_MINUTES,
     ),
     Counted(

@@ -15,6 +15,7 @@ from orion.adapters.mysql import outbox
 from orion.adapters.mysql.outbox import LeftAlone, OutboxRow, kafka_row, sqs_row
 from orion.adapters.mysql.session import Cursor, Database
 from orion.ids import random_id
+from orion.runtime.relay_run import BATCH_ROWS
 from tests.engine.outbox_scene import (
     NOW,
     STAGE,
@@ -28,6 +29,7 @@ from tests.engine.outbox_scene import (
     waiting,
     written_for,
 )
+from tests.engine.queue_scene import a_queue_that_hangs
 
 pytestmark = pytest.mark.engine
 
@@ -146,7 +148,7 @@ def test_a_message_that_no_queue_takes_waits_with_its_key_only_and_raises_an_ala
     said, _ = output.communicate(timeout=60)
     assert output.returncode == 0, said
     assert said.strip().splitlines()[-1] == "3"
-    assert "Messages too large" in said
+    assert "Messages refused" in said
     assert queued("webhooks") == [1, 4]
     assert queued(SMALL_QUEUE) == [5]
     assert left(database) == ["sqs:webhooks"] * 2
@@ -184,9 +186,35 @@ def test_a_message_that_its_queue_refuses_holds_up_its_key_only(
         message(SMALL_QUEUE, 3, key="other"),
         *(message(SMALL_QUEUE, number, key="other") for number in range(10, 30)),
     )
-    fail(start_relay(surroundings, works_s=1))
+    said, _ = (relay := start_relay(surroundings)).communicate(timeout=60)
+    assert relay.returncode == 0, said
+    assert "Messages refused" in said
     assert queued(SMALL_QUEUE) == [1, 3, *range(10, 30)]
     assert waiting(database) == 1
+
+
+def test_characters_that_no_queue_takes_arrive_all_the_same(
+    database: Database, surroundings: Mapping[str, str]
+) -> None:
+    text = "\ufffe \uffff \x7f \u00e9 \u4e2d \U0001f600 \U0010ffff \\ \" \n"
+    store(database, sqs_row("webhooks", "k", {"n": 1, text: text}, random_id()))
+    assert finish(start_relay(surroundings)) == 1
+    [got] = boto3.client("sqs").receive_message(QueueUrl=url_of("webhooks"))["Messages"]
+    assert json.loads(got["Body"]) == {"n": 1, text: text}
+
+
+def test_a_queue_that_hangs_keeps_no_topic_waiting(
+    database: Database, kafka_cluster: Kafka, surroundings: Mapping[str, str]
+) -> None:
+    told = some_rows(2)
+    # More than a batch: the topic's rows are seen only when the queue has been given up.
+    store(database, *(message("webhooks", n) for n in range(BATCH_ROWS)), *told)
+    with a_queue_that_hangs() as url:
+        output = fail(start_relay({**surroundings, "AWS_ENDPOINT_URL_SQS": url}, works_s=10))
+    assert "LockLost" not in output, output
+    mine = [row.event_id.hex() for row in told]
+    assert [record[0] for record in audit_records(kafka_cluster) if record[0] in mine] == mine
+    assert left(database) == ["sqs:webhooks"] * BATCH_ROWS
 
 
 def test_a_record_without_a_way_holds_up_nobody_else(

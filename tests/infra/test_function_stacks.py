@@ -122,8 +122,9 @@ def test_what_a_relay_leaves_alone_raises_an_alarm(
         and resource["Properties"]["Namespace"] == "orion/outbox"
     }
     assert {name: alarm["EvaluationPeriods"] for name, alarm in found.items()} == {
-        "Messages too large": 1,
+        "Messages refused": 1,
         "Destinations refusing": 2,
+        "Rows out of sight": 2,
     }
     for alarm in found.values():
         assert alarm["Dimensions"] == [{"Name": "stage", "Value": "prod"}]

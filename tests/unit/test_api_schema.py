@@ -77,7 +77,7 @@ def test_an_optional_field_may_be_absent_or_null_and_a_patch_can_tell() -> None:
 
 
 WRONG: dict[str, tuple[object, ...]] = {
-    "name": (1, True, [], {}, "", "x" * 9, "a\x00b", "\ud800", "a\nb"),
+    "name": (1, True, [], {}, "", "x" * 9, "a\x00b", "\ud800", "a\nb", "\ufffe", "a\uffff"),
     "count": (True, "1", 0, 10, [1]),
     "colour": ("green", "", 1, ["red"]),
     "tags": ("a", [], ["a", "a"], [1], ["a"] * 4, ["a", None], [""]),
@@ -103,6 +103,7 @@ def test_a_value_that_does_not_fit_is_refused_by_its_name(field: str, value: obj
     [
         ("labels.a", {"labels": {"a": "1234567"}}),
         ("labels.a", {"labels": {"a": 1}}),
+        ("labels.a", {"labels": {"a": "x\uffff"}}),
         ("inner.name", {"inner": {"name": "xxxxx"}}),
         ("rows.name", {"rows": [{"name": 1}]}),
     ],

@@ -111,7 +111,9 @@ def test_a_body_takes_only_the_fields_of_its_request() -> None:
         Body.parse(b" " * 70_000, set())
 
 
-@pytest.mark.parametrize("value", [1, True, [], {}, "", "x" * 9, "a\x00b", "\ud800", "a\nb"])
+@pytest.mark.parametrize(
+    "value", [1, True, [], {}, "", "x" * 9, "a\x00b", "\ud800", "a\nb", "\ufffe", "a\uffff"]
+)
 def test_a_text_field_is_readable_text_within_its_limit(value: object) -> None:
     with pytest.raises(MalformedField):
         Body({"name": value}).text("name", max_length=8)

@@ -45,6 +45,15 @@ class MalformedParameter(OrionError):
     code = "malformed_parameter"
 
 
+def readable(text: str) -> bool:
+    """Whether nothing in `text` is a control character, a lone surrogate, or one of U+FFFE and
+    U+FFFF, which XML and with it SQS do not know (Amazon SQS API Reference, `SendMessage`).
+    """
+    return not any(
+        ord(c) < 32 or ord(c) in (127, 0xFFFE, 0xFFFF) or 0xD800 <= ord(c) <= 0xDFFF for c in text
+    )
+
+
 class Body:
     """One JSON object; each reader raises MissingField or MalformedField with the field's name."""
 
@@ -63,15 +72,13 @@ class Body:
         return cls(values)
 
     def text(self, name: str, *, max_length: int, min_length: int = 1) -> str:
-        """A text of `min_length` to `max_length` characters without control characters or lone
-        surrogates.
-        """
+        """A `readable` text of `min_length` to `max_length` characters."""
         value = self._required(name)
         if not isinstance(value, str) or not min_length <= len(value) <= max_length:
             raise MalformedField(
                 f"a text of {min_length} to {max_length} characters is wanted", field=name
             )
-        if any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
+        if not readable(value):
             raise MalformedField("the text has characters that nobody can read", field=name)
         return value
 

@@ -21,6 +21,7 @@ from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import Unavailable
 from orion.runtime import clock
 from orion.runtime.log import logger
+from orion.runtime.relay_refusals import Refusals
 from orion.runtime.relay_run import LambdaContext, Run, Waiting
 from orion.runtime.settings import kafka_config, mysql_config
 from orion.runtime.wakeup import woken
@@ -45,9 +46,9 @@ def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> M
     """
     logger()
     woken(module)
-    database, producer = _resources(module)
+    database, producer, refusals = _resources(module)
     try:
-        sent = _send_all(Waiting(module, database), producer, context)
+        sent = _send_all(Waiting(module, database), producer, context, refusals)
     finally:
         # Also while something refuses: sent rows pile up else.
         if "Records" not in event:
@@ -56,13 +57,15 @@ def relay(module: str, event: Mapping[str, object], context: LambdaContext) -> M
     return {"sent": sent}
 
 
-def _send_all(waiting: Waiting, producer: Producer, context: LambdaContext) -> int:
+def _send_all(
+    waiting: Waiting, producer: Producer, context: LambdaContext, refusals: Refusals
+) -> int:
     """What waits, under the module's lock; 0 where another relay keeps that."""
     try:
         with waiting.database.transaction() as cursor:
             if not _take_lock(cursor, waiting.module):
                 return 0
-        run = Run(waiting, producer, context)
+        run = Run(waiting, producer, context, refusals)
         run.everything()
         return run.sent
     finally:
@@ -107,9 +110,10 @@ def _release_lock(database: Database, module: str) -> None:
 
 
 @cache
-def _resources(module: str) -> tuple[Database, Producer]:
+def _resources(module: str) -> tuple[Database, Producer, Refusals]:
     config = mysql_config(module, f"orion_{module.replace('-', '_')}", direct=True)
-    return Database(config), Producer(kafka_config(module), client_id=f"orion-relay-{module}")
+    producer = Producer(kafka_config(module), client_id=f"orion-relay-{module}")
+    return Database(config), producer, Refusals()
 
 
 def relay_handler(

@@ -1,6 +1,7 @@
 """One run of a relay: what waits goes out batch by batch, and what is refused waits alone.
 
-A destination that refuses is left alone until the others have theirs. Where a batch for several
+A destination that refuses is left alone until the others have theirs, and so is one that refused
+in the last run of this process, until then untried. Where a batch for several
 topics is not acknowledged, and no topic said no, its session is given up whole, and each topic is
 tried by itself in the next batch. That is read anew, so that nothing is routed by a shard map older
 than its rows.
@@ -8,18 +9,19 @@ than its rows.
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from orion.adapters.kafka.producer import BrokerUnavailable, Message, Producer
 from orion.adapters.mysql import outbox
-from orion.adapters.mysql.outbox import LeftAlone, Unsent
+from orion.adapters.mysql.outbox import NOTHING_LEFT_ALONE, LeftAlone, Unsent
 from orion.adapters.mysql.session import Cursor, Database
 from orion.errors import OrionError, Unavailable
 from orion.runtime import clock, relay_queue
 from orion.runtime.metrics import count
 from orion.runtime.relay_queue import MESSAGE_BYTES, QueueRefused
+from orion.runtime.relay_refusals import Refusals
 from orion.runtime.relay_routes import Unroutable, partition_of, shards_by_bucket
 
 T = TypeVar("T")
@@ -27,8 +29,6 @@ T = TypeVar("T")
 BATCH_ROWS = 500
 BATCH_BYTES = 8_000_000  # What the client buffers and a delivery's time can carry.
 MAX_BATCHES = 80
-# Beyond so many single keys their whole destination is left alone.
-MAX_KEYS_ALONE = 200
 _STOP_BEFORE_DEADLINE_MS = 25_000  # One attempt may take as long as a delivery's time-out.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 _KAFKA, _SQS = "kafka:", "sqs:"
@@ -53,6 +53,16 @@ class MessageTooLarge(OrionError):
     """A stored row that no queue takes: a mistake of the module that stored it."""
 
     code = "message_too_large"
+
+
+class MessageRefused(OrionError):
+    """A stored row that its queue will not take however often it comes."""
+
+    code = "message_refused"
+
+
+# They wait for a person, and fail no run.
+_FOR_A_PERSON = (MessageTooLarge, MessageRefused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +95,18 @@ class _Group:
 
 
 class Run:
-    """`sent` rows went out and are marked."""
+    """`sent` rows went out and are marked. `refusals` are those of earlier runs, and learn."""
 
-    def __init__(self, waiting: Waiting, producer: Producer, context: LambdaContext) -> None:
+    def __init__(
+        self, waiting: Waiting, producer: Producer, context: LambdaContext, refusals: Refusals
+    ) -> None:
         self.sent = 0
         self._waiting = waiting
         self._producer = producer
         self._context = context
+        self._refusals = refusals
+        # They refused an earlier run: left alone, untried, until everything else is sent.
+        self._last = refusals.recent()
         # Tried by themselves: each was in a batch for several that failed.
         self._suspected: set[str] = set()
         # Left alone until everything else is sent.
@@ -99,6 +114,7 @@ class Run:
         self._refused_keys: dict[_Key, OrionError] = {}
         # Left alone by this run: no second attempt would change it.
         self._stuck: dict[_Key, OrionError] = {}
+        self._out_of_sight = False
 
     def everything(self) -> None:
         """Send what waits until nothing does or the time is up. Raises the first failure of a
@@ -116,6 +132,10 @@ class Run:
                 break
             if found:
                 continue
+            if self._last:
+                self._suspected |= self._last
+                self._last = frozenset()
+                continue
             if not (self._refusing or self._refused_keys):
                 break
             _log.warning("refused, waiting", extra={"pause_ms": int(pause_s * 1000)})
@@ -129,14 +149,16 @@ class Run:
         self._tell()
 
     def _tell(self) -> None:
-        """Say what is left. A message that is too large waits for a person and fails no run."""
-        large = [key for key, error in self._stuck.items() if isinstance(error, MessageTooLarge)]
-        if large:
-            count("outbox", "Messages too large", len(large))
+        """Say what is left. A message that no queue takes waits for a person and fails no run."""
+        for_a_person = sum(isinstance(error, _FOR_A_PERSON) for error in self._stuck.values())
+        if for_a_person:
+            count("outbox", "Messages refused", for_a_person)
+        if self._out_of_sight:
+            count("outbox", "Rows out of sight", 1)
         failures = [
             *self._refusing.values(),
             *self._refused_keys.values(),
-            *(error for error in self._stuck.values() if not isinstance(error, MessageTooLarge)),
+            *(error for error in self._stuck.values() if not isinstance(error, _FOR_A_PERSON)),
         ]
         if failures:
             count("outbox", "Destinations refusing", 1)
@@ -162,10 +184,12 @@ class Run:
         Kafka by the newest map.
         """
         alone = LeftAlone(
-            frozenset({*self._refusing, *self._crowded()}),
+            frozenset({*self._refusing, *self._last}),
             frozenset({*self._refused_keys, *self._stuck}),
         )
         rows = outbox.unsent(cursor, BATCH_ROWS, BATCH_BYTES, alone)
+        if not rows and not self._last and alone != NOTHING_LEFT_ALONE:
+            self._out_of_sight |= outbox.rows_out_of_sight(cursor)
         shards = shards_by_bucket(cursor, {_topic(unsent) for unsent in rows})
         records: list[tuple[Unsent, Message]] = []
         queued: dict[str, list[Unsent]] = {}
@@ -208,11 +232,9 @@ class Run:
         )
         self._stuck[_key(unsent)] = error
 
-    def _crowded(self) -> set[str]:
-        """Destinations with too many single keys to name each."""
-        if len(self._stuck) + len(self._refused_keys) <= MAX_KEYS_ALONE:
-            return set()
-        return {destination for destination, _ in (*self._stuck, *self._refused_keys)}
+    def _refuse(self, destinations: Iterable[str], error: OrionError) -> None:
+        self._refusing.update(dict.fromkeys(destinations, error))
+        self._refusals.note(destinations)
 
     def _to_kafka(self, group: _Group) -> None:
         try:
@@ -228,32 +250,69 @@ class Run:
             refused = {f"{_KAFKA}{topic}" for topic in error.refused}
             if refused or len(missing) == 1:
                 # The others have not been asked, or go out with the next batch.
-                self._refusing.update(dict.fromkeys(refused or missing, error))
+                self._refuse(refused or missing, error)
             else:
                 self._suspected |= missing
         else:
             self._mark([unsent.seq for unsent in group.rows])
-            self._suspected -= {unsent.row.destination for unsent in group.rows}
+            destinations = {unsent.row.destination for unsent in group.rows}
+            self._suspected -= destinations
+            self._refusals.forget(destinations)
 
     def _to_queue(self, rows: Sequence[Unsent]) -> None:
         destination = rows[0].row.destination
-        for batch in relay_queue.batches(rows):
-            due = [unsent for unsent in batch if _key(unsent) not in self._refused_keys]
+        # Not all that are stuck: what stands before a row that is too large goes out.
+        gaps: set[_Key] = set()
+        for batch in relay_queue.batches(self._doubted_alone(rows)):
+            due = [unsent for unsent in batch if _key(unsent) not in gaps]
             if not due:
                 continue
             try:
-                taken = relay_queue.send(destination.removeprefix(_SQS), due)
+                answer = relay_queue.send(destination.removeprefix(_SQS), due)
             except QueueRefused as error:
                 _log.warning("refused", extra={"to": destination, "error": str(error)})
-                self._refusing[destination] = error
+                self._refuse({destination}, error)
+                # Several that hang would outlast the session that idles meanwhile.
+                self._mark([])
                 return
-            self._mark(in_order(due, taken))
+            self._mark(in_order(due, answer.taken))
             for place, unsent in enumerate(due):
-                if place not in taken:
-                    self._refuse_key(unsent)
+                self._heed(unsent, place, answer, gaps)
             if self._must_stop():
                 return
         self._suspected.discard(destination)
+        self._refusals.forget({destination})
+
+    def _doubted_alone(self, rows: Sequence[Unsent]) -> Sequence[Unsent]:
+        """Without what stands behind a row that was refused for good before: with it in one call
+        it would be taken, and sent again by each run.
+        """
+        doubted = self._refusals.keys()
+        seen: set[_Key] = set()
+        due = []
+        for unsent in rows:
+            if _key(unsent) not in seen:
+                due.append(unsent)
+            if _key(unsent) in doubted:
+                seen.add(_key(unsent))
+        return due
+
+    def _heed(
+        self, unsent: Unsent, place: int, answer: relay_queue.Answer, gaps: set[_Key]
+    ) -> None:
+        key = _key(unsent)
+        if key in gaps:
+            return  # What stands behind a gap is sent again, whatever its queue says of it.
+        if place in answer.taken:
+            self._refusals.trust(key)
+            return
+        gaps.add(key)
+        if place in answer.never:
+            error = MessageRefused("its queue will not take it", why=answer.never[place])
+            self._stick(unsent, error)
+            self._refusals.doubt(key)
+        else:
+            self._refuse_key(unsent)
 
     def _refuse_key(self, unsent: Unsent) -> None:
         row = unsent.row

@@ -27,8 +27,8 @@ _ASKS_FOR_S = 4
 
 
 class BrokerUnavailable(OrionError):
-    """A record was not acknowledged: it may or may not be stored. `refused` topics took none of
-    those that were not.
+    """A record was not acknowledged: it may or may not be stored. `refused` topics did not take all
+    that was for them.
     """
 
     code = "temporarily_unavailable"
@@ -76,13 +76,7 @@ class Producer:
         pending: dict[int, FutureRecordMetadata] = {}
         refused: set[str] = set()
         try:
-            producer = self._open()
-            self._hand_over(producer, messages, pending, refused)
-            producer.flush(timeout=ACKNOWLEDGED_WITHIN_S)
-            for future in pending.values():
-                future.get(timeout=0)
-            if len(pending) < len(messages):
-                raise KafkaTimeoutError("some topics were not asked in time")
+            self._await_all(messages, pending, refused)
         except (KafkaError, OSError) as exc:
             self.close()
             lost = BrokerUnavailable("Kafka did not acknowledge every record")
@@ -91,6 +85,24 @@ class Producer:
                 place for place, future in pending.items() if future.succeeded()
             )
             raise lost from exc
+        except BaseException:
+            # Whatever it is: nothing that was handed over may arrive after its caller goes on.
+            self.close()
+            raise
+
+    def _await_all(
+        self,
+        messages: Sequence[Message],
+        pending: dict[int, FutureRecordMetadata],
+        refused: set[str],
+    ) -> None:
+        producer = self._open()
+        self._hand_over(producer, messages, pending, refused)
+        producer.flush(timeout=ACKNOWLEDGED_WITHIN_S)
+        for future in pending.values():
+            future.get(timeout=0)
+        if len(pending) < len(messages):
+            raise KafkaTimeoutError("some topics were not asked in time, or refused")
 
     def _hand_over(
         self,
@@ -109,10 +121,11 @@ class Producer:
             if late or message.topic in refused:
                 continue
             # The library waits for the topic's partitions, up to REQUEST_TIMEOUT_MS a record, then
-            # raises, or answers with a future that has failed.
+            # raises, or answers with a future that has failed. A partition that it does not know
+            # is a ValueError: what it knows may be 5 minutes old, and the next session asks anew.
             try:
                 pending[place] = _handed_over(producer, message)
-            except KafkaTimeoutError as exc:
+            except (KafkaTimeoutError, ValueError) as exc:
                 _log.warning(
                     "topic not handed over", extra={"topic": message.topic, "why": str(exc)}
                 )

@@ -1,5 +1,6 @@
 """The outbox: what a module tells others, stored in the transaction that makes it true."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ _INSERT_ROWS = 500
 _COMPARED_ROWS = 50
 # Reading past rows that are left alone reads them: a bound for those who are left alone for long.
 LOOK_AHEAD_ROWS = 20_000
+# Of a destination with more keys that are left alone we read the places of all its rows and choose
+# among them ourselves: a statement names a bounded number of keys.
+NAMED_KEYS = 200
 # When and for which request an event was told again is not what it says.
 _CIRCUMSTANCES = ("trace_id", "at")
 
@@ -151,10 +155,11 @@ def unsent(
             "SELECT seq, LENGTH(payload) FROM outbox WHERE sent_at IS NULL ORDER BY seq LIMIT %s",
             (limit,),
         )
+        sizes: Sequence[tuple[int, int]] = cursor.fetchall()
     else:
-        _unsent_but(cursor, limit, left_alone)
+        sizes = _unsent_but(cursor, limit, left_alone)
     chosen: list[int] = []
-    for seq, size in cursor.fetchall():
+    for seq, size in sizes:
         limit_bytes -= size
         if chosen and limit_bytes < 0:
             break
@@ -173,26 +178,60 @@ def unsent(
     ]
 
 
-def _unsent_but(cursor: Cursor, limit: int, left_alone: LeftAlone) -> None:
-    destinations, keys = sorted(left_alone.destinations), sorted(left_alone.keys)
-    conditions = []
+def _unsent_but(cursor: Cursor, limit: int, left_alone: LeftAlone) -> Sequence[tuple[int, int]]:
+    """Number and size of the oldest `limit` rows that are not `left_alone`.
+
+    All are chosen from what one statement sees. A second page, behind what the first one saw, could
+    hold a row whose elder of the same key was committed in between, under a smaller number.
+    """
+    counts = Counter(destination for destination, _ in left_alone.keys)
+    crowded = {destination for destination, count in counts.items() if count > NAMED_KEYS}
+    destinations = sorted(left_alone.destinations)
+    keys = sorted(
+        (destination, key)
+        for destination, key in left_alone.keys
+        if destination not in crowded and destination not in left_alone.destinations
+    )
+    conditions = ["TRUE"]
     if destinations:
         conditions.append(f"head.destination NOT IN ({','.join(['%s'] * len(destinations))})")
     if keys:
         pairs = ",".join(["(%s, %s)"] * len(keys))
         conditions.append(f"(head.destination, head.partition_key) NOT IN ({pairs})")
     cursor.execute(
-        "SELECT head.seq, LENGTH(outbox.payload) FROM"  # noqa: S608 - only placeholders
+        "SELECT head.seq, head.destination, head.partition_key FROM"  # noqa: S608 - placeholders
         " (SELECT seq, destination, partition_key FROM outbox WHERE sent_at IS NULL"
-        " ORDER BY seq LIMIT %s) AS head JOIN outbox ON outbox.seq = head.seq"
+        " ORDER BY seq LIMIT %s) AS head"
         f" WHERE {' AND '.join(conditions)} ORDER BY head.seq LIMIT %s",
         (
             LOOK_AHEAD_ROWS,
             *destinations,
             *(part for pair in keys for part in pair),
-            limit,
+            LOOK_AHEAD_ROWS if crowded else limit,
         ),
     )
+    chosen = [
+        seq
+        for seq, destination, key in cursor.fetchall()
+        if (destination, key) not in left_alone.keys
+    ][:limit]
+    if not chosen:
+        return []
+    marks = ",".join(["%s"] * len(chosen))
+    cursor.execute(
+        f"SELECT seq, LENGTH(payload) FROM outbox WHERE seq IN ({marks}) ORDER BY seq",  # noqa: S608
+        chosen,
+    )
+    return cursor.fetchall()
+
+
+def rows_out_of_sight(cursor: Cursor) -> bool:
+    """Whether more rows wait than those that are looked at while anything is left alone."""
+    cursor.execute(
+        "SELECT seq FROM outbox WHERE sent_at IS NULL ORDER BY seq LIMIT 1 OFFSET %s",
+        (LOOK_AHEAD_ROWS,),
+    )
+    return cursor.fetchone() is not None
 
 
 def mark_sent(cursor: Cursor, sequences: Sequence[int], now: datetime) -> None:

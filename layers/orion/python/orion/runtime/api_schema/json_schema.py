@@ -15,8 +15,8 @@ from orion.runtime.api_schema.kinds import (
     Whole,
 )
 
-# What `reading` takes as a text: no control characters.
-_READABLE = r"^[^\u0000-\u001f\u007f]*$"
+# What `reading` takes as a text: no control characters, and none that queues do not take.
+_READABLE = r"^[^\u0000-\u001f\u007f\ufffe\uffff]*$"
 _PLACE = "#/components/schemas/"
 
 

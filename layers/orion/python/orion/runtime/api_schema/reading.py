@@ -25,6 +25,7 @@ from orion.runtime.body import (
     PayloadTooLarge,
     UnknownField,
     UnknownParameter,
+    readable,
 )
 
 T = TypeVar("T")
@@ -182,7 +183,7 @@ def _text(value: object, kind: Text, field: str) -> str:
         raise MalformedField(
             f"a text of {kind.min_length} to {most} characters is wanted", field=field
         )
-    if any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
+    if not readable(value):
         raise MalformedField("the text has characters that nobody can read", field=field)
     if kind.pattern is not None and not re.fullmatch(kind.pattern, value, re.ASCII):
         raise MalformedField("the text is not of the wanted form", field=field)
