@@ -196,7 +196,7 @@ def test_a_message_that_its_queue_refuses_holds_up_its_key_only(
 def test_characters_that_no_queue_takes_arrive_all_the_same(
     database: Database, surroundings: Mapping[str, str]
 ) -> None:
-    text = "\ufffe \uffff \x7f \u00e9 \u4e2d \U0001f600 \U0010ffff \\ \" \n"
+    text = '\ufffe \uffff \x7f \u00e9 \u4e2d \U0001f600 \U0010ffff \\ " \n'
     store(database, sqs_row("webhooks", "k", {"n": 1, text: text}, random_id()))
     assert finish(start_relay(surroundings)) == 1
     [got] = boto3.client("sqs").receive_message(QueueUrl=url_of("webhooks"))["Messages"]
