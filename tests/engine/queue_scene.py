@@ -9,20 +9,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import create_server
 from typing import Any, cast
 
-TAKEN, LATER, NEVER = "taken", "later", "never"
+TAKEN, LATER, NEVER, SILENT = "taken", "later", "never", "silent"
 
 
 @dataclass(slots=True)
 class Queues:
-    """`judge(purpose, body)` says TAKEN, LATER or NEVER of each message; `asked` is all of them, in
-    the order that they came in, with what was said.
+    """`judge(purpose, body)` says TAKEN, LATER or NEVER of a message, SILENT of a call. `asked`
+    is all of them, in the order that they came in, with what was said.
     """
 
     judge: Callable[[str, dict[str, Any]], str] = lambda _purpose, _body: TAKEN
     url: str = ""
     asked: list[tuple[str, int, str]] = field(default_factory=list)
 
-    def answer(self, action: str, asked: dict[str, Any]) -> dict[str, object]:
+    def answer(self, action: str, asked: dict[str, Any]) -> dict[str, object] | None:
+        """None where nothing is said and the connection ends."""
         if action == "GetQueueUrl":
             return {"QueueUrl": f"{self.url}/{asked['QueueName']}"}
         purpose = asked["QueueUrl"].rsplit("-", 1)[1]
@@ -31,6 +32,8 @@ class Queues:
             body = json.loads(entry["MessageBody"])
             said = self.judge(purpose, body)
             self.asked.append((purpose, body["n"], said))
+            if said == SILENT:
+                return None
             if said == TAKEN:
                 taken.append({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "m"})
             else:
@@ -50,7 +53,11 @@ def queues_over_the_wire() -> Iterator[Queues]:
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             action = self.headers["X-Amz-Target"].rsplit(".", 1)[1]
-            said = json.dumps(queues.answer(action, asked)).encode()
+            answer = queues.answer(action, asked)
+            if answer is None:
+                self.close_connection = True
+                return
+            said = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/x-amz-json-1.0")
             self.send_header("Content-Length", str(len(said)))

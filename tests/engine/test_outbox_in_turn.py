@@ -4,6 +4,7 @@ queues that say what a test wants.
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,14 +13,21 @@ from orion.adapters.kafka.config import KafkaConfig
 from orion.adapters.kafka.producer import Producer
 from orion.adapters.mysql import outbox
 from orion.adapters.mysql.outbox import NAMED_KEYS, LeftAlone, OutboxRow, sqs_row
-from orion.adapters.mysql.session import Cursor, Database
+from orion.adapters.mysql.session import Cursor, Database, DatabaseUnavailable
 from orion.ids import random_id
 from orion.runtime import relay_queue, settings
 from orion.runtime.relay_queue import QueueRefused
 from orion.runtime.relay_refusals import Refusals
-from orion.runtime.relay_run import BATCH_ROWS, Run, Waiting
+from orion.runtime.relay_run import BATCH_ROWS, LockLost, Run, Waiting
 from tests.engine.outbox_scene import NOW, STAGE, emptied_outbox
-from tests.engine.queue_scene import LATER, NEVER, TAKEN, Queues, queues_over_the_wire
+from tests.engine.queue_scene import (
+    LATER,
+    NEVER,
+    SILENT,
+    TAKEN,
+    Queues,
+    queues_over_the_wire,
+)
 
 pytestmark = pytest.mark.engine
 
@@ -198,6 +206,24 @@ def test_a_queue_that_does_not_answer_is_remembered(
         with pytest.raises(QueueRefused):
             run(database, refusals, works_s=1)
     assert refusals.recent() == {A}
+
+
+def test_a_relay_that_lost_its_lock_while_a_queue_hung_asks_no_other(
+    database: Database, queues: Queues, mysql_admin: MariaDb
+) -> None:
+    store(database, message(1), message(2, B))
+
+    def judge(_purpose: str, _body: dict[str, Any]) -> str:
+        with mysql_admin.connect() as admin, admin.cursor() as cursor:
+            cursor.execute("SELECT IS_USED_LOCK('orion-outbox-user')")
+            ((holder,),) = cursor.fetchall()
+            cursor.execute(f"KILL CONNECTION {holder:d}")
+        return SILENT
+
+    queues.judge = judge
+    with pytest.raises((LockLost, DatabaseUnavailable)):
+        run(database)
+    assert queues.asked == [("a", 1, SILENT)]
 
 
 @pytest.mark.parametrize("more", [0, 1])
