@@ -121,7 +121,7 @@ def test_what_is_out_and_silent_when_its_endpoint_closes_ends_in_time(
     assert state_of(scene, task) == "delivered"
 
 
-def test_a_deleted_endpoint_is_forgotten_with_its_last_answer_and_keeps_no_secret(
+def test_a_deleted_endpoint_is_forgotten_after_its_last_answer_and_keeps_no_secret(
     scene: BillingScene,
 ) -> None:
     endpoint_id = listen(scene)
@@ -130,7 +130,10 @@ def test_a_deleted_endpoint_is_forgotten_with_its_last_answer_and_keeps_no_secre
     delete(scene, endpoint_id)
     rows = "SELECT slot, secret_ciphertext FROM orion_billing.webhook_endpoint"
     assert scene.rows(rows) == [(None, b"")]
+    assert pass_(scene) == 0
+    assert scene.rows(rows) == [(None, b"")]
     answer(scene, tasks(scene)[0], Outcome.FAILED)
+    pass_(scene)
     assert scene.rows(rows) == []
 
 

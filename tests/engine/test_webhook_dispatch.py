@@ -214,6 +214,7 @@ def test_an_endpoint_that_fails_for_days_is_disabled_and_the_others_are_told(
     found = scene.endpoints().get(MERCHANT, dead)
     assert (found["enabled"], found["disabled_reason"]) == (False, "failing")
     assert scene.rows(EVENT_TYPES)[-1] == ("webhook_endpoint.disabled",)
+    pass_(scene)
     open_ones = "SELECT COUNT(*) FROM orion_billing.webhook_delivery WHERE finished_at IS NULL"
     assert scene.one(open_ones) == 0
     new_invoice(scene, "afterwards")

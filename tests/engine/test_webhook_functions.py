@@ -113,6 +113,25 @@ def test_a_merchant_has_a_bounded_number_of_endpoints(scene: BillingScene) -> No
     assert found[-1][1]["code"] == "webhook_endpoint_limit"
 
 
+def test_no_endpoint_is_added_while_too_many_deleted_ones_are_being_cleared(
+    scene: BillingScene,
+) -> None:
+    def added(key: str) -> tuple[int, dict[str, Any]]:
+        body = {"url": "https://shop.example.com/h", "events": ["*"]}
+        return call("POST", "/v1/webhook-endpoints", body, key=key)
+
+    assert {added(f"e{number}")[0] for number in range(15)} == {201}
+    # As deleted ones are whose last delivery is not finished, or not yet seen to be.
+    scene.rows("UPDATE orion_billing.webhook_endpoint SET slot = NULL")
+    assert added("e15")[0] == 201
+    scene.rows("UPDATE orion_billing.webhook_endpoint SET slot = NULL")
+    status, problem = added("e16")
+    said = (status, problem["code"], problem["retry"])
+    assert said == (422, "webhook_endpoint_limit", "later")
+    run("webhook_due", {})
+    assert added("e16")[0] == 201
+
+
 def test_a_secret_moved_to_another_endpoint_cannot_be_read(scene: BillingScene) -> None:
     kms = boto3.client("kms")
     ciphertext = KmsSecretKeeper(kms, KEY_ALIAS).encrypt(b"s" * 32, b"1" * 16, MERCHANT)

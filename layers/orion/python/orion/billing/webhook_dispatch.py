@@ -48,9 +48,12 @@ T = TypeVar("T")
 ANSWER_MAX = 1_024
 DUE_PAGE = 200
 DUE_PAGES = 50
-# Deliveries of a closed endpoint that one transaction gives up, and how often a pass repeats it.
+# Deliveries of all closed endpoints of a merchant that one transaction gives up, and how often a
+# pass repeats it.
 CLOSED_AT_ONCE = 2_000
 CLOSING_ROUNDS = 10
+# More than a merchant has places in both lanes.
+MARKED_AT_ONCE = 100
 # Endpoints, gone ones too, of which one pass looks for forgotten deliveries.
 ORPHAN_PAGE, ORPHAN_PAGES = 1_000, 10
 # Merchants whose failure one pass outlives: with more, the database itself is in trouble.
@@ -97,10 +100,11 @@ class WebhookDeliveries:
         return self._store.transact(lambda tx: self._dispatch(tx, merchant_id))
 
     def dispatch_due(self, start: bytes) -> int:
-        """As `dispatch` for every merchant with something due, at most DUE_PAGE × DUE_PAGES
-        endpoints, from the endpoint id `start` on and then from the first; how many deliveries
-        moved. A random `start` lets nobody be the last at every pass. A merchant whose turn fails
-        does not take the others' from them; what failed is raised at the end.
+        """As `dispatch` for every merchant with something due, and give up what waits for closed
+        endpoints; at most DUE_PAGE × DUE_PAGES endpoints, from the endpoint id `start` on and then
+        from the first; how many deliveries moved. A random `start` lets nobody be the last at every
+        pass. A merchant whose turn fails does not take the others' from them; what failed is raised
+        at the end.
         """
         moved, seen = 0, set[bytes]()
         failed: list[OrionError] = []
@@ -157,10 +161,14 @@ class WebhookDeliveries:
         return ended + len(silent)
 
     def _dispatch_all(self, merchant_id: bytes) -> int:
-        """As `dispatch`, again while closed endpoints have more than one transaction gives up."""
+        """As `dispatch`, and gives up what waits for closed endpoints, again while they have more
+        than one transaction gives up.
+        """
         moved = 0
         for _ in range(CLOSING_ROUNDS):
-            count = self.dispatch(merchant_id)
+            count = self._store.transact(
+                lambda tx: close_and_hand_over(tx, tx.lock_endpoints(merchant_id), self._clock())
+            )
             moved += count
             if count < CLOSED_AT_ONCE:
                 break
@@ -184,10 +192,13 @@ class WebhookDeliveries:
         after = answered(before, result, now)
         if after is before:
             return False
-        tx.put_delivery(after)
-        if before.endpoint_id in endpoints:
+        known = endpoints.get(before.endpoint_id)
+        if known is not None:
             judged = _judge(tx, list(endpoints.values()), before, result, now)
             endpoints[judged.endpoint_id] = judged
+            if known.open and not judged.open:
+                after = answered(last_attempt(before, _reason(judged)), result, now)
+        tx.put_delivery(after)
         _release_next(tx, before, after, now)
         hand_over(tx, list(endpoints.values()), now)
         return True
@@ -212,15 +223,29 @@ def _around(
 
 
 def hand_over(tx: Transaction, endpoints: Sequence[Endpoint], now: datetime) -> int:
-    """End silent attempts, give up what waits for closed endpoints, and hand to the senders what
+    """End silent attempts, mark what is out to closed endpoints, and hand to the senders what
     shares allow. `endpoints` are all of one merchant, deleted ones too, locked. How many deliveries
-    moved.
+    moved. What waits for closed endpoints is left: other merchants may be waiting for this.
     """
     heard = [_end_silence(tx, one, now) for one in endpoints]
     moved = sum(count for _, count in heard)
-    moved += sum(_close(tx, one, now) for one, _ in heard if not one.open)
     taken = tx.queued([one.endpoint_id for one in endpoints])
+    out = {endpoint_id for endpoint_id, _ in taken}
+    for one in endpoints:
+        if not one.open and one.endpoint_id in out:
+            _mark(tx, one)
     return moved + _grant(tx, [one for one, _ in heard if one.open], taken, now)
+
+
+def close_and_hand_over(tx: Transaction, endpoints: Sequence[Endpoint], now: datetime) -> int:
+    """As `hand_over`, and give up what waits for closed endpoints: CLOSED_AT_ONCE deliveries at
+    most, of all of them together.
+    """
+    moved, left = hand_over(tx, endpoints, now), CLOSED_AT_ONCE
+    for one in endpoints:
+        if not one.open:
+            left -= _give_up(tx, one, now, left)
+    return moved + CLOSED_AT_ONCE - left
 
 
 def _grant(
@@ -259,12 +284,18 @@ def _grant(
     return len(messages)
 
 
-def _close(tx: Transaction, endpoint: Endpoint, now: datetime) -> int:
-    """What waits is given up; what is out keeps its place and its turn until its answer."""
-    reason = ENDPOINT_DELETED if endpoint.deleted else ENDPOINT_DISABLED
-    for delivery in tx.unmarked(endpoint.endpoint_id, CLOSED_AT_ONCE):
-        tx.put_delivery(last_attempt(delivery, reason))
-    ended = tx.give_up_unsent(endpoint.endpoint_id, reason, now, CLOSED_AT_ONCE)
+def _reason(endpoint: Endpoint) -> str:
+    return ENDPOINT_DELETED if endpoint.deleted else ENDPOINT_DISABLED
+
+
+def _mark(tx: Transaction, endpoint: Endpoint) -> None:
+    """What is out when its endpoint closes keeps its place and its turn until its answer."""
+    for delivery in tx.unmarked(endpoint.endpoint_id, MARKED_AT_ONCE):
+        tx.put_delivery(last_attempt(delivery, _reason(endpoint)))
+
+
+def _give_up(tx: Transaction, endpoint: Endpoint, now: datetime, limit: int) -> int:
+    ended = tx.give_up_unsent(endpoint.endpoint_id, _reason(endpoint), now, limit)
     if endpoint.deleted and not tx.any_left(endpoint.endpoint_id, OPEN):
         tx.forget_endpoint(endpoint.endpoint_id)
     return ended

@@ -12,10 +12,11 @@ from orion.billing.errors import (
     EndpointDisabled,
     EndpointNotFound,
     LimitOutOfRange,
+    TooManyEndpoints,
     UnknownEventType,
 )
 from orion.billing.ports import Answer, BillingStore, KeyedRequest, SecretKeeper, Transaction
-from orion.billing.webhook_dispatch import hand_over
+from orion.billing.webhook_dispatch import close_and_hand_over, hand_over
 from orion.billing.webhook_notices import disable, endpoint_host, endpoint_news, tell_of_endpoint
 from orion.billing.webhook_pace import DisabledReason, enabled_again
 from orion.billing.webhook_target import Network, check_url
@@ -27,11 +28,20 @@ from orion.billing.webhooks import (
     new_event,
     publish,
 )
+from orion.errors import Retry
 from orion.ids import public_id, random_id
 from orion.records import canonical_json
 
 SECRET_BYTES = 32
 OVERLAP_MAX_S = 86_400
+# Deleted endpoints whose rows still stand: whoever locks the merchant's endpoints reads them too.
+CLEARED_AT_ONCE = 16
+
+
+class EndpointsClearing(TooManyEndpoints):
+    """As many deleted endpoints of the merchant as may be are still being cleared."""
+
+    retry = Retry.LATER
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,8 @@ class WebhookEndpoints:
     ) -> Answer:
         """Add an endpoint; its secret is in this answer only, a replay carries null.
 
-        Raises WebhookUrlRefused, UnknownEventType, TooManyEndpoints, Unavailable (no KMS).
+        Raises WebhookUrlRefused, UnknownEventType, TooManyEndpoints, EndpointsClearing, Unavailable
+        (no KMS).
         """
         check_url(url, self._allowed_private)
         _check_types(event_types)
@@ -79,6 +90,9 @@ class WebhookEndpoints:
         body = endpoint_view(endpoint, origin.at)
 
         def create(tx: Transaction) -> Answer:
+            deleted = sum(one.deleted for one in tx.lock_endpoints(request.merchant_id))
+            if deleted >= CLEARED_AT_ONCE:
+                raise EndpointsClearing(f"{deleted} deleted endpoints are still being cleared")
             tx.add_endpoint(endpoint, origin.at)
             _tell_audit(tx, "created", origin, endpoint)
             return Answer(
@@ -122,7 +136,8 @@ class WebhookEndpoints:
             after = _switched(tx, endpoints, after, changed.enabled, (origin.at, trace_id))
             if after != before:
                 _tell_audit(tx, "changed", origin, after)
-                hand_over(tx, _with(endpoints, after), origin.at)
+                move = hand_over if after.open else close_and_hand_over
+                move(tx, _with(endpoints, after), origin.at)
             return after
 
         return endpoint_view(self._store.transact(change), origin.at)
@@ -138,7 +153,7 @@ class WebhookEndpoints:
             gone = replace(before, deleted=True, secret_ciphertext=b"", previous_secret=None)
             tx.put_endpoint(gone)
             _tell_audit(tx, "deleted", origin, gone)
-            hand_over(tx, _with(endpoints, gone), origin.at)
+            close_and_hand_over(tx, _with(endpoints, gone), origin.at)
 
         self._store.transact(delete)
 
