@@ -188,7 +188,7 @@ def test_a_deployment_without_its_secrets_names_the_one_that_is_missing(
 
 
 def test_a_deployment_stops_before_it_changes_anything_when_functions_could_not_read_the_quotas(
-    rollout: Rollout,
+    rollout: Rollout, deployed: Outputs
 ) -> None:
     ssm = rollout.session.client("ssm", endpoint_url=rollout.stack.ministack.url)
     name = STAGE.parameter("policy/rate-limits")
