@@ -32,9 +32,7 @@ def build(app: App, stage_name: str, *, check: bool = True) -> App:
     stage = Stage(stage_name)
     unsigned = app.node.try_get_context(UNSIGNED_CONTEXT) == "yes"
     keys = KeysStack(app, stage)
-    serverless = function_stacks(app, stage)
-    # It and those after it read the keys' ARNs from the parameters that the keys stack writes.
-    serverless.add_stack_dependency(keys)
+    serverless = function_stacks(app, stage, keys)
     for lane in LANES:
         # It names the serverless stack's functions: all that stand behind the lanes.
         LaneApiStack(app, stage, lane).add_stack_dependency(serverless)

@@ -5,10 +5,13 @@ from typing import Literal
 
 LANES = ("standard", "vip")
 
-# Which stack a function lives in (docs/decisions/0063). The first is deployed before the others.
-FunctionStackName = Literal["serverless", "webhooks", "sockets", "books", "wallets"]
+# Which stack a function lives in (docs/decisions/0063). The first is deployed before the others,
+# and the migrations run before any of them is.
+FunctionStackName = Literal["base", "serverless", "webhooks", "sockets", "books", "wallets"]
+BASE: FunctionStackName = "base"
 SERVERLESS: FunctionStackName = "serverless"
 FUNCTION_STACKS: tuple[FunctionStackName, ...] = (
+    BASE,
     SERVERLESS,
     "webhooks",
     "sockets",
@@ -26,7 +29,8 @@ RELAY_QUEUE_BATCH = 10
 
 @dataclass(frozen=True, slots=True)
 class KafkaTrigger:
-    """One event source mapping. A topic of `chain.` or `ledger.` never skips a record.
+    """One event source mapping. A topic of `chain.`, `moneyin.` or `ledger.` never skips a record:
+    what it says of money is said once, and its mapping's alarms tell people.
 
     `window_s`: how long records may wait for others. 0 hands a record on at once, which in
     provisioned mode must be said: unset it is 500 ms a hop (AWS Lambda, "Low latency processing
@@ -42,7 +46,7 @@ class KafkaTrigger:
 
     @property
     def never_skips(self) -> bool:
-        return self.topic.startswith(("chain.", "ledger."))
+        return self.topic.startswith(("chain.", "moneyin.", "ledger."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from infra.cloud.alarm_topic import AlarmSet, AlarmTopic
 from infra.cloud.alarms import Alarms, Watched
 from infra.cloud.consumers import Consumers
 from infra.cloud.exceptions import NO_RESOURCE, acknowledge, own_parameters
-from infra.cloud.function_row import SERVERLESS, FunctionStackName
+from infra.cloud.function_row import BASE, SERVERLESS, FunctionStackName
 from infra.cloud.function_table import rows_of
 from infra.cloud.functions import Functions, Holdings
 from infra.cloud.names import Stage, logical
@@ -42,7 +42,8 @@ class FunctionStack(Stack):
         consumers = Consumers(self.home, rows, parameters, queues, functions)
         workflows = Workflows(self.home, self.stage, machines, functions)
         acknowledge(workflows, NO_RESOURCE)
-        Schedules(self.home, self.stage, self.name, rows, machines, functions, workflows)
+        if any(row.every_minute for row in rows) or any(row.daily for row in machines):
+            Schedules(self.home, self.stage, self.name, rows, machines, functions, workflows)
         watched = Watched(self.stage, self.name, rows, queues, functions, consumers, workflows)
         Alarms(self._alarms(), watched)
         for machine in machines:
@@ -50,8 +51,8 @@ class FunctionStack(Stack):
         return functions
 
     def _alarms(self) -> AlarmSet:
-        """The topic is the serverless stack's, which is deployed first."""
+        """The topic is the base stack's, which is deployed first."""
         topic = self.stage.stack("alarms")
-        if self.name == SERVERLESS:
+        if self.name == BASE:
             return AlarmTopic(self.home, self.stage, topic)
         return AlarmSet(self.home, self.stage, topic)

@@ -6,6 +6,7 @@ nothing else.
 """
 
 from infra.cloud.function_row import (
+    BASE,
     FunctionRow,
     FunctionStackName,
     KafkaTrigger,
@@ -141,7 +142,8 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
     *BOOKS,
     api("system_doctor", "health", standard=5, vip=5, mysql=("system-doctor",)),
     api("system_doctor", "reference", standard=5, vip=5, carries=("web/problems", "web/shared")),
-    # Creates the other principals' users, so it reads every database secret; it runs once a deploy.
+    # Creates the other principals' users, so it reads every database secret; it runs once a deploy,
+    # before the other stacks of functions are deployed, and needs nothing that one of them makes.
     FunctionRow(
         "arch",
         "migrate",
@@ -150,6 +152,7 @@ FUNCTIONS: tuple[FunctionRow, ...] = (
         mysql=MYSQL_PRINCIPALS,
         postgres=POSTGRES_PRINCIPALS,
         carries=("infra/migrations",),
+        stack=BASE,
     ),
 )
 

@@ -2,7 +2,7 @@
 API, the account's logging of APIs. The lanes' APIs are stacks of their own (infra/cloud/api.py).
 """
 
-from aws_cdk import Aws, CfnDeletionPolicy, CfnOutput
+from aws_cdk import Aws, CfnDeletionPolicy, CfnOutput, Stack
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -15,7 +15,7 @@ from infra.cloud.exceptions import (
     own_connections,
     own_objects,
 )
-from infra.cloud.function_row import SERVERLESS
+from infra.cloud.function_row import BASE, SERVERLESS
 from infra.cloud.function_stack import FunctionStack
 from infra.cloud.functions import Holdings
 from infra.cloud.grants import trust
@@ -30,17 +30,27 @@ from infra.cloud.outputs import (
 from infra.cloud.sockets import SocketApi
 
 
-def function_stacks(scope: Construct, stage: Stage) -> FunctionStack:
-    """All of them. Answers the serverless one, which is deployed before the others: it has the
-    topic of alarms and the account's logging.
+def function_stacks(scope: Construct, stage: Stage, keys: Stack) -> FunctionStack:
+    """All of them, after `keys`, whose ARNs they read from parameters. The base is before the
+    others: it has the topic of alarms and the account's logging, and the migrations, which run
+    before the others are deployed. Answers the serverless one, which the lanes' APIs call.
     """
-    first = _serverless(scope, stage)
+    base = _base(scope, stage)
+    base.add_stack_dependency(keys)
+    serverless = _serverless(scope, stage)
     plain = (FunctionStack(scope, stage, "webhooks"), FunctionStack(scope, stage, "wallets"))
     for stack in plain:
         stack.fill(Holdings())
-    for stack in (*plain, _sockets(scope, stage), _books(scope, stage)):
-        stack.add_stack_dependency(first)
-    return first
+    for stack in (serverless, *plain, _sockets(scope, stage), _books(scope, stage)):
+        stack.add_stack_dependency(base)
+    return serverless
+
+
+def _base(scope: Construct, stage: Stage) -> FunctionStack:
+    stack = FunctionStack(scope, stage, BASE)
+    stack.fill(Holdings())
+    _api_logging(stack)
+    return stack
 
 
 def _serverless(scope: Construct, stage: Stage) -> FunctionStack:
@@ -50,7 +60,6 @@ def _serverless(scope: Construct, stage: Stage) -> FunctionStack:
     functions = stack.fill(Holdings(audit=audit.bucket))
     named = {"*": "The writer names its objects by topic, partition and offset."}
     acknowledge(functions, own_objects(stack.get_logical_id(audit.bucket), named))
-    _api_logging(stack)
     CfnOutput(stack, STAGE_OUTPUT, value=API_STAGE)
     CfnOutput(stack, AUDIT_BUCKET_OUTPUT, value=audit.bucket.ref)
     return stack

@@ -1,11 +1,11 @@
-"""Deploys the stacks of a stage with `cdk deploy` and runs what must follow every deployment.
+"""Deploys the stacks of a stage with `cdk deploy`, runs the migrations before any function that
+needs them is deployed, and what must follow every deployment (docs/contracts.md, "Deployments").
 
     python -m infra.local.deploy --stage STAGE [--endpoint-url URL] [--region REGION] [--var FOLDER]
         [--unsigned-custodians]
 
 With an endpoint URL the CDK and every client speak with that engine, and the lanes' URLs are those
-of its
-REST APIs. Without one they speak with AWS, where the edge stack writes the URLs.
+of its REST APIs. Without one they speak with AWS, where the edge stack writes the URLs.
 """
 
 import argparse
@@ -14,14 +14,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from infra.cloud.api import api_room
 from infra.cloud.custody import CUSTODIANS, custodian_room, custody
-from infra.cloud.function_row import FUNCTION_STACKS, LANES, SERVERLESS
+from infra.cloud.function_row import BASE, FUNCTION_STACKS, LANES, SERVERLESS
 from infra.cloud.function_table import topic_principals
 from infra.cloud.handler_files import missing_handlers
 from infra.cloud.names import ROOT, Stage, logical
@@ -51,6 +51,7 @@ from infra.local.deploy_aws import (
     missing_parameters,
     write_secret_arns,
 )
+from infra.local.deploy_pauses import pause, resume
 from infra.local.deploy_quotas import check_quotas
 from infra.setup.tools import tool
 
@@ -114,14 +115,21 @@ def deploy(
     same = known.startswith(f"{assembly_digest(assembly)}-")
     if outputs and same and known == _deployed(assembly, _settings(account, named)):
         report("deploy: nothing changed")
+        _migrate(account, named, report)
     else:
         cdk = Cdk(endpoint_url, region, environment or {}, assembly, var, report)
-        settings = deploy_stacks(cdk, account, named, account_id)
+
+        def migrate() -> None:
+            pause(account, named, report)
+            _migrate(account, named, report)
+
+        settings = deploy_stacks(cdk, account, named, account_id, migrate)
         outputs = _outputs(account, named)
         for body in bodies:
             account.apply_reserved_concurrency(body)
             account.apply_bucket_protection(body, outputs)
         account.put_parameter(digest_name, _deployed(assembly, settings))
+    resume(account, named, report)
     api_ids = {lane: outputs[API_OUTPUT.format(lane=logical(lane))] for lane in LANES}
     found = Outputs(
         assembly=assembly,
@@ -172,19 +180,28 @@ def _deployed(assembly: Path, settings: str) -> str:
     return f"{assembly_digest(assembly)}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
 
 
-def deploy_stacks(cdk: "Cdk", account: Account, stage: Stage, account_id: str | None) -> str:
-    """Keys first: the custodians are deployed with the public keys of who gives evidence. Then the
-    serverless stack: the others of functions tell its topic of alarms, and the lanes' APIs call its
-    functions. Answers the custodians' settings.
+def deploy_stacks(
+    cdk: "Cdk",
+    account: Account,
+    stage: Stage,
+    account_id: str | None,
+    migrate: Callable[[], None],
+) -> str:
+    """Keys first: the custodians are deployed with the public keys of who gives evidence. Beside
+    them the base: the others of functions tell its topic of alarms, and it has the migrations,
+    which `migrate` runs before any other function is changed. Then the serverless stack: the lanes'
+    APIs call its functions. Answers the custodians' settings; where `migrate` raises, nothing after
+    it is deployed.
     """
     if account.stack_outputs(_BOOTSTRAP_STACK) is None:
         place = [f"aws://{account_id}/{cdk.region}"] if account_id else []
         cdk.run("bootstrap", ["bootstrap", *place])
-    cdk.deploy(["keys"])
+    cdk.deploy(["keys", BASE])
+    migrate()
     settings = _settings(account, stage)
     write_settings(account, stage, custody(), settings)
     cdk.deploy([*(custodian_room(number) for number in CUSTODIANS), SERVERLESS])
-    others = [name for name in FUNCTION_STACKS if name != SERVERLESS]
+    others = [name for name in FUNCTION_STACKS if name not in (BASE, SERVERLESS)]
     cdk.deploy([*others, *(api_room(lane) for lane in LANES)])
     return settings
 
@@ -281,14 +298,18 @@ def _write_socket_urls(
         account.put_parameter(public, "ws" + own.removeprefix("http"))
 
 
-def _after(
-    account: Account, stage: Stage, found: Outputs, approvers: Sequence[str], report: Report
-) -> None:
+def _migrate(account: Account, stage: Stage, report: Report) -> None:
+    """What is due, and the principals with their rights. Raises DeployFailed."""
     begun = time.monotonic()
     migrated = account.invoke(stage.function("arch", "migrate"))
     applied = migrated.get("applied")
     count = len(applied) if isinstance(applied, list) else 0
     report(f"deploy: {count} migrations in {time.monotonic() - begun:.1f} s")
+
+
+def _after(
+    account: Account, stage: Stage, found: Outputs, approvers: Sequence[str], report: Report
+) -> None:
     write_issuers(account, stage)
     begun = time.monotonic()
     enrol_all(account, stage, approvers, report)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _CONFIG = Config(
     connect_timeout=3, read_timeout=920, retries={"mode": "standard", "total_max_attempts": 3}
 )
+# A mapping of MSK takes a minute or two to stop or start.
+_SWITCH_TIMEOUT_S = 300
+_SWITCH_POLL_S = 0.5
 _WALLET_TIMEOUT_S = 180
 _WALLET_POLL_S = 0.2
 _RANGE_WALLETS = 500
@@ -166,6 +169,32 @@ class Account:
             raise DeployFailed(f"{function} failed: {payload[:2000]}")
         said = json.loads(payload)
         return cast(Json, said) if isinstance(said, dict) else {}
+
+    def mappings(self, function: str) -> list[str]:
+        """The event source mappings of a function; none while there is no such function."""
+        pages = self._lambda.get_paginator("list_event_source_mappings")
+        try:
+            return [
+                found["UUID"]
+                for page in pages.paginate(FunctionName=function)
+                for found in page["EventSourceMappings"]
+            ]
+        except self._lambda.exceptions.ResourceNotFoundException:
+            return []
+
+    def switch_mapping(self, mapping: str, *, enabled: bool) -> None:
+        """Start or stop one mapping and wait until it says so. Raises DeployFailed."""
+        wanted = "Enabled" if enabled else "Disabled"
+        begun = time.monotonic()
+        while time.monotonic() - begun < _SWITCH_TIMEOUT_S:
+            state = self._lambda.get_event_source_mapping(UUID=mapping)["State"]
+            if state == wanted:
+                return
+            # Any other state is on its way to one of the two, and refuses a change.
+            if state in ("Enabled", "Disabled"):
+                self._lambda.update_event_source_mapping(UUID=mapping, Enabled=enabled)
+            time.sleep(_SWITCH_POLL_S)
+        raise DeployFailed(f"mapping {mapping} is not {wanted} after {_SWITCH_TIMEOUT_S} s")
 
     def make_wallets(self, machine_arn: str, group: int, count: int, report: Report) -> None:
         """Start `wallet-group` and wait for its end; one that succeeded before is not repeated."""

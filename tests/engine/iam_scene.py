@@ -152,7 +152,8 @@ def deploy_enforced(folder: Path) -> Deployed:
         account.put_parameter(name, value)
     check_code_signing(account, STAGE, unsigned=True)
     cdk = Cdk(aws.url, aws.region, aws.environment(), assembly, folder, lambda _: None)
-    deploy_stacks(cdk, account, STAGE, aws.account_id)
+    # No database is up: of the migrations' function only its role is of interest here.
+    deploy_stacks(cdk, account, STAGE, aws.account_id, lambda: None)
     stack.stop("ministack")
     stack.ministack.authorize = True
     stack.start("ministack")

@@ -13,11 +13,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.cloud.function_table import FUNCTIONS
+from infra.cloud.function_table import FUNCTIONS, function_row
 from infra.cloud.names import Stage
 from infra.local import Stack
-from infra.local.deploy import Outputs, deploy
-from infra.local.deploy_aws import DeployFailed
+from infra.local.deploy import DEPLOYED_DIGEST, Outputs, deploy
+from infra.local.deploy_aws import Account, DeployFailed
+from infra.local.deploy_pauses import PAUSES, PAUSES_OVER, pause
 from infra.local.seed import parameters, secrets
 from tests.engine.kms_signing_scene import emptied
 
@@ -32,6 +33,8 @@ class Rollout:
     var: Path
     session: boto3.Session
     told: list[str] = field(default_factory=list)
+    # The same of its first deployment.
+    first: list[str] = field(default_factory=list)
 
     def deploy(self, stage: str = STAGE.name) -> Outputs:
         aws = self.stack.ministack
@@ -100,7 +103,9 @@ def rollout(
 
 @pytest.fixture(scope="module")
 def deployed(rollout: Rollout) -> Outputs:
-    return rollout.deploy()
+    outputs = rollout.deploy()
+    rollout.first.extend(rollout.told)
+    return outputs
 
 
 def ask(url: str) -> tuple[int, Mapping[str, object]]:
@@ -207,7 +212,61 @@ def test_a_deployment_stops_before_it_changes_anything_when_functions_could_not_
     assert rollout.told == []
 
 
-def test_a_deployment_whose_migration_fails_says_so(rollout: Rollout, deployed: Outputs) -> None:
+def test_migrations_run_when_the_base_is_there_and_before_other_functions_are(
+    rollout: Rollout, deployed: Outputs
+) -> None:
+    steps = [line for line in rollout.first if " cdk " in line or " migrations " in line]
+    kinds = [line.partition(" in ")[0].removeprefix("deploy: ") for line in steps]
+    assert kinds[-4] == "cdk deploy base"
+    assert kinds[-3].endswith(" migrations")
+    assert kinds[-2:] == ["cdk deploy serverless", "cdk deploy api-vip"]
+
+
+def resting(rollout: Rollout) -> set[str]:
+    """Functions all of whose mappings of topics are stopped."""
+    client = rollout.session.client("lambda", endpoint_url=rollout.stack.ministack.url)
+    found = set()
+    for row in (row for row in FUNCTIONS if row.topics):
+        name = STAGE.function(row.module, row.file)
+        mappings = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        states = {mapping["State"] for mapping in mappings}
+        assert len(mappings) == len(row.topics)
+        assert len(states) == 1
+        if states == {"Disabled"}:
+            found.add(row.name)
+    return found
+
+
+def test_mappings_that_a_migration_names_rest_until_a_deployment_has_come_to_its_end(
+    rollout: Rollout, deployed: Outputs
+) -> None:
+    aws = rollout.stack.ministack
+    ssm = rollout.session.client("ssm", endpoint_url=aws.url)
+    account = Account(aws.url, aws.region, aws.environment())
+    over = STAGE.parameter(PAUSES_OVER)
+    assert set(json.loads(account.parameters([over])[over])) == set(PAUSES)
+    waited: list[float] = []
+    pause(account, STAGE, rollout.told.append, waited.append)
+    assert (resting(rollout), waited) == (set(), [])
+
+    ssm.delete_parameter(Name=over)
+    pause(account, STAGE, rollout.told.append, waited.append)
+    named = {name for names in PAUSES.values() for name in names}
+    assert resting(rollout) == named
+    assert waited == [max(function_row(name).timeout_s for name in named)]
+
+    rollout.deploy()
+    assert resting(rollout) == set()
+    assert set(json.loads(account.parameters([over])[over])) == set(PAUSES)
+
+
+def test_a_deployment_whose_migration_fails_changes_no_other_function(
+    rollout: Rollout, deployed: Outputs
+) -> None:
+    ssm = rollout.session.client("ssm", endpoint_url=rollout.stack.ministack.url)
+    digest = STAGE.parameter(DEPLOYED_DIGEST)
+    ssm.put_parameter(Name=digest, Value="another", Overwrite=True)
+    rollout.told.clear()
     vault = rollout.session.client("secretsmanager", endpoint_url=rollout.stack.ministack.url)
     name = STAGE.mysql_secret("arch")
     right = vault.get_secret_value(SecretId=name)["SecretString"]
@@ -223,5 +282,10 @@ def test_a_deployment_whose_migration_fails_says_so(rollout: Rollout, deployed: 
         )
         with pytest.raises(DeployFailed, match="arch-migrate failed"):
             rollout.deploy()
+        deployed_stacks = [line for line in rollout.told if " cdk deploy " in line]
+        assert [line.partition(" in ")[0] for line in deployed_stacks] == [
+            "deploy: cdk deploy base"
+        ]
+        assert ssm.get_parameter(Name=digest)["Parameter"]["Value"] == "another"
     finally:
         vault.put_secret_value(SecretId=name, SecretString=right)

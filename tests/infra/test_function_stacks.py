@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.cloud.function_row import FUNCTION_STACKS, SERVERLESS
+from infra.cloud.function_row import BASE, FUNCTION_STACKS, SERVERLESS
 from infra.cloud.function_table import FUNCTIONS
 from infra.cloud.names import Stage
 
@@ -86,19 +86,40 @@ def test_what_a_stack_names_of_another_one_is_made_there_under_that_name(
         "webhooks-slow",
         "webhook-dispatch",
         "socket-messages",
+        "alarms",
     }
     assert {stack for stack, name in foreign if name == "alarms"} == {
-        stack for stack in FUNCTION_STACKS if stack != SERVERLESS
+        stack for stack in FUNCTION_STACKS if stack != BASE
     }
+    # Migrations run before another stack of functions is there.
+    assert BASE not in {stack for stack, _ in foreign}
 
 
-def test_the_serverless_stack_waits_for_none_of_the_others_and_they_wait_for_it(
+def test_the_base_waits_for_the_keys_only_and_all_other_stacks_of_functions_for_the_base(
     assembly: Path,
 ) -> None:
     artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"]
+    assert FUNCTION_STACKS[0] == BASE
     for stack in FUNCTION_STACKS:
-        waits_for = set(artifacts[stack]["dependencies"]) & set(FUNCTION_STACKS)
-        assert waits_for == (set() if stack == SERVERLESS else {SERVERLESS})
+        waits_for = set(artifacts[stack]["dependencies"]) & {"keys", *FUNCTION_STACKS}
+        assert waits_for == ({"keys"} if stack == BASE else {BASE})
+
+
+def test_the_base_has_the_migrations_with_log_and_alarm_and_what_others_start_from(
+    function_stacks: Mapping[str, Template],
+) -> None:
+    base = function_stacks[BASE]
+    assert named(base, "AWS::Lambda::Function", "FunctionName") == {"orion-prod-arch-migrate"}
+    assert named(base, "AWS::Logs::LogGroup", "LogGroupName") == {
+        "/aws/lambda/orion-prod-arch-migrate"
+    }
+    assert named(base, "AWS::SNS::Topic", "TopicName") == {"orion-prod-alarms"}
+    assert named(base, "AWS::CloudWatch::Alarm", "AlarmName") == {
+        "orion-prod-arch-migrate-one-errors"
+    }
+    kinds = {resource["Type"] for resource in base["Resources"].values()}
+    assert "AWS::ApiGateway::Account" in kinds
+    assert kinds.isdisjoint({"AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::Scheduler::Schedule"})
 
 
 def test_all_alarms_tell_one_topic(function_stacks: Mapping[str, Template]) -> None:
@@ -109,7 +130,7 @@ def test_all_alarms_tell_one_topic(function_stacks: Mapping[str, Template]) -> N
             if resource["Type"] == "AWS::CloudWatch::Alarm":
                 [told] = resource["Properties"]["AlarmActions"]
                 by_name = "Fn::Join" in told and told["Fn::Join"][1][-1] == ":orion-prod-alarms"
-                assert by_name != (stack == SERVERLESS)
+                assert by_name != (stack == BASE)
 
 
 def test_what_a_relay_leaves_alone_raises_an_alarm(

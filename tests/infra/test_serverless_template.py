@@ -263,11 +263,11 @@ def test_only_the_log_book_waits_for_more_records(serverless: Mapping[str, Any])
     assert waiting <= {"orion-log-ledger-segments"}
 
 
-def test_chain_and_ledger_records_are_never_skipped_and_others_are_set_aside_with_a_bound(
+def test_records_about_money_are_never_skipped_and_others_are_set_aside_with_a_bound(
     serverless: Mapping[str, Any],
 ) -> None:
     for mapping in mappings(serverless):
-        if mapping.topic.startswith(("chain.", "ledger.")):
+        if mapping.topic.startswith(("chain.", "ledger.")) or mapping.topic == "moneyin.deposits":
             assert mapping.never_skips, mapping.topic
             assert mapping.dead_letter_topic is None
             assert not mapping.bisect
