@@ -3,6 +3,7 @@ whose block stays gone.
 """
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -121,8 +122,10 @@ def test_a_reversal_that_old_code_stored_counts_from_when_it_was_found(
 
 
 def test_the_scheduled_function_counts_lost_payments_and_names_them_in_its_log(
-    stage_scene: BillingScene, capsys: pytest.CaptureFixture[str]
+    stage_scene: BillingScene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As in a new process, whose log is this test's output.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     scene = stage_scene
     invoice_id = new_invoice(scene)
     scene.progress().apply_deposits([scene.deposit(invoice_id, state="reversed", credit_epoch=1)])

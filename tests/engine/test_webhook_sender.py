@@ -81,31 +81,6 @@ def receiver(
         server.server_close()
 
 
-@contextmanager
-def raw_receiver(behave: Callable[[socket.socket], None]) -> Iterator[int]:
-    """The port of a server that treats its one connection as `behave` says."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        with connection:
-            try:
-                behave(connection)
-            except OSError:
-                return  # The sender went away, as it should.
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.close()
-        thread.join(20)
-
-
 @pytest.fixture
 def authority(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """Trust of a sender, and the identity of a receiver named NAME."""
@@ -251,7 +226,7 @@ def test_a_name_is_asked_once_an_attempt_and_the_checked_address_is_called() -> 
 def test_the_beginning_of_an_answer_is_kept_as_text_and_nothing_that_was_sent() -> None:
     def answer_with(body: bytes) -> Attempt:
         def behave(connection: socket.socket) -> None:
-            connection.recv(65_536)
+            hear(connection)
             connection.sendall(b"HTTP/1.1 500 No\r\nConnection: close\r\n\r\n" + body)
 
         with raw_receiver(behave) as port:
@@ -328,7 +303,7 @@ def test_a_closed_port_is_a_failure() -> None:
 
 def test_what_is_not_http_is_a_failure() -> None:
     def chat(connection: socket.socket) -> None:
-        connection.recv(65_536)
+        hear(connection)
         connection.sendall(b"220 mail.example.com ready\r\n")
 
     with raw_receiver(chat) as port:
@@ -340,7 +315,7 @@ def drip(head: bytes) -> Callable[[socket.socket], None]:
     """A receiver that sends `head` and then a byte now and then, for ever."""
 
     def behave(connection: socket.socket) -> None:
-        connection.recv(65_536)
+        hear(connection)
         connection.sendall(head)
         while True:
             connection.sendall(b"x")
@@ -367,7 +342,7 @@ def test_an_endless_body_is_read_only_up_to_its_limit() -> None:
     sent = []
 
     def flood(connection: socket.socket) -> None:
-        connection.recv(65_536)
+        hear(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
             sent.append(connection.send(b"x" * 65_536))
