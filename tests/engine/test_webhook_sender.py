@@ -28,6 +28,7 @@ from orion.adapters.webhook import sender as sender_module
 from orion.adapters.webhook.sender import Attempt, WebhookSender
 from orion.billing.delivery import Outcome
 from orion.billing.webhook_target import Network
+from tests.engine.raw_receiver import hear, raw_receiver
 
 SECRET = bytes(range(32))
 BODY = json.dumps({"type": "invoice.settled", "data": {"reference": "caf\u00e9"}}).encode()
