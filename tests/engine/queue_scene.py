@@ -21,11 +21,13 @@ class Queues:
     judge: Callable[[str, dict[str, Any]], str] = lambda _purpose, _body: TAKEN
     url: str = ""
     asked: list[tuple[str, int, str]] = field(default_factory=list)
+    calls: int = 0
 
     def answer(self, action: str, asked: dict[str, Any]) -> dict[str, object] | None:
         """None where nothing is said and the connection ends."""
         if action == "GetQueueUrl":
             return {"QueueUrl": f"{self.url}/{asked['QueueName']}"}
+        self.calls += 1
         purpose = asked["QueueUrl"].rsplit("-", 1)[1]
         taken, failed = [], []
         for entry in asked["Entries"]:
