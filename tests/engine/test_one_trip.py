@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from infra.local.mariadb import MariaDb
-from orion.adapters.mysql.one_trip import Question, ask
+from orion.adapters.mysql.one_trip import Columns, Question, ask
 from orion.adapters.mysql.session import Cursor, Database
 from tests.engine.ledger_store_scene import config
 
 pytestmark = pytest.mark.engine
 
-COLUMNS = {"number": int, "body": bytes, "word": str, "at": datetime}
+COLUMNS = Columns({"number": int, "body": bytes, "word": str, "at": datetime})
 # As a DATETIME column holds moments: without a zone.
 WHOLE = datetime.fromisoformat("2026-01-02")
 EXACT = datetime.fromisoformat("2026-01-02T03:04:05.000060")
@@ -56,8 +56,8 @@ def test_values_of_every_type_come_as_they_were_stored(typed: Cursor) -> None:
 
 
 def test_each_question_has_its_own_rows_and_values(typed: Cursor) -> None:
-    number = Question({"number": int}, "FROM typed WHERE word = %s", ("",))
-    body = Question({"body": bytes, "at": datetime}, "FROM typed WHERE number > %s", (1,))
+    number = Question(Columns({"number": int}), "FROM typed WHERE word = %s", ("",))
+    body = Question(Columns({"body": bytes, "at": datetime}), "FROM typed WHERE number > %s", (1,))
     nothing = Question(COLUMNS, "FROM typed WHERE word = %s", ("%s",))
     assert ask(typed, [number, nothing, body]) == [[(0,)], [], [(ROWS[0][1], ROWS[0][3])]]
 
@@ -65,9 +65,9 @@ def test_each_question_has_its_own_rows_and_values(typed: Cursor) -> None:
 def test_a_row_that_one_question_locks_is_passed_over_by_another_transaction(
     mysql_admin: MariaDb, database: Database
 ) -> None:
-    one = Question({"1": int}, "FROM DUAL")
+    one = Question(Columns({"1": int}), "FROM DUAL")
     free = Question(
-        {"w.topic": str},
+        Columns({"w.topic": str}),
         "FROM (SELECT topic FROM consumer_offset WHERE topic LIKE 'trip-%%'"
         " ORDER BY topic LIMIT 1 FOR UPDATE SKIP LOCKED) w",
     )

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
-from orion.adapters.mysql.one_trip import Question
+from orion.adapters.mysql.one_trip import Columns, Question
 from orion.billing.fees.house import read_house, write_house
 from orion.billing.fees.model import Assessment, Payer, Terms
 from orion.billing.fees.plan import lane_subject, merchant_subject
@@ -24,7 +24,7 @@ from orion.billing.fees.ports import (
 from orion.billing.quote import Rate
 from orion.billing.rates.model import RateLock
 
-_ASSIGNMENT = {"a.subject": str, "a.number": int, "a.plan_id": bytes, "p.body": bytes}
+_ASSIGNMENT = Columns({"a.subject": str, "a.number": int, "a.plan_id": bytes, "p.body": bytes})
 _IN_FORCE = """
 FROM fee_assignment a JOIN fee_plan p ON p.plan_id = a.plan_id
 WHERE a.subject IN (%s, %s)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, stored
-from orion.adapters.mysql.one_trip import Question
+from orion.adapters.mysql.one_trip import Columns, Question
 from orion.billing.errors import NoAddressAvailable
 from orion.billing.merchant_settings import MerchantSettings
 from orion.billing.ports import AccountBalance, FreeWallet
@@ -17,7 +17,7 @@ _PURPOSES = ("available", "reversal_receivable", "settling")
 # wallets instead of queueing for one row. It locks within the derived table only (MySQL 8.0
 # Reference Manual, 15.2.13), so the addresses stay unlocked.
 FREE_WALLET = Question(
-    {"w.group_no": int, "w.wallet_index": int, "a.chain": str, "a.address": str},
+    Columns({"w.group_no": int, "w.wallet_index": int, "a.chain": str, "a.address": str}),
     "FROM (SELECT group_no, wallet_index FROM orion_moneyin.wallet WHERE state = 'free'"
     " ORDER BY group_no, wallet_index LIMIT 1 FOR UPDATE SKIP LOCKED) w"
     " LEFT JOIN orion_moneyin.address a"
@@ -25,10 +25,12 @@ FREE_WALLET = Question(
 )
 
 
+_SETTINGS = Columns({"tolerance_bps": int, "expires_in_s": int})
+
+
 def settings_question(merchant_id: bytes) -> Question:
     """What a merchant's new invoices take where their request says nothing."""
-    columns = {"tolerance_bps": int, "expires_in_s": int}
-    return Question(columns, "FROM merchant_setting WHERE merchant_id = %s", (merchant_id,))
+    return Question(_SETTINGS, "FROM merchant_setting WHERE merchant_id = %s", (merchant_id,))
 
 
 class BillingInvoices(BillingCursor):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from orion.adapters.mysql.billing_rows import BillingCursor, marks, read, stored
-from orion.adapters.mysql.one_trip import Question
+from orion.adapters.mysql.one_trip import Columns, Question
 from orion.adapters.mysql.session import Database
 from orion.billing.quote import Rate
 from orion.billing.rates.model import RateLock, Source, Ticker
@@ -17,16 +17,19 @@ T = TypeVar("T")
 LOCK = "rate_source, rate_providers, rate_path, rate_spread_bps, rate_observed_at"
 
 
+_CHOICE = Columns({"sources": str, "spread_bps": int})
+_FIXED = Columns({"asset": str, "rate_units": int, "set_at": datetime})
+
+
 def choice_question(merchant_id: bytes) -> Question:
     """A merchant's sources and spread."""
-    columns = {"sources": str, "spread_bps": int}
-    return Question(columns, "FROM rate_setting WHERE merchant_id = %s", (merchant_id,))
+    return Question(_CHOICE, "FROM rate_setting WHERE merchant_id = %s", (merchant_id,))
 
 
 def fixed_question(merchant_id: bytes, currency: str, assets: Sequence[str]) -> Question:
     """A merchant's fixed rates of these assets in a currency."""
     return Question(
-        {"asset": str, "rate_units": int, "set_at": datetime},
+        _FIXED,
         f"FROM rate WHERE merchant_id = %s AND currency = %s AND asset IN ({marks(assets)})",
         (merchant_id, currency, *assets),
     )

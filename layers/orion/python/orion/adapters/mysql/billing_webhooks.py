@@ -9,32 +9,34 @@ import pymysql
 from orion.adapters.mysql.billing_deliveries import BillingDeliveries
 from orion.adapters.mysql.billing_events import BillingEvents
 from orion.adapters.mysql.billing_rows import maybe_read, maybe_stored, read, stored
-from orion.adapters.mysql.one_trip import Question
+from orion.adapters.mysql.one_trip import Columns, Question
 from orion.billing.delivery import MAX_ENDPOINTS, Endpoint
 from orion.billing.errors import TooManyEndpoints
 from orion.billing.webhook_pace import DisabledReason, Lane, Pace
 
 _DUPLICATE = 1062
-_COLUMNS = {
-    "endpoint_id": bytes,
-    "merchant_id": bytes,
-    "url": str,
-    "event_types": str,
-    "secret_ciphertext": bytes,
-    "created_at": datetime,
-    "changes": int,
-    "disabled_reason": str,
-    "disabled_at": datetime,
-    "previous_secret_ciphertext": bytes,
-    "previous_secret_until": datetime,
-    "lane": str,
-    "share": int,
-    "failures": int,
-    "failing_since": datetime,
-    "last_sent_at": datetime,
-    "slot": int,
-}
-_ENDPOINT = f"SELECT {', '.join(_COLUMNS)} FROM webhook_endpoint"  # noqa: S608 - only our names
+_COLUMNS = Columns(
+    {
+        "endpoint_id": bytes,
+        "merchant_id": bytes,
+        "url": str,
+        "event_types": str,
+        "secret_ciphertext": bytes,
+        "created_at": datetime,
+        "changes": int,
+        "disabled_reason": str,
+        "disabled_at": datetime,
+        "previous_secret_ciphertext": bytes,
+        "previous_secret_until": datetime,
+        "lane": str,
+        "share": int,
+        "failures": int,
+        "failing_since": datetime,
+        "last_sent_at": datetime,
+        "slot": int,
+    }
+)
+_ENDPOINT = f"SELECT {', '.join(_COLUMNS.names)} FROM webhook_endpoint"  # noqa: S608 - only our names
 
 
 def endpoints_question(merchant_id: bytes) -> Question:

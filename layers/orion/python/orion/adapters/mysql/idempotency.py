@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 import pymysql
 
-from orion.adapters.mysql.one_trip import Question, Row, ask
+from orion.adapters.mysql.one_trip import Columns, Question, Row, ask
 from orion.adapters.mysql.session import Cursor
 from orion.errors import OrionError, Retry
 
@@ -81,10 +81,13 @@ def once(
     return found
 
 
+_KEPT = Columns({"route": str, "request_hash": bytes, "status": int, "response": bytes})
+
+
 def question(scope: bytes, key: str) -> Question:
     """What `kept` reads."""
     return Question(
-        {"route": str, "request_hash": bytes, "status": int, "response": bytes},
+        _KEPT,
         "FROM idempotency WHERE scope = %s AND idempotency_key = %s",
         (scope, key),
     )

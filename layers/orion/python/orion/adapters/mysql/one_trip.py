@@ -10,9 +10,17 @@ from datetime import datetime
 from orion.adapters.mysql.session import Cursor
 
 Row = tuple[object, ...]
-# A column by its SQL, and what it holds: bytes (BINARY, VARBINARY, BLOB), datetime (DATETIME), int
-# (any exact number) or str. JSON knows the last only.
-Columns = Mapping[str, type]
+
+
+class Columns:
+    """Columns by their SQL, and what each holds: bytes (BINARY, VARBINARY, BLOB), datetime
+    (DATETIME), int (any exact number) or str. JSON knows the last only.
+    """
+
+    def __init__(self, kinds: Mapping[str, type]) -> None:
+        self.names = tuple(kinds)
+        self.kinds = tuple(kinds.values())
+        self.array = f"JSON_ARRAY({', '.join(map(_sql, kinds.items()))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +41,19 @@ def ask(cursor: Cursor, questions: Sequence[Question]) -> Sequence[Sequence[Row]
     """The rows of each question, as the client gives them when they are asked one by one."""
     cursor.execute(
         " UNION ALL ".join(
-            f"SELECT {number}, JSON_ARRAY({', '.join(map(_sql, each.columns.items()))}) {each.rest}"
+            f"SELECT {number}, {each.columns.array} {each.rest}"
             for number, each in enumerate(questions)
         ),
         [value for each in questions for value in each.values],
     )
     found: list[list[Row]] = [[] for _ in questions]
-    kinds = [tuple(each.columns.values()) for each in questions]
     for number, array in cursor.fetchall():
-        values = json.loads(array)
         found[number].append(
             tuple(
                 None if value is None else _read(value, kind)
-                for value, kind in zip(values, kinds[number], strict=True)
+                for value, kind in zip(
+                    json.loads(array), questions[number].columns.kinds, strict=True
+                )
             )
         )
     return found
