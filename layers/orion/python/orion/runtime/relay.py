@@ -17,8 +17,7 @@ from functools import cache
 
 from orion.adapters.kafka.producer import Producer
 from orion.adapters.mysql import idempotency, outbox
-from orion.adapters.mysql.session import Cursor, Database
-from orion.errors import Unavailable
+from orion.adapters.mysql.session import Cursor, Database, DatabaseUnavailable
 from orion.runtime import clock
 from orion.runtime.log import logger
 from orion.runtime.relay_refusals import Refusals
@@ -105,7 +104,7 @@ def _release_lock(database: Database, module: str) -> None:
     try:
         with database.transaction() as cursor:
             cursor.execute("SELECT RELEASE_LOCK(%s)", (outbox.relay_lock(module),))
-    except Unavailable:
+    except DatabaseUnavailable:
         database.close()
 
 
